@@ -30,6 +30,22 @@ func TestDescriptor(t *testing.T) {
 	same(t, "the member", documented, coded)
 }
 
+// TestPassingCodes: services.md has each code for which a failed backup is tried again beside its reason, and no other.
+func TestPassingCodes(t *testing.T) {
+	coded, documented := map[string]bool{}, map[string]bool{}
+	for _, p := range azure.PassingCodes {
+		for _, code := range p.Codes {
+			coded[p.Reason+": "+code] = true
+		}
+	}
+	for _, row := range cells(section(t, page(t, "services.md"), "When Azure fails a backup")) {
+		for code := range set("`([^`]+)`", row[0]) {
+			documented[row[1]+": "+code] = true
+		}
+	}
+	same(t, "the passing code", documented, coded)
+}
+
 // TestDenials: services.md has each code of Azure that denies a request for good beside its reason, and no other.
 func TestDenials(t *testing.T) {
 	coded, documented := map[string]bool{}, map[string]bool{}

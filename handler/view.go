@@ -23,6 +23,12 @@ func (h *handler) view(s engine.Status) api.Run {
 		ID: r.ID, Status: statuses[r.State], State: r.State, Kind: "backup", Plan: r.Plan, Target: r.Target, ScheduledTime: r.ScheduledTime,
 		Request: r.Request, Created: r.Created, LastUpdated: r.Updated, Ended: r.Ended, Attempts: r.Attempt, Polls: r.Polls,
 	}
+	if !r.State.Final() {
+		v.RetryAt = r.RetryAt
+	}
+	for _, f := range r.Failed {
+		v.Failed = append(v.Failed, api.FailedAttempt{Attempt: f.Attempt, Ended: f.Time, Error: api.Problem{Code: f.Code, Message: f.Message}})
+	}
 	if q := r.Restore; q != nil {
 		v.Kind = "restore"
 		v.Restore = &api.Restore{
@@ -50,10 +56,15 @@ func viewPoint(p backup.Point) api.Point {
 	if k := p.KeptByStorage; !k.Again.IsZero() {
 		kept = &api.Kept{Until: k.Until, Again: k.Again, Reason: viewReason(k.Reason, p.Target)}
 	}
+	var changed *api.Change
+	if c := p.Changed; !c.Time.IsZero() {
+		changed = &api.Change{Time: c.Time, Resource: c.Resource, Operation: c.Operation}
+	}
 	return api.Point{
 		State: p.Called(), CopyOnly: p.CopyOnly, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
 		SHA256: p.SHA256, SKU: p.SKU, Created: p.Created, Expires: p.Expires, Deleted: p.Deleted, Decision: p.Reason.Message,
 		Note:      p.Note,
+		Changed:   changed,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: p.Accepted.Time, AcceptedBy: p.Accepted.By,
 		AcceptReason: p.Accepted.Reason, Safety: p.Safety, Held: p.Held.Until,
 		Kept: kept,

@@ -58,6 +58,10 @@ type Run struct {
 	Ended         time.Time    `json:"endedDateTime,omitzero"`
 	Attempts      int          `json:"attempts"`
 	Polls         int          `json:"polls"`
+	// RetryAt is the time of the next attempt, if Azure has failed the one before for a reason that may pass; Failed lists all such
+	// attempts.
+	RetryAt time.Time       `json:"retryDateTime,omitzero"`
+	Failed  []FailedAttempt `json:"failedAttempts,omitempty"`
 	// Waiting says why a run under way makes no progress; Error says why a run ended without a recovery point.
 	Waiting *Problem `json:"waiting,omitempty"`
 	// Restore describes a restore; then the recovery point is its safety backup.
@@ -66,6 +70,13 @@ type Run struct {
 	Point   *Point   `json:"recoveryPoint,omitempty"`
 	// NotIncluded lists what the recovery point does not contain.
 	NotIncluded []string `json:"notIncluded,omitempty"`
+}
+
+// FailedAttempt is an attempt that Azure has failed for a reason that may pass. Ended is the time at which Lifeboat learned of that.
+type FailedAttempt struct {
+	Attempt int       `json:"attempt"`
+	Ended   time.Time `json:"endedDateTime"`
+	Error   Problem   `json:"error"`
 }
 
 // Restore describes a restore: its recovery point, its sender and the reason.
@@ -106,6 +117,8 @@ type Point struct {
 	Decision string    `json:"decision,omitempty"`
 	// Note says which check of it was not possible, and why.
 	Note string `json:"note,omitempty"`
+	// Changed is a change of the service while the backup was made, which it may lack; missing if none is known.
+	Changed *Change `json:"changedDuringBackup,omitempty"`
 	// Suspicion says why it is suspect, or was until it was accepted.
 	Suspicion *Problem `json:"suspicion,omitempty"`
 	// Accepted has the time of the acceptance of a suspect point, the request ("invocation …") or the third similar point
@@ -119,6 +132,13 @@ type Point struct {
 	Held   time.Time `json:"heldUntilDateTime,omitzero"`
 	// Kept says that it is past its time, and why it was not deleted: storage does not let it be deleted, or it is altered.
 	Kept *Kept `json:"keptByStorage,omitempty"`
+}
+
+// Change is a change of a service: when, of what, and by which operation of Azure.
+type Change struct {
+	Time      time.Time `json:"dateTime"`
+	Resource  string    `json:"resource"`
+	Operation string    `json:"operation"`
 }
 
 // Kept describes the protection of a point that storage keeps. Until is missing if storage does not say it; Again is the time of

@@ -54,6 +54,8 @@ type Point struct {
 	Reason Reason `json:"Reason,omitzero"`
 	// Note says which part of it could not be checked, and why.
 	Note string `json:"Note,omitempty"`
+	// Changed is a change of the resource while the backup was made; zero if none is known, which does not prove that there was none.
+	Changed Change `json:"ChangedDuringBackup,omitzero"`
 	// Suspicion says why it is suspect, or was until it was accepted.
 	Suspicion Reason `json:"Suspicion,omitzero"`
 	// Readers are the IDs of restores that read it. A restore that has ended does not count.
@@ -137,7 +139,7 @@ func NewPoint(r Run, v Verification, of Service) Point {
 	}
 	return Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
-		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message,
+		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message, Changed: r.Changed,
 		Created: v.Modified, AsOf: asOf, Expires: v.Modified.Add(r.Settings.KeepWithin),
 		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks),
 	}

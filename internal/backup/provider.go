@@ -22,10 +22,12 @@ type Provider interface {
 	// RetryAfter; the token is "" at first, and after an error. It comes after Preflight, and its errors mean the same.
 	Prepare(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Begin sends the one request that starts the backup, after Prepare has made what it needs. Retryable, Throttled: it was
-	// certainly not started, try again later. Refused: it never will be. Ambiguous: it may have been started.
+	// certainly not started, try again later. Refused: it never will be. Passing: it was started, and has failed already. Ambiguous:
+	// it may have been started.
 	Begin(ctx context.Context, a Attempt) (Operation, error)
 	// Poll asks once for the state of the operation behind the token. Retryable, Throttled: no answer now, ask again. Refused: the
-	// operation failed. CredentialExpired: it did, and a further attempt may do better. Unobservable: the service no longer shows it.
+	// operation failed. CredentialExpired, Passing: it did, and a further attempt may do better. Unobservable: the service no longer
+	// shows it.
 	Poll(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Find looks for the artifacts of any attempt of the run, without changing anything. It returns the name of the newest
 	// artifact, or "" if the service is settled and there is nothing of the run. An error means that it could not look, or that
@@ -38,7 +40,8 @@ type Provider interface {
 	Hash(ctx context.Context, a Attempt, done Hashing) (Verification, error)
 	// Prove has the service itself check whether it could restore the artifact that was hashed, if the service offers that. Unless
 	// it is Done it is called again with its token, after RetryAfter; the token is "" at first, and after an error the one
-	// before. The Warning says what could not be checked, and why. Refused: the service could not restore it.
+	// before. The Warning says what could not be checked, and why. Refused: the service could not restore it. If Azure shows changes
+	// of the resource, Prove looks once for one in a.Ran: a look that fails is no error.
 	Prove(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is gone
 	// already is no error. Kept: storage protects it, and all of a.Artifact is still there. Touched: it has another ETag, and this
@@ -69,9 +72,14 @@ type Attempt struct {
 	QuietPeriod time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
+	// Torn are the names that were asked for by attempts that the service has failed. An artifact with such a name is no backup: Find
+	// leaves it out.
+	Torn []string
 	// Files are the files that a recovery point was verified with. Any other file in its folder is a person's: a provider neither
 	// reads nor deletes it. Nil if they are not known, or the artifact is one file.
 	Files []File
+	// Ran is the time in which the operation was under way that made the artifact; zero if it is not known. Only Prove gets it.
+	Ran Window
 	// MayDelete returns an error if Poll must not delete the rest of a failed operation now; nil: it may.
 	MayDelete func(context.Context) error
 }
@@ -150,6 +158,8 @@ type Operation struct {
 	// Warning says, once Done, what the service left out, in its own words, or does not show, or what a person may have to do now;
 	// "" if nothing.
 	Warning string
+	// Changed is the first change of the resource in a.Ran, once Prove is Done; zero if none is known.
+	Changed Change
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.
 	RetryAfter time.Duration
 }
@@ -209,6 +219,9 @@ const (
 	// CredentialExpired: the operation failed because its credential was no longer good, such as an expired SAS. If its remains
 	// are known, they are removed. A further attempt may be made, once.
 	CredentialExpired FaultKind = "credentialExpired"
+	// Passing: the backup has ended without success, as the service itself says, for a reason that may pass. A further attempt may be
+	// made, a few times.
+	Passing FaultKind = "passing"
 	// Ambiguous: it may have been done, or not. The answer was lost.
 	Ambiguous FaultKind = "ambiguous"
 	// Kept: storage does not let the artifact be deleted, and nothing of it is missing: an immutability policy, a legal hold or a

@@ -51,8 +51,12 @@ type Run struct {
 	CheckSince time.Time `json:"CheckSince,omitzero"`
 	// CredentialExpired: an operation failed because its credential expired, and a further attempt was made.
 	CredentialExpired bool `json:"CredentialExpired,omitempty"`
+	// Failed lists the attempts that the service has failed for a reason that may pass, the oldest first.
+	Failed []FailedAttempt `json:"Failed,omitempty"`
 	// SKU is the tier of the backed-up service, as the service told at the end; "" if it did not.
 	SKU string `json:"SKU,omitempty"`
+	// Changed is a change of the resource while the backup was made; zero if none is known.
+	Changed Change `json:"ChangedDuringBackup,omitzero"`
 
 	// Reason says why the run waits, or how it ended, in the service's own words if it has some. A run that succeeded has a
 	// reason if it left a suspect recovery point.
@@ -101,6 +105,8 @@ type Progress struct {
 	UnobservableSince time.Time `json:"UnobservableSince,omitzero"`
 	// Finished is the time at which the service said that it was done, or its artifact was found.
 	Finished time.Time `json:"Finished,omitzero"`
+	// RetryAt is the time of the next attempt, if the service has failed the one before for a reason that may pass; zero otherwise.
+	RetryAt time.Time `json:"RetryAt,omitzero"`
 	// Artifact is the name of the artifact that the run left, or is about to leave.
 	Artifact string  `json:"Artifact,omitempty"`
 	Hashing  Hashing `json:"Hashing,omitzero"`
@@ -203,7 +209,7 @@ func (r Run) GivenUp() bool {
 func (r Run) ProviderAttempt(artifact string) Attempt {
 	return Attempt{
 		Target: r.Target, Storage: r.Settings.Storage, Blocks: r.Settings.Blocks, Run: r.ID,
-		Artifact: artifact, NotBefore: r.Started, Lost: r.LostStarts,
+		Artifact: artifact, NotBefore: r.Started, Lost: r.LostStarts, Torn: r.torn(),
 	}
 }
 

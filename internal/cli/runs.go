@@ -114,6 +114,10 @@ func (r remote) runTable(_ context.Context, v run) error {
 	row("ended", r.clock.Ago(v.Ended))
 	row("attempts", strconv.Itoa(v.Attempts))
 	row("polls", strconv.Itoa(v.Polls))
+	row("next attempt", r.clock.Ago(v.RetryAt))
+	for _, f := range v.Failed {
+		row("failed attempt", fmt.Sprintf("%d, %s,", f.Attempt, r.clock.At(f.Ended)), f.Error.Code+":", f.Error.Message)
+	}
 	left := "recovery point"
 	if q := v.Restore; q != nil {
 		row("restores", q.Source)
@@ -135,6 +139,9 @@ func (r remote) runTable(_ context.Context, v run) error {
 		}
 		row(left, text.Fate(r.clock, *p))
 		row("note", p.Note)
+		if c := p.Changed; c != nil {
+			row("changed", "during backup,", r.clock.At(c.Time)+":", c.Operation, "of", c.Resource)
+		}
 		explain("suspicion", p.Suspicion)
 		row("accepted", r.clock.At(p.Accepted), p.AcceptedBy, p.AcceptReason)
 		row("decision", p.Decision)

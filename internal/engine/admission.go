@@ -48,7 +48,7 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 		return nil // the step message that ends the wait is still on its way
 	}
 	r.Reason = full.Full(*r)
-	if err := s.markWaiting(); err != nil {
+	if err := s.markWaiting(postpones); err != nil {
 		return err
 	}
 	until := admission.WaitEnds(*r, s.now.Add(s.Timings.Operation-r.Waited(s.now)))

@@ -42,12 +42,21 @@ func (s backingUp) start(ctx context.Context) error {
 	case r.Restore == nil && waited >= s.Timings.Operation:
 		return s.giveUp(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
 			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
+	case r.Early(s.now):
+		return s.advance(ctx, r.RetryAt.Sub(s.now))
 	}
 	if in, err := s.acquirePermits(ctx); err != nil || !in {
 		return err
 	}
 	if unseen != nil { // out of the wait queue, so that no run behind it has to wait
 		return s.postpone(ctx, backup.AsFault(unseen))
+	}
+	if len(r.Failed) > 0 && r.Request == "" { // a scheduled run begins no further attempt then
+		if stopped, _, err := s.Ownership().Stop(ctx); err != nil {
+			return err
+		} else if stopped.Backups() != "" {
+			return s.postpone(ctx, backup.AsFault(stopped.Err()))
+		}
 	}
 	if r.Attempt > 0 {
 		return s.attempt(ctx, s)
@@ -91,7 +100,7 @@ func (s backingUp) checked(ctx context.Context, f *backup.Fault) (bool, error) {
 
 func (s backingUp) intend() {
 	r := &s.run
-	r.Artifact = r.ArtifactName(r.Attempt)
+	r.Artifact, r.RetryAt = r.ArtifactName(r.Attempt), time.Time{}
 	if r.Started.IsZero() {
 		r.Started = s.now
 	}
@@ -106,6 +115,8 @@ func (s backingUp) notStarted(ctx context.Context, f *backup.Fault) error {
 	switch rejected := f.Kind == backup.Retryable || f.Kind == backup.Throttled; {
 	case f.Kind == backup.Refused:
 		return s.end(ctx, fails, f.Reason())
+	case f.Kind == backup.Passing:
+		return s.retry(ctx, f)
 	case rejected && r.Restore != nil && r.Lost > 0:
 		// The service may be at work on the lost start. Its backup would not secure changes after the release of the lock: so
 		// the lock is kept, and the start is looked for again.
@@ -166,6 +177,8 @@ func (s backingUp) pollFailed(ctx context.Context, f *backup.Fault) (bool, error
 	case f.Kind == backup.CredentialExpired && !r.CredentialExpired:
 		r.CredentialExpired, r.Token = true, ""
 		return true, s.attempt(ctx, s)
+	case f.Kind == backup.Passing:
+		return true, s.retry(ctx, f)
 	case f.Kind == backup.Refused, f.Kind == backup.CredentialExpired:
 		return true, s.end(ctx, fails, f.Reason())
 	case f.Kind != backup.Unobservable:
@@ -180,6 +193,17 @@ func (s backingUp) pollFailed(ctx context.Context, f *backup.Fault) (bool, error
 		return true, s.found(ctx, found)
 	}
 	return false, nil
+}
+
+// retry has the run wait for a further attempt, without the lock and the permits, or ends it. The service itself has said that its
+// operation is over: so others may have the target meanwhile, such as a restore.
+func (s backingUp) retry(ctx context.Context, f *backup.Fault) error {
+	why, again := s.run.Retry(f, s.clock(), s.Timings.Retry, s.Timings.Operation)
+	if !again {
+		return s.end(ctx, fails, why)
+	}
+	s.run.Reason, s.run.Token, s.run.Artifact, s.run.UnobservableSince = why, "", "", time.Time{}
+	return s.stepAside(ctx, retries, s.run.RetryAt.Sub(s.clock()))
 }
 
 // finished goes on to verify the artifact after the service says that it is done.
@@ -212,6 +236,7 @@ func (s backingUp) verify(ctx context.Context) error {
 	if !v.Done {
 		return s.advance(ctx, 0)
 	}
+	a = r.Verified(v)
 	proof, err := within(ctx, func(ctx context.Context) (backup.Operation, error) { return s.provider.Prove(ctx, a, r.Check) })
 	switch {
 	case err != nil:
@@ -224,7 +249,7 @@ func (s backingUp) verify(ctx context.Context) error {
 	if !proof.Done {
 		return s.advance(ctx, s.pollDelay(r.Finished, proof.RetryAfter))
 	}
-	v.Note = strings.TrimSpace(v.Note + " " + proof.Warning)
+	v.Note, r.Changed = strings.TrimSpace(v.Note+" "+proof.Warning), proof.Changed
 	if r.Attempt > 1 && s.Ownership().MayBegin(ctx) == nil {
 		// These are extra copies of lost attempts. One that stays since the app is stopped, cannot be deleted, or comes later, goes with the point.
 		_ = remove(ctx, s.provider, r.ProviderAttempt(r.Artifact), "", true)

@@ -70,6 +70,8 @@ type Timings struct {
 	PutBack time.Duration
 	// Busy is the least time before a busy target is tried again.
 	Busy time.Duration
+	// Retry is the wait before a further attempt if the service has failed the first; each further wait is three times as long.
+	Retry time.Duration
 	// Rescue is the time after a step message was due at which the rescuer checks its run. A step message that is late by
 	// Overdue is sent again.
 	Rescue, Overdue time.Duration
@@ -88,6 +90,7 @@ func DefaultTimings() Timings {
 		QuietPeriod: 2 * time.Minute,
 		PutBack:     30 * time.Second,
 		Busy:        time.Minute,
+		Retry:       5 * time.Minute,
 		Rescue:      5 * time.Minute, Overdue: 2 * time.Minute,
 		Operation: 24 * time.Hour,
 		Recheck:   6 * time.Hour,
@@ -99,7 +102,7 @@ func DefaultTimings() Timings {
 func (w Timings) Scaled(factor float64) Timings {
 	for _, d := range []*time.Duration{
 		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.RetryWindow, &w.QuietPeriod, &w.PutBack, &w.Busy,
-		&w.Rescue, &w.Overdue, &w.Operation, &w.Recheck,
+		&w.Retry, &w.Rescue, &w.Overdue, &w.Operation, &w.Recheck,
 	} {
 		*d = time.Duration(float64(*d) * factor)
 	}

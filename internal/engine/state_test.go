@@ -18,7 +18,7 @@ var (
 	}
 	allCauses = []cause{
 		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, misses, loses, keepsSafetyBackup,
-		restores, cancels, abandons,
+		restores, cancels, abandons, retries,
 	}
 )
 
@@ -35,12 +35,12 @@ func TestMove(t *testing.T) {
 			loses:  backup.Unknown, cancels: backup.Canceled, abandons: backup.Unknown,
 		},
 		backup.Starting: {
-			begins: backup.Starting, takesOver: backup.Starting, accepts: backup.Running, postpones: backup.Waiting, finds: backup.Verifying, finishes: backup.Verifying,
+			begins: backup.Starting, takesOver: backup.Starting, accepts: backup.Running, postpones: backup.Waiting, retries: backup.Waiting, finds: backup.Verifying, finishes: backup.Verifying,
 			fails: backup.Failed, loses: backup.Unknown, refuses: backup.StateRefused, restores: backup.Succeeded,
 			cancels: backup.Canceled, abandons: backup.Unknown,
 		},
 		backup.Running: {
-			begins: backup.Starting, finds: backup.Verifying, finishes: backup.Verifying, fails: backup.Failed, loses: backup.Unknown, restores: backup.Succeeded,
+			begins: backup.Starting, retries: backup.Waiting, finds: backup.Verifying, finishes: backup.Verifying, fails: backup.Failed, loses: backup.Unknown, restores: backup.Succeeded,
 			cancels: backup.Canceled, abandons: backup.Unknown,
 		},
 		backup.Verifying: {

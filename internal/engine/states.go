@@ -15,6 +15,7 @@ const (
 	takesOver         cause = "takes over" // the lease ended without an answer: look for the artifact
 	accepts           cause = "accepts"    // the service accepted the operation
 	postpones         cause = "postpones"  // the target or the service is busy
+	retries           cause = "retries"    // the service failed the backup for a reason that may pass: a further attempt follows
 	finds             cause = "finds"      // the artifact of a lost operation was found
 	finishes          cause = "finishes"   // the service says that it is done
 	succeeds          cause = "succeeds"   // the artifact was verified
@@ -42,6 +43,7 @@ var transitions = []transition{
 	{[]backup.State{backup.Starting}, takesOver, backup.Starting},
 	{[]backup.State{backup.Starting}, accepts, backup.Running},
 	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, postpones, backup.Waiting},
+	{[]backup.State{backup.Starting, backup.Running}, retries, backup.Waiting},
 	{[]backup.State{backup.Waiting, backup.Starting, backup.Running}, finds, backup.Verifying},
 	{[]backup.State{backup.Starting, backup.Running}, finishes, backup.Verifying},
 	{[]backup.State{backup.Verifying}, succeeds, backup.Succeeded},

@@ -104,6 +104,9 @@ var busyTarget = restore.Behind(backup.Run{})
 
 // giveUp ends a run that waits. With a lost start behind it, it is unknown whether there is a backup.
 func (s *step) giveUp(ctx context.Context, c cause, why backup.Reason) error {
+	if len(s.run.Failed) > 0 && (c == misses || c == supersedes) {
+		c, why = fails, s.run.Unrepeated(why)
+	}
 	if s.run.Lost > 0 {
 		c = loses
 	}
@@ -111,9 +114,9 @@ func (s *step) giveUp(ctx context.Context, c cause, why backup.Reason) error {
 }
 
 // markWaiting sets the run to waiting. It publishes that once for a restore.
-func (s *step) markWaiting() error {
+func (s *step) markWaiting(c cause) error {
 	r := &s.run
-	if err := move(r, postpones); err != nil {
+	if err := move(r, c); err != nil {
 		return err
 	}
 	if r.Restore != nil && !r.Restore.WaitPublished {
@@ -133,15 +136,24 @@ func (s *step) busyDelay(f *backup.Fault, waited time.Duration) time.Duration {
 func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 	r := &s.run
 	r.Reason = f.Reason()
-	if err := s.markWaiting(); err != nil {
-		return err
-	}
 	if f.Kind == backup.Throttled {
+		if err := s.markWaiting(postpones); err != nil {
+			return err
+		}
 		delay := min(s.Timings.Busy<<min(r.Rejections, 10), s.Timings.PollMax)
 		r.Rejections++
 		// Runs that were rejected together shall not come back together.
 		apart := time.Duration(backup.Fraction(fmt.Sprintf("%s %d", r.ID, r.Rejections), uint64(delay/4)+1))
 		return s.advance(ctx, max(f.Wait(), delay)+apart)
+	}
+	return s.stepAside(ctx, postpones, s.busyDelay(f, r.Waited(s.now)))
+}
+
+// stepAside has the run wait for the delay without the lock and the permits.
+func (s *step) stepAside(ctx context.Context, c cause, delay time.Duration) error {
+	r := &s.run
+	if err := s.markWaiting(c); err != nil {
+		return err
 	}
 	permits, queued := r.Permits, r.QueueRow
 	if queued != "" { // it wants no permit now, so nothing behind it waits for it
@@ -150,7 +162,7 @@ func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 		}
 	}
 	r.Rejections, r.Permits, r.QueueRow = 0, nil, ""
-	if err := s.advance(ctx, s.busyDelay(f, r.Waited(s.now))); err != nil {
+	if err := s.advance(ctx, delay); err != nil {
 		return err
 	}
 	return admission.Release(ctx, s.Catalog, s.run, permits, queued)

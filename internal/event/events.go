@@ -101,14 +101,31 @@ func RunEnded(r backup.Run, copyOnly bool) []backup.Event {
 		PointState backup.PointState `json:"recoveryPointState,omitempty"`
 		// CopyOnly: Azure can restore nothing from it.
 		CopyOnly bool          `json:"copyOnly,omitempty"`
-		Reason   backup.Reason `json:"reason,omitzero"`
+		Changed  backup.Change `json:"changedDuringBackup,omitzero"`
+		// Failed lists the attempts that Azure has failed for a reason that may pass.
+		Failed []failedAttempt `json:"failedAttempts,omitempty"`
+		Reason backup.Reason   `json:"reason,omitzero"`
 	}{
 		r.ID, r.State, r.Plan, r.Target, r.ScheduledTime, r.Request, r.Created, r.Ended, point, state, point != "" && copyOnly,
-		r.Reason,
+		r.Changed, failedAttempts(r), r.Reason,
 	})
 	return backup.Event{
 		ID: r.ID + "." + string(r.State), Type: runPrefix + string(r.State), Subject: r.Target, Time: r.Ended, Data: data,
 	}.AndTo(r.ReplyTo)
+}
+
+// failedAttempt is a [backup.FailedAttempt] without its message: the reason of the run has room for one.
+type failedAttempt struct {
+	Attempt int       `json:"attempt"`
+	Time    time.Time `json:"time"`
+	Code    string    `json:"code"`
+}
+
+func failedAttempts(r backup.Run) (all []failedAttempt) {
+	for _, f := range r.Failed {
+		all = append(all, failedAttempt{f.Attempt, f.Time, f.Code})
+	}
+	return all
 }
 
 // These are the types of the events about a restore. The type of the last one is "lifeboat.restore." with the final state.

@@ -65,6 +65,8 @@ func GivenUp(r backup.Run, code, by string) backup.Reason {
 	switch {
 	case !r.MayRun() && r.Restore != nil:
 		return backup.NewReason(code, by+"; nothing was restored", "")
+	case !r.MayRun() && len(r.Failed) > 0:
+		return backup.NewReason(code, by+" while it waited for a further attempt; the service has failed the attempts before, and is at work on none", "")
 	case !r.MayRun():
 		return backup.NewReason(code, by+"; nothing was begun", "")
 	case r.MayRestore():

@@ -42,7 +42,8 @@ func Fate(clock Clock, p api.Point) string {
 	return string(p.State)
 }
 
-// Why returns the decision of cleanup, or the reason for which the point is suspect, or was accepted.
+// Why returns the decision of cleanup, or the reason for which the point is suspect, or was accepted, or that the service was changed
+// while it was made.
 func Why(p api.Point) string {
 	switch {
 	case p.Decision != "":
@@ -51,6 +52,8 @@ func Why(p api.Point) string {
 		return Code(p.Suspicion)
 	case p.Safety:
 		return "safety backup of the restore of the same ID"
+	case p.Changed != nil && p.Suspicion == nil:
+		return "changed during backup"
 	case p.Suspicion != nil:
 		return Plain(strings.TrimSuffix("accepted by "+p.AcceptedBy+": "+p.AcceptReason, ": "))
 	}

@@ -37,6 +37,8 @@ func TestFateOfARecoveryPoint(t *testing.T) {
 		"a safety backup":          {api.Point{State: "live", Safety: true}, "safety backup of the restore of the same ID"},
 		"accepted with a reason":   {api.Point{State: "live", Suspicion: &api.Problem{Code: "SizeSuspect"}, AcceptedBy: "me", AcceptReason: "fine"}, "accepted by me: fine"},
 		"accepted without a word":  {api.Point{State: "live", Suspicion: &api.Problem{Code: "SizeSuspect"}, AcceptedBy: "me"}, "accepted by me"},
+		"changed":                  {api.Point{State: "live", Changed: &api.Change{Resource: "x"}}, "changed during backup"},
+		"changed and suspect":      {api.Point{State: "suspect", Suspicion: &api.Problem{Code: "SizeSuspect"}, Changed: &api.Change{}}, "SizeSuspect"},
 		"nothing to be said of it": {api.Point{State: "live"}, ""},
 	} {
 		if got := text.Why(c.p); got != c.want {

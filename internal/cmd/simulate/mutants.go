@@ -84,6 +84,15 @@ var mutants = []mutant{
 		"the lock is never given back", "internal/engine/save.go",
 		"gives := !s.run.State.HoldsLock() && s.was.HoldsLock()", "gives := false",
 	},
+	{
+		"a definite no is tried again", "internal/engine/backingup.go",
+		"case f.Kind == backup.Passing:\n\t\treturn true, s.retry", "case f.Kind == backup.Passing, f.Kind == backup.Refused:\n\t\treturn true, s.retry",
+	},
+	{
+		"a failure that may pass ends the run", "internal/engine/backingup.go",
+		"return true, s.retry(ctx, f)", "return true, s.end(ctx, fails, f.Reason())",
+	},
+	{"a further attempt comes at once", "internal/backup/retry.go", "at := now.Add(max(wait, f.Wait()))", "at := now.Add(f.Wait())"},
 	{"attempts share a name", "internal/backup/run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
 	{
 		"no retry window with a lost start", "internal/engine/backingup.go",

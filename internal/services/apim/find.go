@@ -2,6 +2,7 @@ package apim
 
 import (
 	"context"
+	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
@@ -32,6 +33,9 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	newest, found := a.NotBefore.Add(-clockTolerance), ""
 	for _, item := range items {
 		modified := azure.Deref(item.Properties.LastModified)
+		if slices.Contains(a.Torn, *item.Name) {
+			continue
+		}
 		if azure.Deref(item.Properties.ContentLength) > 0 && !modified.Before(newest) {
 			newest, found = modified, *item.Name
 		}

@@ -62,7 +62,7 @@ func TestPollAsksOnceAndGoesByTheStatus(t *testing.T) {
 		},
 		"409": {
 			reply: armSays(409, "Conflict", "It was stopped by another change."),
-			fault: fault{kind: backup.Refused, code: "Conflict"},
+			fault: fault{kind: backup.Passing, code: "Conflict"},
 		},
 		"422": {reply: armSays(422, "Unprocessable", "No."), fault: fault{kind: backup.Refused, code: "Unprocessable"}},
 		"401": {

@@ -121,7 +121,7 @@ func TestPollingSurvivesWhatAzureMaySay(t *testing.T) {
 		{"404, and then it is there", answers(202, "", both...), []reply{answers(404, "", "Retry-After: 5"), done}, "goes on, unobservable NotFound after 5s, done Developer"},
 		{"403", answers(202, "", both...), []reply{answers(403, ""), done}, "goes on, unobservable Forbidden, done Developer"},
 		{"401", answers(202, "", both...), []reply{answers(401, ""), done}, "goes on, unobservable Unauthorized, done Developer"},
-		{"409", answers(202, "", both...), []reply{armSays(409, "Conflict", "No.")}, "goes on, refused Conflict"},
+		{"409", answers(202, "", both...), []reply{armSays(409, "Conflict", "No.")}, "goes on, passing Conflict"},
 		{"cut", answers(202, "", both...), []reply{cut, done}, "goes on, retryable Unreachable, done Developer"},
 		{"a Retry-After that is none", answers(202, "", both[0], both[1], "Retry-After: soon"), []reply{answers(200, `{"status":"InProgress"}`, "Retry-After: 1.5"), done}, "goes on, goes on, done Developer"},
 		{"a Location that moves", byLocation, []reply{answers(202, "", "Location: "+moved), answers(200, service)}, "goes on, goes on, done Developer"},

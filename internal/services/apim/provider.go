@@ -46,12 +46,14 @@ func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 
 // Begin sends the one request that starts a backup.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
-	return p.start(ctx, task{a, backing})
+	o, err := p.start(ctx, task{a, backing})
+	return o, azure.MayPass(err)
 }
 
 // Poll asks once for the state of the backup behind the token.
 func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
-	return p.follow(ctx, task{a, backing}, token)
+	o, err := p.follow(ctx, task{a, backing}, token)
+	return o, azure.MayPass(err)
 }
 
 // service makes the client of the target's subscription.

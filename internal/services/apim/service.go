@@ -52,6 +52,7 @@ func Service() azure.Service {
 				{Identity: "the app, with `identity: accessKey`", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
 				{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups"},
 				{Identity: "the app, better to have", Name: "`service/workspaces/read`, where its role lacks it", On: "each service"},
+				{Identity: "the app, better to have", Name: "Reader, for the activity log", On: "the subscription of each service"},
 			},
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{

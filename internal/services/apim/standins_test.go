@@ -137,6 +137,7 @@ var faults = map[conformance.ProviderFault]fakeazure.Fault{
 	},
 	conformance.PollDenied:      {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 403},
 	conformance.OperationFails:  {Kind: fakeazure.FailOperation, Message: "Cannot backup"},
+	conformance.OperationPasses: {Kind: fakeazure.FailHalfway, Code: "InternalServerError", Message: "Try again"},
 	conformance.ArtifactEmpty:   {Kind: fakeazure.EmptyBlob},
 	conformance.ArtifactMissing: {Kind: fakeazure.NoBlob},
 }
@@ -210,6 +211,11 @@ func TestAgainstTheStandIns(t *testing.T) {
 			k.ExistingBlob, k.Denied, k.StartHeaders = fakeazure.RefuseExistingBlob, fakeazure.DeniedAtStart, fakeazure.LocationAlone
 		})
 		conformance.TestProvider(t, w.harness(service, "visible"))
+	})
+	t.Run("failures that may pass", func(t *testing.T) {
+		for name, tune := range map[string]func(*fakeazure.Options){"status": nil, "location": func(k *fakeazure.Options) { k.StartHeaders = fakeazure.LocationAlone }} {
+			conformance.TestPassing(t, w.harness(w.service(t, "passing"+name, tune), "passing"))
+		}
 	})
 	t.Run("parts", w.testParts)
 	t.Run("requests", w.testRequests)

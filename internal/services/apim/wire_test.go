@@ -59,6 +59,7 @@ const (
 	inspect    step = "get account"
 	rules      step = "get blob service"
 	keys       step = "list keys"
+	look       step = "read activity log"
 )
 
 func stepOf(r *http.Request) step {
@@ -92,6 +93,8 @@ func stepOf(r *http.Request) step {
 		return poll
 	case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/operationResults/"):
 		return result
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/eventtypes/management/values"):
+		return look
 	case r.Method == http.MethodGet:
 		return get
 	}

@@ -123,7 +123,7 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 	}
 	s, err := p.backup(i, request{URI: access.Reveal(), RestoreRegion: i.region}).start(ctx, t, secret)
 	if err != nil {
-		return backup.Operation{}, err
+		return backup.Operation{}, azure.MayPass(err)
 	}
 	return p.finished(ctx, a, i, s)
 }
@@ -146,7 +146,7 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (ba
 		return backup.Operation{}, p.credentialExpired(ctx, a, i, s, f)
 	}
 	if err != nil {
-		return backup.Operation{}, err
+		return backup.Operation{}, azure.MayPass(err)
 	}
 	return p.finished(ctx, a, i, s)
 }

@@ -145,7 +145,10 @@ var faults = map[any]fakeazure.Fault{
 	conformance.StartLost:      {Step: fakeazure.OnBackup, Kind: fakeazure.LoseAnswer},
 	conformance.PollThrottled:  {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 429, RetryAfter: conformance.ThrottledFor},
 	conformance.PollDenied:     {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 403},
-	conformance.OperationFails: {Kind: fakeazure.FailOperation, Step: fakeazure.OnBackup, Message: "The disk is full"},
+	conformance.OperationFails: {Kind: fakeazure.FailOperation, Step: fakeazure.OnBackup, Code: "BackupFailed", Message: "The disk is full"},
+	conformance.OperationPasses: {
+		Kind: fakeazure.FailHalfway, Code: "ServiceUnavailable", Message: "Try again",
+	},
 	// A missing share does not end an operation: that has a test of its own.
 	conformance.ArtifactEmpty:   {Kind: fakeazure.EmptyShare},
 	conformance.ArtifactMissing: {Kind: fakeazure.EmptyShare},
@@ -217,6 +220,10 @@ func TestAgainstTheSimulator(t *testing.T) {
 			k.SASChecked, k.FailedPoll, k.PollURL, k.PollWords = fakeazure.SASCheckedAtStart, fakeazure.FailedAsStatus, fakeazure.PlainPollURL, fakeazure.CommonWords
 			k.PollLocation, k.PollRetryAfter, k.SecondStart = fakeazure.WithPollLocation, fakeazure.WithPollRetryAfter, fakeazure.SecondStartRefused
 		}),
+		"failures that may pass": func(w world, t *testing.T) {
+			t.Helper()
+			conformance.TestPassing(t, w.harness(w.add(t, ccfs+"passing", nil)))
+		},
 		"restores": restores(nil),
 		"restores, the other readings": restores(func(k *fakeazure.LedgerOptions) {
 			k.Restored, k.FailedRestore, k.FailedPoll = fakeazure.RestoredAtEnd, fakeazure.FailedRestoreVanishes, fakeazure.FailedAsStatus

@@ -51,13 +51,13 @@ func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 // started. If the request gets no answer, it is unknown whether the backup was started.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
 	s, err := p.start(ctx, fullBackup(a))
-	return finished(a, s, err)
+	return finished(a, s, azure.MayPass(err))
 }
 
 // Poll sends one GET to the address in the token.
 func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	s, err := p.poll(ctx, fullBackup(a), token)
-	return finished(a, s, err)
+	return finished(a, s, azure.MayPass(err))
 }
 
 // finished reads the folder's name from an operation that has succeeded, and never guesses it. An operation without the

@@ -150,6 +150,9 @@ var faults = map[any]fakeazure.Fault{
 	conformance.PollThrottled:  {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 429, RetryAfter: conformance.ThrottledFor},
 	conformance.PollDenied:     {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 403},
 	conformance.OperationFails: {Kind: fakeazure.FailOperation, Step: fakeazure.OnBackup, Message: "ResourceNotFound"},
+	conformance.OperationPasses: {
+		Kind: fakeazure.FailOperation, Step: fakeazure.OnBackup, Code: "InternalServerError", Message: "Try again",
+	},
 	// A folder without blobs does not exist, whether the suite calls it empty or missing.
 	conformance.ArtifactEmpty:   {Kind: fakeazure.EmptyFolder},
 	conformance.ArtifactMissing: {Kind: fakeazure.EmptyFolder},
@@ -223,6 +226,9 @@ func TestAgainstTheStandIns(t *testing.T) {
 	t.Run("conformance, the other readings", func(t *testing.T) {
 		hsm := w.hsm(t, "other", func(k *fakeazure.HSMOptions) { k.NullError, k.Folder, k.Blobs = true, fakeazure.FolderAtEnd, 6 })
 		conformance.TestProvider(t, w.harness(hsm, "other"))
+	})
+	t.Run("failures that may pass", func(t *testing.T) {
+		conformance.TestPassing(t, w.harness(w.hsm(t, "passing", nil), "passing"))
 	})
 	t.Run("restores of one key", func(t *testing.T) {
 		conformance.TestRestorer(t, w.restores(t, w.hsm(t, "single", nil), backup.RestoreKey))

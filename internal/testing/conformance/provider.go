@@ -32,6 +32,8 @@ const (
 	PollDenied ProviderFault = "poll denied"
 	// OperationFails: the service accepts the next start, and the operation fails.
 	OperationFails ProviderFault = "operation fails"
+	// OperationPasses: the same, for a reason that may pass. [TestPassing] alone injects it.
+	OperationPasses ProviderFault = "operation passes"
 	// ArtifactEmpty: the next start leads to success with an artifact of no bytes.
 	ArtifactEmpty ProviderFault = "artifact empty"
 	// ArtifactMissing: the next start leads to success without any artifact.
@@ -249,6 +251,63 @@ func (h ProviderHarness) testFails(t *testing.T) {
 	}
 	wantFault(t, err, backup.Refused)
 	h.wantFound(t, a, "")
+}
+
+// stampsApart is a time after which two artifacts of a service that stamps them can be told apart. The engine waits for minutes.
+const stampsApart = 7 * time.Second
+
+// TestPassing checks a Provider whose service tells reasons that may pass from others. After a failed operation a further attempt under
+// another name succeeds, also if the answer to its start is lost: the artifact of the failed one is not taken for it.
+func TestPassing(t *testing.T, h ProviderHarness) {
+	for _, lost := range []bool{false, true} {
+		run := newRun()
+		a := h.attempt(run, 1)
+		a.Artifact = ""
+		if err := h.prepare(t, a); err != nil {
+			t.Fatalf("prepare: %v", err)
+		}
+		a = h.attempt(run, 1)
+		h.Inject(t, OperationPasses)
+		operation, err := h.begin(t, a), error(nil)
+		for deadline := time.Now().Add(providerTimeout); err == nil; pause(t, deadline) {
+			if operation.Done {
+				t.Fatal("the operation failed, and counts as done")
+			}
+			operation, err = h.Provider().Poll(t.Context(), a, operation.Token)
+		}
+		wantFault(t, err, backup.Passing)
+		for apart := time.Now().Add(stampsApart); h.Stamped && lost && time.Now().Before(apart); {
+			pause(t, apart.Add(providerTimeout))
+		}
+		before := time.Now()
+		b := h.attempt(run, 2)
+		b.NotBefore, b.Torn = a.NotBefore, []string{a.Artifact}
+		if lost {
+			h.Inject(t, StartLost)
+			_, err := h.Provider().Begin(t.Context(), b)
+			wantFault(t, err, backup.Ambiguous)
+			b.Artifact, b.Lost = "", []backup.Window{{From: before, To: time.Now()}}
+			for deadline := time.Now().Add(providerTimeout); b.Artifact == ""; pause(t, deadline) {
+				found, err := h.Provider().Find(t.Context(), b)
+				if err != nil {
+					wantFault(t, err, backup.Retryable)
+				}
+				b.Artifact = found
+			}
+		} else {
+			operation := h.begin(t, b)
+			for deadline := time.Now().Add(providerTimeout); !operation.Done; pause(t, deadline) {
+				if operation, err = h.Provider().Poll(t.Context(), b, operation.Token); err != nil {
+					t.Fatalf("poll the further attempt: %v", err)
+				}
+			}
+			b.Artifact = cmp.Or(operation.Artifact, b.Artifact)
+		}
+		if got, want := h.verify(t, b).SHA256, h.Digest(t, b.Artifact); got != want || b.Artifact == a.Artifact {
+			t.Errorf("the further attempt left %s with the hash %s, want %s", b.Artifact, got, want)
+		}
+		h.deleteAll(t, b, "")
+	}
 }
 
 func (h ProviderHarness) testPolls(t *testing.T) {

@@ -51,6 +51,7 @@ type frontEnd struct {
 	types     map[string]armType // lower-case provider/type
 	// operations answers requests for operations of a provider (lower case) that are followed by region.
 	operations map[string]func(*http.Request, regionalOperation) (*http.Response, error)
+	activity   *activityLog
 
 	mu sync.RWMutex
 	// scope holds the subscriptions, without a group, and the groups of all added resources, as first written; by their names in
@@ -60,9 +61,9 @@ type frontEnd struct {
 	bars map[string]Bar
 }
 
-func newFrontEnd(d *directory, r *roles) *frontEnd {
+func newFrontEnd(d *directory, r *roles, p *pace) *frontEnd {
 	return &frontEnd{
-		directory: d, roles: r, types: make(map[string]armType), scope: make(map[string]resourceID), bars: make(map[string]Bar),
+		directory: d, roles: r, activity: &activityLog{pace: p}, types: make(map[string]armType), scope: make(map[string]resourceID), bars: make(map[string]Bar),
 		operations: make(map[string]func(*http.Request, regionalOperation) (*http.Response, error)),
 	}
 }
@@ -128,6 +129,9 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 	if resp, ok := f.list(r, caller); ok {
 		return resp, nil
 	}
+	if resp, ok := f.answerActivity(r, caller); ok {
+		return resp, nil
+	}
 	// API Management's own addresses have a redundant slash (recorded 2016 to 2019).
 	id, tail, err := parseResourcePath(strings.Replace(r.URL.Path, "//operationresults/", "/operationresults/", 1))
 	if err != nil {
@@ -162,7 +166,10 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 	if denial := f.barred(r.Method, id); denial != nil {
 		return denial, nil
 	}
-	return route.handle(armCall{request: r, id: id, apiVersion: version})
+	c := armCall{request: r, id: id, apiVersion: version}
+	resp, err := route.handle(c)
+	f.activity.note(c, caller, route.action, resp)
+	return resp, err
 }
 
 // find returns the resource type and its route for this request.

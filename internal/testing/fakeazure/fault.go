@@ -59,7 +59,8 @@ const (
 	EmptyShare FaultKind = "emptyShare"
 	// MissingFile lets the backup of a ledger succeed with a share that lacks its second ledger file.
 	MissingFile FaultKind = "missingFile"
-	// FailHalfway lets the backup of a ledger fail with Code and Message after half of its files, which stay.
+	// FailHalfway lets the backup of a ledger fail with Code and Message after half of its files, and a backup of a service after half
+	// of its blob. They stay.
 	FailHalfway FaultKind = "failHalfway"
 )
 
@@ -84,7 +85,7 @@ type faults []Fault
 
 var (
 	callFaults      = []FaultKind{Refuse, LoseAnswer, LoseRequest}
-	serviceFaults   = []FaultKind{FailOperation, EmptyBlob, NoBlob}
+	serviceFaults   = []FaultKind{FailOperation, EmptyBlob, NoBlob, FailHalfway}
 	hsmFaults       = []FaultKind{FailOperation, EmptyFolder, MissingBlob}
 	ledgerFaults    = []FaultKind{FailOperation, NoShare, EmptyShare, MissingFile, FailHalfway}
 	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll, OnRestore}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey}

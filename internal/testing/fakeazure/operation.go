@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -102,7 +103,7 @@ func (m *apiManagement) start(svc *service, kind OperationKind, t *backupTarget,
 		switch f.Kind {
 		case FailOperation:
 			return f.Step == "" || f.Step == kind.step()
-		case EmptyBlob, NoBlob:
+		case EmptyBlob, NoBlob, FailHalfway:
 			return kind == ServiceBackup
 		}
 		return false
@@ -174,6 +175,10 @@ func (m *apiManagement) run(o *operation, takes time.Duration) {
 			size = defaultBlobBytes
 		}
 		content, size := o.content.seal(salt(m.seed, o.service, o.number), size)
+		if o.fault.Kind == FailHalfway {
+			size /= 2
+			content = io.LimitReader(content, size)
+		}
 		err = o.target.write(m.life, o.options, content, size)
 	}
 	if m.life.Err() != nil {
@@ -183,7 +188,7 @@ func (m *apiManagement) run(o *operation, takes time.Duration) {
 	defer m.mu.Unlock()
 	o.Ended, o.State = time.Now(), Succeeded
 	switch {
-	case o.fault.Kind == FailOperation:
+	case o.fault.Kind == FailOperation || o.fault.Kind == FailHalfway:
 		o.fail(o.fault.Status, o.fault.Code, o.fault.Message)
 	case err != nil:
 		o.fail(http.StatusBadRequest, "", "Cannot "+strings.ToLower(string(o.Kind))+": "+err.Error())

@@ -36,6 +36,7 @@ var (
 		"Microsoft.ConfidentialLedger/ledgers/read",
 		"Microsoft.ConfidentialLedger/managedCCFs/read",
 		"Microsoft.KeyVault/managedHSMs/read",
+		readActivity,
 		readGroup,
 		"Microsoft.Storage/storageAccounts/read",
 		"Microsoft.Storage/storageAccounts/blobServices/read",

@@ -83,7 +83,7 @@ func Start(c Config) (*Sim, error) {
 	s.storage.files = s.files
 	s.files.restore(kept.Shares)
 	s.ledgers = newLedgers(ctx, c, s)
-	front := newFrontEnd(s.directory, s.roles)
+	front := newFrontEnd(s.directory, s.roles, s.pace)
 	s.front = front
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
 	s.ledgers.added = front.exists

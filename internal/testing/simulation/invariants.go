@@ -188,6 +188,7 @@ var Invariants = []Invariant{
 	{"restores into one service begin in their order", "", oldestFirst},
 	{"one start an attempt", "4", oneStart},
 	{"a new attempt only after a look", "3", lookFirst},
+	{"a failure that may pass is tried again, in time, and no other", "", triedAgain},
 	{"the step message that a run expects is there", "3", stepMessageThere},
 	{"messages do not pile up", "4", noPile},
 	{"no run is stranded", "3", notStranded},
@@ -417,6 +418,55 @@ func lookFirst(w *World, moment any) string {
 	return ""
 }
 
+// retryWaits are the least waits before a further attempt, after each failure that may pass.
+var retryWaits = []time.Duration{5 * time.Minute, 15 * time.Minute, 45 * time.Minute}
+
+// triedAgain holds each start, and each end as failed, against the failures that the service has told.
+func triedAgain(w *World, moment any) string {
+	var f *facts
+	switch m := moment.(type) {
+	case asking:
+		f = m.facts
+	case saved:
+		f = m.facts
+	}
+	if f == nil || len(f.failed) == 0 {
+		return ""
+	}
+	n, last := len(f.failed), f.failed[len(f.failed)-1]
+	switch m := moment.(type) {
+	case asking:
+		r := f.run
+		switch name := w.ledger.artifactName(m.attempt.Artifact) + " is asked for "; {
+		case slices.ContainsFunc(f.failed, func(of failure) bool { return !of.of.passes }):
+			return name + "although the service has said no for good"
+		case n > len(retryWaits):
+			return fmt.Sprintf("%safter %d failures", name, n)
+		case w.now.Sub(last.told) < retryWaits[n-1]-2*time.Second:
+			return fmt.Sprintf("%s%s after failure %d", name, w.now.Sub(last.told), n)
+		case !r.Until.IsZero() && w.now.After(r.Until.Add(functionTimeout)):
+			return name + "after the window of its scheduled time"
+		case !r.NextScheduledTime.IsZero() && w.now.After(r.NextScheduledTime.Add(functionTimeout)):
+			return name + "after the plan's next scheduled time"
+		}
+	case saved:
+		if m.is.State != backup.Failed || m.was == nil || m.was.State != backup.Running || m.is.Restore != nil || n > len(retryWaits) ||
+			slices.ContainsFunc(f.failed, func(of failure) bool { return !of.of.passes }) {
+			return ""
+		}
+		end := backup.Later(m.is.Created, m.is.Start).Add(day)
+		for _, t := range []time.Time{m.is.Until, m.is.NextScheduledTime} {
+			if !t.IsZero() && t.Before(end) {
+				end = t
+			}
+		}
+		if room := end.Sub(w.now) - retryWaits[n-1]; room > functionTimeout {
+			return fmt.Sprintf("%s ends failed after failure %d that may pass, and its time ends %s later", f.name, n, end.Sub(w.now))
+		}
+	}
+	return ""
+}
+
 func stepMessageThere(w *World, moment any) string {
 	m, ok := moment.(worked)
 	if !ok {
@@ -519,6 +569,8 @@ func earned(w *World, moment any) string {
 			return fmt.Sprintf("a recovery point of %s, which is %s", w.ledger.runName(r.ID), r.State)
 		case b == nil:
 			return "the artifact of " + w.ledger.runName(r.ID) + " does not exist"
+		case slices.ContainsFunc(w.ledger.runs[r.ID].failed, func(of failure) bool { return of.of.token == b.content }):
+			return "the artifact of " + w.ledger.runName(r.ID) + " was left by an attempt that the service has failed"
 		case b.broken:
 			return "the artifact of " + w.ledger.runName(r.ID) + " cannot be restored, and the service would have said so"
 		case b.run == "" && b.begun.Before(r.Started.Add(-5*time.Second)):

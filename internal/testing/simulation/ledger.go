@@ -121,6 +121,8 @@ type facts struct {
 	// start is missing. clear is the time since which every look saw nothing. over says that this has been so for long enough.
 	// clean says that the last look saw nothing.
 	start, before starting
+	// failed lists the operations of the run of which a poll told that they failed, and when it first did.
+	failed []failure
 	// restores lists the restores that the service began for the run. restoreOpen says that the answer to the start of a
 	// restore is missing, and nothing has shown since that it had no effect. restoreBefore is the value of restoreOpen
 	// before the last request.
@@ -138,6 +140,19 @@ type facts struct {
 type look struct {
 	run, found string
 	err        error
+}
+
+// failure is the end of an operation that failed, as a poll told it first.
+type failure struct {
+	of   *operation
+	told time.Time
+}
+
+// toldFailed notes that the service told of the end of a failed operation.
+func (f *facts) toldFailed(o *operation, now time.Time) {
+	if !slices.ContainsFunc(f.failed, func(old failure) bool { return old.of == o }) {
+		f.failed = append(f.failed, failure{o, now})
+	}
 }
 
 type starting struct {

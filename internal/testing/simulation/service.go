@@ -40,6 +40,9 @@ type behaviour struct {
 	Grows bool
 	// Blind says that it does not show whether a folder can be restored.
 	Blind bool
+	// Passing says that it fails some backups for a reason that may pass. It may leave a torn artifact then, under the name that was
+	// asked for.
+	Passing bool
 	// Prompt says that a backup has ended when its start is answered.
 	Prompt bool
 	// Remade says that a restore makes it again after its deletion. Hidden says that it is then seen only at the end.
@@ -70,6 +73,7 @@ func newBehaviour(c *choices) behaviour {
 		w.Prompt = oneOf(c, false, true)
 		w.Skew, w.Grows, w.Blind = oneOf(c, 0, 3*time.Second, -3*time.Second), oneOf(c, false, true), oneOf(c, false, true)
 	}
+	w.Passing = oneOf(c, false, true)
 	return w
 }
 
@@ -108,6 +112,8 @@ type operation struct {
 	began, ends       time.Time
 	size              int64
 	fails             bool
+	// passes says that it fails for a reason that may pass.
+	passes bool
 	// bad names the defect of the artifact, which may exist although the operation succeeds.
 	bad     string
 	settled bool
@@ -430,6 +436,9 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	if w.happens(w.faultProfile.operationFails) {
 		o.fails = true
 		o.bad = oneOf(w.choices, []string{"", "empty", "broken"}[:worst]...)
+		if o.passes = s.behaviour.Passing && w.choices.chance(700); o.passes && o.bad == "" && !s.behaviour.Names {
+			o.bad = oneOf(w.choices, "", "torn")
+		}
 	} else if w.happens(w.faultProfile.artifactBad) {
 		o.bad = oneOf(w.choices, []string{"empty", "missing", "broken"}[:worst]...)
 	}
@@ -500,8 +509,13 @@ func (v *invocation) Poll(ctx context.Context, a backup.Attempt, token string) (
 	case s.ops[i].ends.After(v.w.now):
 		v.hum("%s: in progress", what)
 		return backup.Operation{Token: token, RetryAfter: oneOf(v.w.choices, 0, 0, 0, time.Minute, 15*time.Second, time.Hour)}, nil
+	case s.ops[i].fails && s.ops[i].passes:
+		v.say("%s: FAILED for a reason that may pass", what)
+		v.w.ledger.runs[a.Run].toldFailed(s.ops[i], v.w.now)
+		return backup.Operation{}, fault(backup.Passing, "InternalServerError", 0)
 	case s.ops[i].fails:
 		v.hum("%s: failed", what)
+		v.w.ledger.runs[a.Run].toldFailed(s.ops[i], v.w.now)
 		return backup.Operation{}, fault(backup.Refused, "BackupFailed", 0)
 	}
 	v.hum("%s: done", what)
@@ -544,7 +558,7 @@ func (v *invocation) find(end time.Time, s *service, a backup.Attempt, what stri
 	}
 	var newest *blob
 	for _, b := range s.blobs {
-		if b.run == a.Run && b.size > 0 && (newest == nil || !b.modified.Before(newest.modified)) {
+		if b.run == a.Run && b.size > 0 && !slices.Contains(a.Torn, b.name) && (newest == nil || !b.modified.Before(newest.modified)) {
 			newest = b
 		}
 	}
