@@ -51,7 +51,6 @@ func (h *handler) after(a answer) *handler {
 	return &next
 }
 
-
 // call is one outside call, or the end of the invocation.
 type call struct {
 	op        string // get, list, apply, wake, publish, begin, poll, find, verify, delete or return
@@ -90,7 +89,7 @@ type answer struct {
 // stopped is thrown through an engine that nothing goes on with.
 type stopped struct{}
 
-// replay is the outside world of one invocation: the answers so far, and then those of the handler that goes on with it.
+// replay is the outside world of one invocation: the answers so far, and then the answers of the handler that goes on with it.
 type replay struct {
 	m   *model
 	h   *handler
@@ -120,7 +119,7 @@ func (r *replay) ask(c call) answer {
 	return a
 }
 
-// mostRunning bounds the number of engines that are stopped at a time, and with it the memory of their stacks.
+// mostRunning is the most engines that are stopped at a time: each keeps its stack.
 const mostRunning = 4096
 
 // nextCall runs the engine up to its next outside call.

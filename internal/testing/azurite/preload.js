@@ -8,7 +8,8 @@
 const path = require("node:path");
 const Module = require("node:module");
 
-// Azurite loads the client of Application Insights, two thirds of its start, and with --disableTelemetry never calls it.
+// Azurite loads the client of Application Insights, which takes more than half of its start, and with --disableTelemetry never
+// calls it.
 const load = Module._load;
 Module._load = function (request, ...rest) {
   return request === "applicationinsights" ? {} : load.call(this, request, ...rest);
