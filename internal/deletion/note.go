@@ -10,8 +10,8 @@ import (
 	"lifeboat/internal/health"
 )
 
-// Note keeps the row by which health knows the undeleted recovery points of a target. The points are the newest of the
-// target; load reads an older one. The row is written after the points: a repeat of the cleanup writes it again.
+// Note keeps the row by which health knows the undeleted recovery points of a target. The points are those that a
+// cleanup read and that may count; load reads another one. The row is written after the points: a repeat of the cleanup writes it again.
 func Note(ctx context.Context, catalog backup.Catalog, target string, points []backup.Point,
 	load func(ctx context.Context, id string) (backup.Point, error),
 ) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -67,32 +68,23 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	for _, d := range entries {
 		last = max(last, d.Reach(e.Timings.Operation))
 	}
-	points, err := e.points(ctx, target, last)
-	if err != nil {
-		return err
-	}
-	for i, p := range points {
-		if p.State == backup.Expired || len(p.Readers) == 0 {
-			continue
-		}
-		reader, err := e.reading(ctx, p)
+	review := retention.NewReview(now)
+	left := map[string]backup.Point{} // only what is needed below: a history may be long
+	for page, err := range backup.PointPages(ctx, e.Catalog, target, last) {
 		if err != nil {
 			return err
 		}
-		if points[i].Readers = nil; reader != "" {
-			points[i].Readers = []string{reader}
+		for _, p := range page {
+			if err := e.review(ctx, review, &p, report); err != nil {
+				return err
+			}
+			if p.Undeleted.Published != "" || slices.ContainsFunc(entries, func(d deletion.Due) bool { return d.Point == p.ID }) {
+				left[p.ID] = p
+			}
 		}
 	}
-	for _, p := range points {
-		if p.State == backup.Unreadable {
-			report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %s", target, p.Reason.Message))
-		}
-	}
-	decisions := retention.Retain(points, now)
-	left := map[string]backup.Point{}
-	for _, p := range points {
-		left[p.ID] = p
-	}
+	decisions, others := review.Decide()
+	report.Kept += others
 	for _, d := range decisions {
 		if d.Keep {
 			report.Kept++
@@ -111,10 +103,11 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 		}
 		report.Deletions = append(report.Deletions, d)
 	}
-	for i, p := range points {
-		points[i] = left[p.ID]
+	var undeleted []backup.Point
+	for _, id := range slices.Sorted(maps.Keys(left)) {
+		undeleted = append(undeleted, left[id])
 	}
-	if err := deletion.Note(ctx, e.Catalog, target, points, e.RecoveryPoint); err != nil {
+	if err := deletion.Note(ctx, e.Catalog, target, undeleted, e.RecoveryPoint); err != nil {
 		return err // the entries stay, so that the next cleanup notes it
 	}
 	if slices.ContainsFunc(entries, func(d deletion.Due) bool { return left[d.Point].State == backup.Altered }) {
@@ -128,6 +121,24 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 		errs = append(errs, e.dueIndex(now).DropOrMove(ctx, d, left[d.Point]))
 	}
 	return errors.Join(errs...)
+}
+
+// review adds the point to the review, as it is without readers that have ended.
+func (e *Engine) review(ctx context.Context, r *retention.Review, p *backup.Point, report *CleanupReport) error {
+	if p.State == backup.Unreadable {
+		report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %s", p.Target, p.Reason.Message))
+	}
+	if r.Past(*p) && len(p.Readers) > 0 {
+		reader, err := e.reading(ctx, *p)
+		if err != nil {
+			return err
+		}
+		if p.Readers = nil; reader != "" {
+			p.Readers = []string{reader}
+		}
+	}
+	r.Add(*p)
+	return nil
 }
 
 // expire deletes the artifact of one point, and returns the point as it is then.

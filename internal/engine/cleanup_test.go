@@ -381,3 +381,33 @@ func TestTwoCleanupsOfWhatStorageKeeps(t *testing.T) {
 		t.Errorf("its artifact is gone, and it is %s", s.state(ids[0]))
 	}
 }
+
+// TestALongHistoryIsReadInPages: a cleanup reads the history in pages of 1,000 recovery points. The artifact of a due point is spared
+// by a kept point of an earlier page, and another due point goes.
+func TestALongHistoryIsReadInPages(t *testing.T) {
+	s := newHarness(t)
+	ids := s.points(2) // both are past their time
+	oldest := *s.status(ids[0]).Point
+	const later = 2500
+	for i := range later {
+		p := oldest
+		p.Created = oldest.Created.Add(2*day + time.Duration(i)*10*time.Minute)
+		p.ID = backup.Partition(target) + "-" + backup.Countdown(p.Created) + "-" + fmt.Sprintf("%012x", i)
+		p.Artifact, p.Expires = p.ID, s.now.Add(30*day)
+		if i == later-1 {
+			p.Artifact = s.status(ids[1]).Point.Artifact
+		}
+		s.put(p)
+	}
+	lists := 0
+	s.storage.listed = func(rows []backup.Row) {
+		if len(rows) > 0 && strings.HasPrefix(rows[0].Row, backup.PointPrefix) {
+			lists++
+		}
+	}
+	r := s.cleanup()
+	if len(r.Failed) > 0 || r.Kept != later+1 || len(r.Deletions) != 1 || r.Deletions[0].Point.ID != ids[0] || lists != 3 ||
+		s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Live {
+		t.Errorf("%d lists, %d kept, failed %v; %+v", lists, r.Kept, r.Failed, r.Deletions)
+	}
+}

@@ -262,6 +262,14 @@ func TestALedgerIsTheSameInAnyCase(t *testing.T) {
 			if why := p.Refusal(); err != nil || why == nil || why.Code != "NoRecoveryPoint" {
 				t.Errorf("%s into itself: %+v, %v", spelled, why, err)
 			}
+			// A destination that no plan backs up has no spelling of a plan.
+			other := strings.Replace(spelled, strings.Split(spelled, "/")[4], "other-group", 1)
+			plans[0].Restore.Into = []string{other}
+			q.Target, q.Into = id, other
+			p, err = s.engine.PreviewRestore(t.Context(), q, plans)
+			if why := p.Refusal(); err != nil || why == nil || why.Code != "NoRecoveryPoint" {
+				t.Errorf("into %s: %+v, %v", other, why, err)
+			}
 		}
 	}
 }

@@ -176,11 +176,6 @@ func (e *Engine) Ownership() apps.App {
 	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.Outbox().Announce, Setting: e.Stopped}
 }
 
-// finder finds artifacts that the catalog does not know, beside those with standing rows.
-func (e *Engine) finder(standing []health.Incomplete) manifest.Finder {
-	return manifest.Finder{Keeper: e.keeper(), Provider: e.provider, ForEach: e.forEach, CallTime: callTime, Standing: standing}
-}
-
 // within gives a call of a provider its time limit.
 func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)

@@ -11,7 +11,7 @@ import (
 // lost starts.
 func (e *Engine) taken(ctx context.Context, a backup.Attempt) ([]string, error) {
 	oldest := backup.Countdown(a.Earliest().Add(-deletion.LongestRun * e.Timings.Operation))
-	points, err := e.points(ctx, a.Target, backup.PointPrefix+oldest)
+	points, err := backup.AllPoints(ctx, e.Catalog, a.Target, backup.PointPrefix+oldest)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/retention"
 )
 
 // RecoveryPoint reads the recovery point of the run with the ID. It returns ErrNotFound if there is none.
@@ -33,7 +32,7 @@ func (e *Engine) RecoveryPoints(ctx context.Context, target, after string, top i
 	if err != nil {
 		return nil, "", err
 	}
-	points, err := e.listPoints(ctx, target, backup.PointPrefix+from, backup.Behind(backup.PointPrefix), top)
+	points, err := backup.ListPoints(ctx, e.Catalog, target, backup.PointPrefix+from, backup.Behind(backup.PointPrefix), top)
 	if err != nil || len(points) < top {
 		return points, "", err
 	}
@@ -51,47 +50,4 @@ func rowAfter(target, after string) (string, error) {
 		return "", fmt.Errorf("%w: %s of %s", backup.ErrNotFound, after, target)
 	}
 	return strings.TrimPrefix(key.Row, backup.RunPrefix) + "!", nil
-}
-
-// points returns the recovery points of a target, newest run first, up to the row key.
-func (e *Engine) points(ctx context.Context, target, to string) ([]backup.Point, error) {
-	var all []backup.Point
-	for from := backup.PointPrefix; ; {
-		points, err := e.listPoints(ctx, target, from, to, 1000)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, points...)
-		if len(points) < 1000 {
-			return all, nil
-		}
-		from = points[999].Key().Row + "!"
-	}
-}
-
-// recentPoints returns the newest recovery points of a target, newest run first: a few, which cost one request, or all if these
-// are not enough.
-func (e *Engine) recentPoints(ctx context.Context, target string, enough func([]backup.Point) bool) ([]backup.Point, error) {
-	const few = 2 * retention.Trailing
-	points, err := e.listPoints(ctx, target, backup.PointPrefix, backup.Behind(backup.PointPrefix), few)
-	if err != nil || len(points) < few || enough(points) {
-		return points, err
-	}
-	return e.points(ctx, target, backup.Behind(backup.PointPrefix))
-}
-
-func (e *Engine) listPoints(ctx context.Context, target, from, to string, limit int) ([]backup.Point, error) {
-	rows, _, err := e.Catalog.List(ctx, backup.Partition(target), from, to, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list the recovery points of %s: %w", target, err)
-	}
-	points := make([]backup.Point, 0, len(rows))
-	for _, row := range rows {
-		p, err := backup.DecodePoint(row)
-		if err != nil {
-			p = backup.UnreadablePoint(row, target, err)
-		}
-		points = append(points, p)
-	}
-	return points, nil
 }

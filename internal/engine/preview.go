@@ -11,6 +11,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 	"lifeboat/internal/restore"
+	"lifeboat/internal/retention"
 )
 
 // PreviewRestore says what the restore would do, by the active plans, and asks every guard that can be asked at once. The error
@@ -138,7 +139,7 @@ func (e *Engine) choosePoint(ctx context.Context, q restore.Request, now time.Ti
 		}
 		return p, nil, nil
 	}
-	points, err := e.recentPoints(ctx, q.Target, func(points []backup.Point) bool { return slices.ContainsFunc(points, q.Latest) })
+	points, err := backup.RecentPoints(ctx, e.Catalog, q.Target, 2*retention.Trailing, func(points []backup.Point) bool { return slices.ContainsFunc(points, q.Latest) })
 	if err != nil {
 		return backup.Point{}, nil, err
 	}

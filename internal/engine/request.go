@@ -184,7 +184,7 @@ func (e *Engine) History(ctx context.Context, target, after string, top int) ([]
 		return nil, "", err
 	}
 	last := runs[len(runs)-1].ID
-	points, err := e.listPoints(ctx, target, backup.PointPrefix+from, backup.Point{ID: last}.Key().Row+"!", 1000)
+	points, err := backup.ListPoints(ctx, e.Catalog, target, backup.PointPrefix+from, backup.Point{ID: last}.Key().Row+"!", 1000)
 	if err != nil {
 		return nil, "", err
 	}

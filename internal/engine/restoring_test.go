@@ -253,8 +253,13 @@ func TestRestore(t *testing.T) {
 			if plan, err := s.engine.PreviewRestore(t.Context(), again, restoring(true)); err != nil || plan.Refusal() != nil {
 				t.Errorf("by its ID: %+v, %v", plan.Refusal(), err)
 			}
-			points := []backup.Point{*p}
-			if d := retention.Retain(points, p.Held.Until.Add(-time.Hour)); !d[0].Keep {
+			review := func(p backup.Point, now time.Time) []retention.Decision {
+				r := retention.NewReview(now)
+				r.Add(p)
+				d, _ := r.Decide()
+				return d
+			}
+			if d := review(*p, p.Held.Until.Add(-time.Hour)); len(d) != 1 || !d[0].Keep {
 				t.Errorf("not held: %+v", d)
 			}
 			for range 2 {
@@ -263,7 +268,7 @@ func TestRestore(t *testing.T) {
 					t.Errorf("confirmed: %+v, %v", status.Point, err)
 				}
 			}
-			if d := retention.Retain([]backup.Point{*status.Point}, p.Expires.Add(time.Hour)); d[0].Keep {
+			if d := review(*status.Point, p.Expires.Add(time.Hour)); len(d) != 1 || d[0].Keep {
 				t.Errorf("kept after its time, though it is the only one, and confirmed: %+v", d)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 	"lifeboat/internal/apps"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
+	"lifeboat/internal/evaluation"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
 	"lifeboat/internal/outbox"
@@ -59,7 +60,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if now.IsZero() {
 		return report, err
 	}
-	report.ActivePlan = state.activePlan
+	report.ActivePlan = state.ActivePlan
 	if err := e.Ownership().Settle(ctx, state.apps, now); err != nil {
 		return report, err
 	}
@@ -75,17 +76,19 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if apart == nil {
 		for _, plan := range plans {
 			errs = append(errs, e.backUpChanges(ctx, plan, look, state.changes, &report))
-			if state.unread[plan.Name] != nil {
+			if state.Unread[plan.Name] != nil {
 				continue // it stands still; the error names the row
 			}
-			if err := e.schedulePlan(ctx, plan, state.checkpoints[plan.Name], look, &report); err != nil {
+			if err := e.schedulePlan(ctx, plan, state.Checkpoints[plan.Name], look, &report); err != nil {
 				errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
 			}
 		}
 		if plans != nil {
 			errs = append(errs, e.noteLeft(ctx, plans, state, look, &report))
 		}
-		errs = append(errs, e.evaluate(ctx, plans, state, &report))
+		found, err := e.evaluator(state).Evaluate(ctx, plans)
+		report.Unprotected, report.events = found.Unprotected, append(report.events, found.Events...)
+		errs = append(errs, err)
 		errs = append(errs, e.note(ctx, "schedule", state.timers["schedule"], now)) // a timer run that does nothing does not count
 	}
 	unsent, err := e.Outbox().Drain(ctx, state.unsent, report.events, now) // last: it may take its time, and changes nothing
@@ -97,19 +100,9 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 // schedulerState has the rows that a timer run must know before anything else: they stand side by side, so that one request
 // reads them.
 type schedulerState struct {
-	// activePlan is the row of the active plan.
-	activePlan backup.Row
-	// evaluated says when the targets of a plan were evaluated last, and checkpoints up to when its scheduled times are dealt
-	// with, by the plan's name. They have all plans that ever were.
-	evaluated   map[string]health.Evaluation
-	checkpoints map[string]*checkpoint.Checkpoint
-	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unevaluated says why the row
-	// of its last evaluation cannot be read.
-	unread, unevaluated map[string]error
+	evaluation.Rows
 	// undeleted are the targets with recovery points that could not be deleted.
 	undeleted []health.Undeleted
-	// incomplete are the targets with artifacts that the catalog does not know.
-	incomplete []health.Incomplete
 	// changes are the changes of targets that make backups.
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
@@ -124,8 +117,7 @@ type schedulerState struct {
 // schedulerState reads these rows. The error also names rows that cannot be read: they stop only their own plan.
 func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 	state := schedulerState{
-		evaluated: map[string]health.Evaluation{}, checkpoints: map[string]*checkpoint.Checkpoint{}, timers: map[string]health.TimerRecord{},
-		unread: map[string]error{}, unevaluated: map[string]error{}, changes: map[backup.Key]request.Changes{},
+		Rows: evaluation.NewRows(), timers: map[string]health.TimerRecord{}, changes: map[backup.Key]request.Changes{},
 	}
 	var errs []error
 	for from := backup.ActivePlanKey.Row; ; {
@@ -148,8 +140,6 @@ func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 
 func (s *schedulerState) add(row backup.Row) error {
 	switch {
-	case row.Key == backup.ActivePlanKey:
-		s.activePlan = row
 	case s.apps.Add(row):
 	case strings.HasPrefix(row.Row, backup.ChangesPrefix):
 		return s.addChanges(row)
@@ -157,12 +147,6 @@ func (s *schedulerState) add(row backup.Row) error {
 		u, err := backup.Decode[health.Undeleted](row)
 		if err == nil {
 			s.undeleted = append(s.undeleted, u)
-		}
-		return err
-	case strings.HasPrefix(row.Row, backup.IncompletePrefix):
-		i, err := backup.Decode[health.Incomplete](row)
-		if i.RowETag = row.ETag; err == nil {
-			s.incomplete = append(s.incomplete, i)
 		}
 		return err
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
@@ -173,28 +157,10 @@ func (s *schedulerState) add(row backup.Row) error {
 	case strings.HasPrefix(row.Row, backup.UnpublishedPrefix):
 		s.unsent.Others = append(s.unsent.Others, row)
 	case row.Key == backup.UndeliverableKey:
-	case strings.HasPrefix(row.Row, backup.EvaluatedPrefix):
-		v, err := backup.Decode[health.Evaluation](row)
-		if err != nil {
-			s.unevaluated[strings.TrimPrefix(row.Row, backup.EvaluatedPrefix)] = err
-			return err
-		}
-		s.evaluated[v.Plan] = v
 	default:
-		c, err := backup.Decode[checkpoint.Checkpoint](row)
-		if err != nil {
-			s.unread[strings.TrimPrefix(row.Row, backup.CheckpointPrefix)] = err
-			return err
-		}
-		c.ETag = row.ETag
-		s.checkpoints[c.Plan] = &c
+		return s.Add(row)
 	}
 	return nil
-}
-
-// paused says why the plan makes no runs at present, "" if it does.
-func (e *Engine) paused(state schedulerState, plan backup.Plan) string {
-	return checkpoint.Look{Stopped: state.apps.Stopped(e.Stopped).Backups()}.Paused(plan)
 }
 
 // errOtherTimerRuns: another timer run has saved the checkpoint since it was read.
@@ -259,8 +225,8 @@ func (e *Engine) noteLeft(
 	ctx context.Context, plans []backup.Plan, state schedulerState, look checkpoint.Look, report *ScheduleReport,
 ) error {
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(state.checkpoints)) {
-		c := state.checkpoints[name]
+	for _, name := range slices.Sorted(maps.Keys(state.Checkpoints)) {
+		c := state.Checkpoints[name]
 		if name == "" || c.Paused == checkpoint.Left || slices.ContainsFunc(plans, func(p backup.Plan) bool { return p.Name == name }) {
 			continue
 		}

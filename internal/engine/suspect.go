@@ -19,7 +19,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	if s.run.Restore != nil {
 		return s.safetyBackedUp(ctx, p, files)
 	}
-	points, err := s.recentPoints(ctx, p.Target, func(points []backup.Point) bool {
+	points, err := backup.RecentPoints(ctx, s.Catalog, p.Target, 2*retention.Trailing, func(points []backup.Point) bool {
 		trusted := 0
 		for _, p := range points {
 			if p.InBaseline() {

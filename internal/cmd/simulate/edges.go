@@ -44,7 +44,12 @@ var edges = []edge{
 		"!keyed && c.answers(ctx, s):", "!keyed && !c.answers(ctx, s):",
 	},
 	{
-		"./internal/retention TestRetainSparesASharedArtifact", "clean-up deletes an artifact that a point of before a move names",
+		"./internal/engine TestALongHistoryIsReadInPages", "clean-up forgets the artifacts that the points of earlier pages name",
+		"internal/retention/review.go",
+		"		r.within++\n		r.keep(p)", "		r.within++",
+	},
+	{
+		"./internal/retention TestReviewSparesASharedArtifact", "clean-up deletes an artifact that a point of before a move names",
 		"internal/backup/point.go",
 		`return p.Storage.account() + "\n"`, `return p.Storage.Account + "\n"`,
 	},
@@ -226,7 +231,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a timer run does not look for an older live one",
-		"internal/engine/evaluate.go",
+		"internal/evaluation/evaluation.go",
 		"if len(s.Points) == health.RecentRows &&", "if len(s.Points) > health.RecentRows &&",
 	},
 	{
@@ -448,8 +453,8 @@ var edges = []edge{
 		"Missed(c.At, l.Now).Because(why)", "Missed(l.Now, l.Now).Because(why)",
 	},
 	{
-		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left is never taken back", "internal/engine/evaluate.go",
-		"errs := []error{err, e.takeBack(ctx, head, all, state, report), unchecked}", "errs := []error{err, nil, unchecked}",
+		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left is never taken back", "internal/evaluation/evaluation.go",
+		"errs := []error{err, e.takeBack(ctx, head, all, &report), unchecked}", "errs := []error{err, nil, unchecked}",
 	},
 	{
 		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that came back has the ID of the one before", "internal/health/evaluation.go",

@@ -164,8 +164,8 @@ var mutants = []mutant{
 	}`,
 		`_ = e.checkClock(ctx, e.Now(), now)`,
 	},
-	{"the newest point is not protected", "internal/retention/retain.go", "case i == newest:", "case i == newest && len(points) > 1000:"},
-	{"points expire two days early", "internal/retention/retain.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
+	{"the newest point is not protected", "internal/retention/review.go", "case p.ID == r.newest.ID:", "case p.ID == r.newest.ID && r.within > 1000:"},
+	{"points expire two days early", "internal/retention/review.go", "!r.now.Before(p.Expires)", "!r.now.Before(p.Expires.AddDate(0, 0, -2))"},
 	{
 		"an artifact is deleted before that is noted", "internal/deletion/deletion.go",
 		"\tif err := d.begin(ctx, &p, decided); err != nil {\n\t\treturn p, err\n\t}\n\ta := ", "\ta := ",
@@ -187,8 +187,8 @@ var mutants = []mutant{
 		"if f != nil && f.Kind == backup.Touched {", "if f != nil && f.Kind == backup.Touched && altered {",
 	},
 	{
-		"suspect points stand in for live ones", "internal/retention/retain.go",
-		"if p.Live() && (newest < 0", "if (p.Live() || p.State == backup.Suspect) && (newest < 0",
+		"suspect points stand in for live ones", "internal/retention/review.go",
+		"if p.Live() && (r.newest", "if (p.Live() || p.State == backup.Suspect) && (r.newest",
 	},
 	{"no point is ever suspect", "internal/retention/size.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{
@@ -267,11 +267,11 @@ var mutants = []mutant{
 		"return p.State == Live && !p.Safety }", "return p.State == Live }",
 	},
 	{
-		"the hold of a safety backup is ignored", "internal/retention/retain.go",
-		"case now.Before(p.Held.Until):", "case now.Before(p.Held.Until.AddDate(-1, 0, 0)):",
+		"the hold of a safety backup is ignored", "internal/retention/review.go",
+		"case r.now.Before(p.Held.Until):", "case r.now.Before(p.Held.Until.AddDate(-1, 0, 0)):",
 	},
 	{
-		"an artifact is deleted while a restore reads it", "internal/retention/retain.go",
+		"an artifact is deleted while a restore reads it", "internal/retention/review.go",
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
 	},
 	{

@@ -1,6 +1,7 @@
 package retention_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,16 @@ const (
 
 var begin = time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
 
-func TestRetain(t *testing.T) {
+// review decides about these points, one at a time.
+func review(now time.Time, points ...backup.Point) (decisions []retention.Decision, others int) {
+	r := retention.NewReview(now)
+	for _, p := range points {
+		r.Add(p)
+	}
+	return r.Decide()
+}
+
+func TestReview(t *testing.T) {
 	now := begin
 	point := func(id string, state backup.PointState, age, left time.Duration) backup.Point {
 		return backup.Point{ID: id, State: state, Created: now.Add(-age), Expires: now.Add(left)}
@@ -71,11 +81,21 @@ func TestRetain(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string
-			for _, d := range retention.Retain(test.points, now) {
-				got = append(got, d.Point.ID+map[bool]string{true: "+", false: "-"}[d.Keep])
-				if d.Reason == "" {
-					t.Errorf("no reason for %s", d.Point.ID)
+			decisions, _ := review(now, test.points...)
+			for _, p := range test.points {
+				if p.State == backup.Expired {
+					continue
 				}
+				kept := "+" // within its time
+				for _, d := range decisions {
+					if d.Point.ID == p.ID {
+						kept = map[bool]string{true: "+", false: "-"}[d.Keep]
+					}
+					if d.Reason == "" {
+						t.Errorf("no reason for %s", d.Point.ID)
+					}
+				}
+				got = append(got, p.ID+kept)
 			}
 			if s := strings.Join(got, " "); s != test.want {
 				t.Errorf("got %q, want %q", s, test.want)
@@ -84,9 +104,9 @@ func TestRetain(t *testing.T) {
 	}
 }
 
-// TestRetainSparesASharedArtifact: an artifact of a kept recovery point stays, even if another point names it too; if both points
+// TestReviewSparesASharedArtifact: an artifact of a kept recovery point stays, even if another point names it too; if both points
 // go, neither keeps the other, and a name in another container is another artifact.
-func TestRetainSparesASharedArtifact(t *testing.T) {
+func TestReviewSparesASharedArtifact(t *testing.T) {
 	point := func(id, container, artifact string, age, keep time.Duration) backup.Point {
 		created := begin.Add(-age)
 		return backup.Point{
@@ -97,16 +117,22 @@ func TestRetainSparesASharedArtifact(t *testing.T) {
 	kept := map[string]string{}
 	moved := point("shares it", "a", "folder", 9*day, day)
 	moved.Storage.Account = strings.Replace(account, "/resourceGroups/", "/resourceGroups/from-", 1) // the account was moved since
-	for _, d := range retention.Retain([]backup.Point{
+	all := []backup.Point{
 		point("newest", "a", "folder", day, 30*day), moved,
 		point("elsewhere", "b", "folder", 9*day, day), point("goes", "a", "other", 9*day, day), point("goes too", "a", "other", 8*day, day),
-	}, begin) {
-		if d.Keep {
-			kept[d.Point.ID] = d.Reason
-		}
 	}
-	if len(kept) != 2 || kept["newest"] == "" || kept["shares it"] != "the recovery point newest names the same artifact" {
-		t.Errorf("kept %q", kept)
+	for range 2 {
+		clear(kept)
+		decisions, others := review(begin, all...)
+		for _, d := range decisions {
+			if d.Keep {
+				kept[d.Point.ID] = d.Reason
+			}
+		}
+		if others != 1 || len(decisions) != 4 || len(kept) != 1 || kept["shares it"] != "the recovery point newest names the same artifact" {
+			t.Errorf("kept %q of %+v, and %d others", kept, decisions, others)
+		}
+		slices.Reverse(all) // the kept one comes on the last page
 	}
 }
 
@@ -121,7 +147,7 @@ func TestWhyAPointIsKept(t *testing.T) {
 		reason string
 	}{
 		{"its time is over", func(*backup.Point) {}, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and there is a newer one"},
-		{"a second to go", func(p *backup.Point) { p.Expires = begin.Add(time.Second) }, nil, true, "keep.within lasts until 2026-01-15T02:30:01Z"},
+		{"a second to go", func(p *backup.Point) { p.Expires = begin.Add(time.Second) }, nil, true, ""},
 		{"at its time", func(p *backup.Point) { p.Expires = begin }, nil, false, "keep.within ended at 2026-01-15T02:30:00Z, and there is a newer one"},
 		{"a suspect one", func(p *backup.Point) { p.State = backup.Suspect }, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and no person accepted it"},
 		{"a safety backup", func(p *backup.Point) { p.Safety = true }, nil, false, "keep.within of a safety backup ended at 2026-01-14T02:30:00Z"},
@@ -149,11 +175,17 @@ func TestWhyAPointIsKept(t *testing.T) {
 			p := backup.Point{ID: "it", State: backup.Live, Artifact: "it", Created: begin.Add(-31 * day), Expires: begin.Add(-day)}
 			test.change(&p)
 			newer := backup.Point{ID: "newer", State: backup.Live, Artifact: "newer", Created: begin.Add(-2 * day), Expires: begin.Add(28 * day)}
-			decisions := retention.Retain(append([]backup.Point{newer, p}, test.others...), begin)
-			if len(decisions) != 2+len(test.others) || !decisions[0].Keep {
-				t.Fatalf("decided %+v", decisions)
+			decisions, others := review(begin, append([]backup.Point{newer, p}, test.others...)...)
+			if test.reason == "" {
+				if len(decisions) != 0 || others != 2 {
+					t.Errorf("decided %+v, and %d others", decisions, others)
+				}
+				return
 			}
-			if d := decisions[1]; d.Point.ID != "it" || d.Keep != test.keep || d.Reason != test.reason {
+			if len(decisions) != 1 || others != 1+len(test.others) {
+				t.Fatalf("decided %+v, and %d others", decisions, others)
+			}
+			if d := decisions[0]; d.Point.ID != "it" || d.Keep != test.keep || d.Reason != test.reason {
 				t.Errorf("decided %t: %s; want %t: %s", d.Keep, d.Reason, test.keep, test.reason)
 			}
 		})

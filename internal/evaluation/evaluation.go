@@ -1,4 +1,6 @@
-package engine
+// Package evaluation evaluates how well each target of the active plans is protected, by the rows of the catalog: for health, and for
+// the events of a timer run.
+package evaluation
 
 import (
 	"context"
@@ -16,56 +18,79 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// evaluate publishes which targets turned unprotected. It evaluates plans that make no runs as well: their targets are no better
+// Evaluator has the things that an evaluation needs, by the rows that a timer run or health has read.
+type Evaluator struct {
+	Catalog  backup.Catalog
+	Services backup.Services
+	// Finder finds artifacts that the catalog does not know, and calls a function for each target.
+	Finder manifest.Finder
+	// Left says what has left the plans by the row of the active plan, as [plans.Store.Left] does; nil: nothing.
+	Left func(ctx context.Context, head plans.Head, all []backup.Plan, now time.Time) ([]plans.Left, error)
+	// Paused says why a plan makes no runs at present, "" if it does.
+	Paused func(backup.Plan) string
+	// Now is the time by the catalog's clock, and Tolerance the greatest difference between two clocks.
+	Now       time.Time
+	Tolerance time.Duration
+
+	Rows
+}
+
+// Report says what an evaluation found.
+type Report struct {
+	// Unprotected are the targets that turned so since they were evaluated last.
+	Unprotected []health.TargetHealth
+	// Events are the events that it put into the outbox of the timer's partition.
+	Events []backup.Event
+}
+
+// Evaluate publishes which targets turned unprotected. It evaluates plans that make no runs as well: their targets are no better
 // protected for it.
-func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedulerState, report *ScheduleReport) error {
-	now := state.clock
-	head, err := plans.ReadHead(state.activePlan)
-	if err != nil || state.activePlan.ETag == "" {
-		head = plans.Head{Since: now}
+func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, error) {
+	var report Report
+	head, err := plans.ReadHead(e.ActivePlan)
+	if err != nil || e.ActivePlan.ETag == "" {
+		head = plans.Head{Since: e.Now}
 	}
-	finder := e.finder(state.incomplete)
-	over, unchecked := finder.Recheck(ctx, state.incomplete, now)
-	report.events = append(report.events, over...)
-	errs := []error{err, e.takeBack(ctx, head, all, state, report), unchecked}
+	over, unchecked := e.Finder.Recheck(ctx, e.Incomplete, e.Now)
+	report.Events = over
+	errs := []error{err, e.takeBack(ctx, head, all, &report), unchecked}
 	if errs[1] != nil {
-		return errors.Join(errs...) // an evaluation would forget the alarms about what has left
+		return report, errors.Join(errs...) // an evaluation would forget the alarms about what has left
 	}
 	for _, plan := range all {
-		if state.unevaluated[plan.Name] != nil {
+		if e.unevaluated[plan.Name] != nil {
 			continue // the timer run says so; it is not known which alerts were published
 		}
-		s := health.Snapshot{RowError: state.unread[plan.Name], Plan: plan, Since: head.Since, ProcessedUntil: now, Paused: e.paused(state, plan)}
+		s := health.Snapshot{RowError: e.Unread[plan.Name], Plan: plan, Since: head.Since, ProcessedUntil: e.Now, Paused: e.Paused(plan)}
 		if head.Refused != "" {
 			s.Refused = errors.New(head.Reason)
 		}
 		var was health.Evaluation // a new plan may differ from an old one only by its name
-		if c := state.checkpoints[plan.Name]; c != nil {
-			s.AddCheckpoint(*c, now)
-			was = state.evaluated[plan.Name]
+		if c := e.Checkpoints[plan.Name]; c != nil {
+			s.AddCheckpoint(*c, e.Now)
+			was = e.evaluated[plan.Name]
 		} else if s.RowError != nil {
-			was = state.evaluated[plan.Name]
+			was = e.evaluated[plan.Name]
 		}
-		if was.Due(plan, now, now.Add(clockTolerance)) {
+		if was.Due(plan, e.Now, e.Now.Add(e.Tolerance)) {
 			was.Plan, was.Text = plan.Name, head.Hash // it was looked for departed targets by now
-			errs = append(errs, e.evaluatePlan(ctx, s, all, finder, was, now, report))
+			errs = append(errs, e.evaluatePlan(ctx, s, all, was, &report))
 		}
 	}
-	return errors.Join(errs...)
+	return report, errors.Join(errs...)
 }
 
 // evaluatePlan evaluates each target of the plan. That costs one request for each, and one for each 100 writes. The last
 // transaction saves the note that the events are published. A timer run at the same time publishes the same, under the same IDs.
-func (e *Engine) evaluatePlan(
-	ctx context.Context, plan health.Snapshot, all []backup.Plan, finder manifest.Finder, was health.Evaluation, now time.Time,
-	report *ScheduleReport,
+func (e Evaluator) evaluatePlan(
+	ctx context.Context, plan health.Snapshot, all []backup.Plan, was health.Evaluation, report *Report,
 ) error {
 	targets := plan.Plan.Targets
 	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
-	_ = e.forEach(len(targets), func(i int) error {
+	_ = e.Finder.ForEach(len(targets), func(i int) error {
 		s := plan
 		s.Of(targets[i], e.service(targets[i]), all)
-		outcomes[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was, now)
+		outcomes[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was)
 		return nil // the others are evaluated all the same
 	})
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
@@ -81,22 +106,22 @@ func (e *Engine) evaluatePlan(
 			events = append(events, event.TargetUnprotected(h, was.Alarm(h)))
 		}
 	}
-	is := was.After(now, outcomes, fresh, err == nil)
-	rows, found, unsearched := finder.Evaluated(ctx, plan.Plan, was, &is, outcomes, err == nil, now)
+	is := was.After(e.Now, outcomes, fresh, err == nil)
+	rows, found, unsearched := e.Finder.Evaluated(ctx, plan.Plan, was, &is, outcomes, err == nil, e.Now)
 	if err != nil && len(events)+len(found) == 0 && maps.Equal(is.Searched, was.Searched) {
 		return errors.Join(err, unsearched)
 	}
-	unsaved := e.saveEvaluation(ctx, is, events, report, rows...)
+	unsaved := e.save(ctx, is, events, report, rows...)
 	if unsaved == nil {
-		report.events = append(report.events, found...)
+		report.Events = append(report.Events, found...)
 	}
 	return errors.Join(err, unsearched, unsaved)
 }
 
-// saveEvaluation saves the row with its events, behind other writes in pairs, which no transaction splits. The row comes last: a repeat
+// save saves the row with its events, behind other writes in pairs, which no transaction splits. The row comes last: a repeat
 // writes the same events.
-func (e *Engine) saveEvaluation(
-	ctx context.Context, is health.Evaluation, events []backup.Event, report *ScheduleReport, pairs ...backup.Write,
+func (e Evaluator) save(
+	ctx context.Context, is health.Evaluation, events []backup.Event, report *Report, pairs ...backup.Write,
 ) error {
 	writes := append(slices.Concat(pairs, event.OutboxWrites(backup.SchedulePartition, events)), backup.Write{
 		Op: backup.Put, Key: backup.EvaluatedKey(is.Plan), Body: backup.Encode(is),
@@ -106,19 +131,19 @@ func (e *Engine) saveEvaluation(
 			return fmt.Errorf("save that the targets of plan %s were evaluated: %w", is.Plan, err)
 		}
 	}
-	report.events = append(report.events, events...)
+	report.Events = append(report.Events, events...)
 	return nil
 }
 
 // takeBack publishes that the alarms about targets that have left a plan are over. It looks once for each text of plan.yaml, and only if
 // an alarm of the plan holds; a repeat publishes the same.
-func (e *Engine) takeBack(ctx context.Context, head plans.Head, all []backup.Plan, state schedulerState, report *ScheduleReport) error {
-	for _, name := range slices.Sorted(maps.Keys(state.evaluated)) {
-		is := state.evaluated[name]
+func (e Evaluator) takeBack(ctx context.Context, head plans.Head, all []backup.Plan, report *Report) error {
+	for _, name := range slices.Sorted(maps.Keys(e.evaluated)) {
+		is := e.evaluated[name]
 		if len(is.Published) == 0 || is.Text == head.Hash || all == nil || e.Left == nil {
 			continue
 		}
-		left, err := e.Left(ctx, head, all, state.clock)
+		left, err := e.Left(ctx, head, all, e.Now)
 		if err != nil {
 			return err
 		}
@@ -130,23 +155,23 @@ func (e *Engine) takeBack(ctx context.Context, head plans.Head, all []backup.Pla
 		var events []backup.Event
 		for _, d := range gone {
 			var alarm string
-			if is, alarm = is.TakeBack(d, state.clock); alarm != "" {
+			if is, alarm = is.TakeBack(d, e.Now); alarm != "" {
 				events = append(events, event.TargetLeft(d, alarm))
 			}
 		}
 		is.Text = head.Hash
-		if err := e.saveEvaluation(ctx, is, events, report); err != nil {
+		if err := e.save(ctx, is, events, report); err != nil {
 			return err
 		}
-		state.evaluated[name] = is
+		e.evaluated[name] = is
 	}
 	return nil
 }
 
 // readDeparted reads the newest recovery points of what has left the plans, in its order.
-func (e *Engine) readDeparted(ctx context.Context, left []plans.Left) ([]health.Departed, error) {
+func (e Evaluator) readDeparted(ctx context.Context, left []plans.Left) ([]health.Departed, error) {
 	gone := make([]health.Departed, len(left))
-	return gone, e.forEach(len(left), func(i int) error {
+	return gone, e.Finder.ForEach(len(left), func(i int) error {
 		points, err := e.recentPoints(ctx, left[i].Target, func(points []backup.Point) bool { return slices.ContainsFunc(points, backup.Point.Live) })
 		gone[i] = health.NewDeparted(left[i].Plan, left[i].Target, left[i].At, points)
 		return err
@@ -154,8 +179,8 @@ func (e *Engine) readDeparted(ctx context.Context, left []plans.Left) ([]health.
 }
 
 // evaluateTarget evaluates one target. It returns fresh if the target is unprotected and that was not published yet.
-func (e *Engine) evaluateTarget(
-	ctx context.Context, s health.Snapshot, was health.Evaluation, now time.Time,
+func (e Evaluator) evaluateTarget(
+	ctx context.Context, s health.Snapshot, was health.Evaluation,
 ) (h health.TargetHealth, fresh bool, err error) {
 	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
 	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.PointPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
@@ -177,7 +202,7 @@ func (e *Engine) evaluateTarget(
 	}
 	s.RowError = ofPlan
 	if len(s.Points) == health.RecentRows && !slices.ContainsFunc(s.Points, backup.Point.Live) { // older ones may be live
-		if s.Points, err = e.points(ctx, s.Target, backup.Behind(backup.PointPrefix)); err != nil {
+		if s.Points, err = backup.AllPoints(ctx, e.Catalog, s.Target, backup.Behind(backup.PointPrefix)); err != nil {
 			return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
 		}
 	}
@@ -186,12 +211,12 @@ func (e *Engine) evaluateTarget(
 			return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
 		}
 	}
-	h = s.Evaluate(now)
+	h = s.Evaluate(e.Now)
 	if h.Status != health.Unprotected || was.Told(h) {
 		return h, false, nil
 	}
 	if err := e.recentRuns(ctx, &s); err != nil {
 		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
 	}
-	return s.Evaluate(now), true, nil
+	return s.Evaluate(e.Now), true, nil
 }

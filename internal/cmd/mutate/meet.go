@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// errNoGo says that the bug does not compile.
+var errNoGo = errors.New("it does not compile")
+
+// slowest is the time that the tests of one package may take: a bug that makes them stand still is caught by that.
+const slowest = "12m"
+
+// meet runs the tests of the packages one after the other with the bug in the code, and returns the package whose tests fail, "" if
+// none do. The folder is for this bug only.
+func (s site) meet(ctx context.Context, dir string, packages []string) (caught string, err error) {
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	overlay, err := s.overlay(dir, s.apply(text))
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.CommandContext(ctx, "go", "vet", "-overlay", overlay, "-copylocks", s.pkg).CombinedOutput(); err != nil {
+		if ctx.Err() != nil {
+			return "", fmt.Errorf("%w\n%s", context.Cause(ctx), out)
+		}
+		return "", errNoGo
+	}
+	for _, pkg := range packages {
+		run := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-vet=off", "-failfast", "-timeout", slowest, "-p", "1", pkg)
+		out, err := run.CombinedOutput()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return "", context.Cause(ctx)
+		case strings.Contains(string(out), "[build failed]"), strings.Contains(string(out), "[setup failed]"):
+			return "", fmt.Errorf("build the tests of %s: %w\n%s", pkg, err, out)
+		default:
+			return strings.TrimPrefix(pkg, "./"), nil
+		}
+	}
+	return "", nil
+}
+
+// overlay writes files into the folder that make "go" read the text instead of the file, and returns the value of its -overlay.
+func (s site) overlay(dir string, text []byte) (string, error) {
+	broken, path := filepath.Join(dir, filepath.Base(s.file)), filepath.Join(dir, "overlay.json")
+	original, err := filepath.Abs(s.file)
+	if err != nil {
+		return "", err
+	}
+	instead, err := json.Marshal(map[string]map[string]string{"Replace": {original: broken}})
+	if err != nil {
+		return "", err
+	}
+	return path, errors.Join(os.WriteFile(broken, text, 0o600), os.WriteFile(path, instead, 0o600))
+}
+
+// source returns the line of the bug, as it is without it.
+func (s site) source() (string, error) {
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(strings.Split(string(text), "\n")[s.line-1]), nil
+}
