@@ -22,7 +22,8 @@ home = $(patsubst ~/%,$(HOME)/%,$(1))
 
 figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
-# Many processes of the tests run at once: the largest of them collect their garbage rather than grow.
+# Many processes of the tests run at once: the largest of them collect their garbage rather than grow. The explorations may grow
+# further: the worlds of the model fill 300 MiB, and then it does little else than collect.
 lean := $(figures) GOMEMLIMIT=300MiB
 
 .PHONY: help
@@ -67,7 +68,7 @@ test: ## Run every test, and print the figures that the documents quote (11 minu
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	@echo "the explorations compute on the processor time that all other tests leave"
-	@$(lean) GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
+	@$(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
 		trap 'kill $$explore 2>/dev/null || true' EXIT; \
 		$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$($(raced)); \
 		$(lean) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e && wait $$explore

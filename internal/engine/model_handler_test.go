@@ -120,7 +120,7 @@ func (r *replay) ask(c call) answer {
 }
 
 // mostRunning is the most engines that are stopped at a time: each keeps its stack.
-const mostRunning = 4096
+const mostRunning = 1024
 
 // nextCall runs the engine up to its next outside call.
 func (m *model) nextCall(h *handler) *call {
