@@ -22,7 +22,8 @@ home = $(patsubst ~/%,$(HOME)/%,$(1))
 
 figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
-# Many processes of the tests run at once: the largest of them collect their garbage rather than grow.
+# Many processes of the tests run at once: the largest of them collect their garbage rather than grow. The explorations may grow
+# further: the worlds of the model fill 300 MiB, and then it does little else than collect.
 lean := $(figures) GOMEMLIMIT=300MiB
 
 .PHONY: help
@@ -49,9 +50,10 @@ install: ## Build lifeboat, and put it into GOBIN or ~/go/bin; with PREFIX=folde
 			echo "put it on the PATH: export PATH=\"$$bin:\$$PATH\""; }
 
 # explorations compute on one goroutine, so that there is nothing for the race detector, which takes ten times as long over
-# them: they run without it, and once; so does TestCompletionInShells, which starts the program a hundred times.
+# them: they run without it, and once; so does TestCompletionInShells, which starts the program a hundred times. A walk through
+# every call of storage belongs here.
 # internal/testing/e2e holds tests of the whole; what they test are processes of their own.
-explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce|TestChangesSurvive|TestTimerRunDiesBeforeTheNextScheduledTime|TestRestoreWaitsUntilItExpires|TestRunEnds|TestRestoreEnds|TestAgainstReference|TestEditorsTakeEveryGroup|TestAnythingIsReadOrRefused|TestWidest|TestAgainstRobfig|TestCompletionInShells)$$
+explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce|TestChangesSurvive|TestTimerRunDiesBeforeTheNextScheduledTime|TestRestoreWaitsUntilItExpires|TestRunEnds|TestRestoreEnds|TestAgainstReference|TestEditorsTakeEveryGroup|TestAnythingIsReadOrRefused|TestWidest|TestAgainstRobfig|TestCompletionInShells|TestAFailedDeletionIsRepeatable|TestARestoreInTheWaitQueueSurvivesFailures|TestCancelAndRestoreRace|TestCancelSurvives|TestAnAppThatComesBackIsToldAgain|TestTakeoverAtEveryRequest|TestTheRestOfATakeoverAtEveryRequest|TestTakeoverAmidAStep)$$
 explored := ./internal/engine ./internal/testing/simulation ./internal/schedule ./internal/config ./internal/config/jsonschema ./internal/cli
 
 # raced lists what runs under the race detector. By their last names, the adapters with the most memory are not tested all at once.
@@ -65,10 +67,10 @@ slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover)$$
 test: ## Run every test, and print the figures that the documents quote (11 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
-	$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$($(raced))
-	@echo "the explorations compute while the tests of the whole wait"
-	@$(lean) GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
+	@echo "the explorations compute on the processor time that all other tests leave"
+	@$(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
 		trap 'kill $$explore 2>/dev/null || true' EXIT; \
+		$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$($(raced)); \
 		$(lean) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e && wait $$explore
 	@echo && sort build/figures.txt
 

@@ -41,6 +41,8 @@ type model struct {
 	retryWindow time.Duration
 	tracing     bool
 	buffer      []byte
+	running     []*replay
+	written     map[rowContent]*row
 
 	// These fields count the results.
 	starts, again int
@@ -57,7 +59,7 @@ const modelTarget = "/subscriptions/00000000-0000-4000-8000-000000000001/resourc
 
 // first makes the world from which the exploration starts.
 func (m *model) first() *world {
-	m.ends, m.runs, m.plans = map[backup.State]int{}, nil, nil
+	m.ends, m.runs, m.plans, m.written = map[backup.State]int{}, nil, nil, map[rowContent]*row{}
 	m.reach = cmp.Or(m.reach, 5)
 	m.retryWindow = 120 * time.Second
 	// The waits are flat, so that the age of things makes no difference to any delay.
@@ -152,6 +154,7 @@ func (m *model) explore(limit int) (found explored) {
 	queue := []waiting{{start, 0}}
 	var edges [][2]int32
 	at := int32(0)
+	defer m.stop()
 	defer func() {
 		found.states = len(nodes)
 		if p := recover(); p != nil {

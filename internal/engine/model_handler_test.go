@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"iter"
+	"reflect"
 	"strings"
 	"time"
 
@@ -13,8 +15,8 @@ import (
 
 // A handler of the model is one invocation of the real engine, stopped in front of its next outside call. The engine is
 // deterministic once the answers of those calls are given, so the invocation is nothing but the log of its answers. To find its
-// next call, the model runs the engine's own method from the start, with the answers from the log, and stops it at the first call
-// that the log does not answer.
+// next call, the model runs the engine's own method with the answers from the log, and stops it at the first call that the log
+// does not answer. The first successor of a handler goes on from there; for any other the engine runs from the start again.
 type handler struct {
 	// serial tells handlers, and the IDs that they make, apart.
 	serial int
@@ -26,6 +28,27 @@ type handler struct {
 	log     []answer
 	// asks is the next outside call; nil until it is needed.
 	asks *call
+	// before is the handler that had one answer less, nil without an answer; running is the engine, stopped in front of asks, until
+	// a successor goes on with it.
+	before  *handler
+	running *replay
+	// next are the handlers that it became, each by another answer.
+	next []*handler
+}
+
+// after returns the handler with one more answer. All worlds that give it the same answer share the handler, so that the engine
+// runs once to find the call that follows.
+func (h *handler) after(a answer) *handler {
+	for _, next := range h.next {
+		if b := next.log[len(h.log)]; b.at == a.at && b.row == a.row && reflect.DeepEqual(b, a) {
+			return next
+		}
+	}
+	next := *h
+	next.log, next.asks, next.next = append(h.log[:len(h.log):len(h.log)], a), nil, nil
+	next.before, next.running = h, nil
+	h.next = append(h.next, &next)
+	return &next
 }
 
 // call is one outside call, or the end of the invocation.
@@ -63,26 +86,28 @@ type answer struct {
 	fault bool
 }
 
-// stopped is thrown through the engine at the first call without an answer.
+// stopped is thrown through an engine that nothing goes on with.
 type stopped struct{}
 
-// replay is the outside world of one invocation: the answers so far, and then the end.
+// replay is the outside world of one invocation: the answers so far, and then the answers of the handler that goes on with it.
 type replay struct {
-	m    *model
-	h    *handler
-	at   int
-	own  seconds
-	ids  int
-	next *call
+	m   *model
+	h   *handler
+	at  int
+	own seconds
+	ids int
+	// next runs the engine up to its next call; stop ends it in front of that.
+	next  func() (*call, bool)
+	stop  func()
+	yield func(*call) bool
 	// held is a step message that a mutant keeps back until after the save.
 	held *backup.StepMessage
 	wait time.Duration
 }
 
-// ask answers from the log, or stops the engine.
+// ask answers from the log. If that has no answer, the engine stops until it has.
 func (r *replay) ask(c call) answer {
-	if r.at == len(r.h.log) {
-		r.next = &c
+	if r.at == len(r.h.log) && !r.yield(&c) {
 		panic(stopped{})
 	}
 	a := r.h.log[r.at]
@@ -94,12 +119,65 @@ func (r *replay) ask(c call) answer {
 	return a
 }
 
+// mostRunning is the most engines that are stopped at a time: each keeps its stack.
+const mostRunning = 1024
+
 // nextCall runs the engine up to its next outside call.
 func (m *model) nextCall(h *handler) *call {
 	if h.asks != nil {
 		return h.asks
 	}
+	var r *replay
+	if h.before != nil && h.before.running != nil {
+		r, h.before.running = h.before.running, nil
+		r.h = h
+	} else {
+		r = m.invoke(h)
+	}
+	h.before = nil
+	var more bool
+	if h.asks, more = r.next(); !more {
+		panic("the engine asked for nothing, and did not return")
+	}
+	h.running = r
+	if h.asks.op == "return" {
+		r.stop()
+		h.running = nil
+	}
+	return h.asks
+}
+
+// invoke starts the engine for the handler.
+func (m *model) invoke(h *handler) *replay {
+	if len(m.running) == mostRunning {
+		m.stop()
+	}
 	r := &replay{m: m, h: h, own: h.begun}
+	m.running = append(m.running, r)
+	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
+		r.yield = yield
+		defer func() {
+			if p := recover(); p != nil && p != any(stopped{}) {
+				panic(p)
+			}
+		}()
+		yield(&call{op: "return", err: r.run()})
+	})
+	return r
+}
+
+// stop ends all engines that are stopped in front of a call.
+func (m *model) stop() {
+	for _, r := range m.running {
+		r.stop()
+		r.h.running = nil
+	}
+	m.running = m.running[:0]
+}
+
+// run is the invocation.
+func (r *replay) run() error {
+	m, h := r.m, r.h
 	e := &Engine{
 		Catalog: r, Queue: r, Manifests: unmodeled{}, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": r}, Timings: m.waits,
 		Now: func() time.Time { return m.instant(r.own).Add(skew) },
@@ -108,23 +186,13 @@ func (m *model) nextCall(h *handler) *call {
 			return nonce(h.serial, r.ids)
 		},
 	}
-	func() {
-		defer func() {
-			if p := recover(); p != nil && p != any(stopped{}) {
-				panic(p)
-			}
-		}()
-		var err error
-		if h.timer {
-			_, err = e.Schedule(context.Background(), m.plans)
-		} else {
-			message := fmt.Sprintf(`{"run":%q,"sequence":%d,"nonce":%q}`, h.wake.Run, h.wake.Sequence, h.wake.Nonce)
-			_, err = e.Execute(context.Background(), owner(h.serial), []byte(message))
-		}
-		r.next = &call{op: "return", err: err}
-	}()
-	h.asks = r.next
-	return h.asks
+	if h.timer {
+		_, err := e.Schedule(context.Background(), m.plans)
+		return err
+	}
+	message := fmt.Sprintf(`{"run":%q,"sequence":%d,"nonce":%q}`, h.wake.Run, h.wake.Sequence, h.wake.Nonce)
+	_, err := e.Execute(context.Background(), owner(h.serial), []byte(message))
+	return err
 }
 
 // nonce and owner make IDs that name the handler that made them.

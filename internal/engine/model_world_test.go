@@ -165,13 +165,30 @@ func (m *model) apply(w *world, writes []backup.Write) ([]string, error) {
 			continue
 		}
 		etags[i] = strconv.Itoa(w.nextSerial())
-		w.rows = slices.Insert(w.rows, at, newRow(write.Key, etags[i], write.Body))
+		w.rows = slices.Insert(w.rows, at, m.newRow(write.Key, etags[i], write.Body))
 	}
 	return etags, nil
 }
 
-func newRow(key backup.Key, etag string, body json.RawMessage) *row {
-	r := &row{key: key, etag: etag, body: body}
+// newRow returns a row with its body taken apart. Most worlds write what others wrote, so each body is read once.
+func (m *model) newRow(key backup.Key, etag string, body json.RawMessage) *row {
+	content := rowContent{key, string(body)}
+	if m.written[content] == nil {
+		m.written[content] = readRow(key, body)
+	}
+	r := *m.written[content]
+	r.etag = etag
+	return &r
+}
+
+// rowContent is all of a row but its ETag.
+type rowContent struct {
+	key  backup.Key
+	body string
+}
+
+func readRow(key backup.Key, body json.RawMessage) *row {
+	r := &row{key: key, body: body}
 	switch {
 	case strings.HasPrefix(key.Row, "run-"):
 		r.run = read[backup.Run](body)
@@ -221,12 +238,10 @@ func (w *world) remove(h *handler) {
 
 // answered gives the handler the answer to its call.
 func (w *world) answered(h *handler, a answer) {
-	next := *h
-	next.log = append(h.log[:len(h.log):len(h.log)], a)
-	next.asks = nil
+	next := h.after(a)
 	for i, o := range w.handlers {
 		if o.serial == h.serial {
-			w.handlers[i] = &next
+			w.handlers[i] = next
 		}
 	}
 }

@@ -6,6 +6,15 @@
 "use strict";
 
 const path = require("node:path");
+const Module = require("node:module");
+
+// Azurite loads the client of Application Insights, which takes more than half of its start, and with --disableTelemetry never
+// calls it.
+const load = Module._load;
+Module._load = function (request, ...rest) {
+  return request === "applicationinsights" ? {} : load.call(this, request, ...rest);
+};
+
 const source = path.dirname(process.argv[1]);
 const { BatchSerialization } = require(path.join(source, "table", "batch", "BatchSerialization.js"));
 

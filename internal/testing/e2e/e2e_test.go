@@ -55,7 +55,8 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	// By default go test runs as many tests in parallel as there are processors. Here more run, because a test waits for most
-	// of its time. With eight, storage answered too late for waits that are shortened.
+	// of its time. With eight, storage answered too late for waits that are shortened. The cases of two crash tests run beside them
+	// from the beginning (see beside).
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("6")
 	}

@@ -43,7 +43,6 @@ func (k kill) String() string {
 // most one POST an attempt. A further attempt is allowed only if the POST was never sent, or had no visible effect for as long
 // as the retry window.
 func TestCrashAtEveryRequest(t *testing.T) {
-	t.Parallel()
 	traced := func(trace fakeazure.Trace) func(*walker) {
 		return func(w *walker) {
 			w.fresh = func() string {
@@ -60,49 +59,59 @@ func TestCrashAtEveryRequest(t *testing.T) {
 			w.evaluate = w.evaluateLedger
 		}
 	}
-	for name, kind := range map[string]func(*walker){
-		"API Management, the operation shows":          traced(fakeazure.TraceVisible),
-		"API Management, no trace of it until its end": traced(fakeazure.TraceHidden),
-		"Managed HSM": func(w *walker) {
-			w.fresh = func() string { return newHSM(t, w.app) }
-			w.evaluate = w.evaluateHSM
-		},
-		"Managed CCF":         ledgers(stack.CCF, (*stack.Stack).AddCCF),
-		"Confidential Ledger": ledgers(stack.Ledger, (*stack.Stack).AddLedger),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			points := make(chan kill)
-			var done atomic.Bool
-			go func() {
-				defer close(points)
-				points <- kill{1, fakeazure.Before}
-				for n := int64(1); !done.Load(); n++ {
-					points <- kill{n, fakeazure.After}
-				}
-			}()
-			var tally tally
-			var wait sync.WaitGroup
-			for range walkers {
-				w := newWalker(t)
-				kind(w)
-				wait.Go(func() {
-					for k := range points {
-						if !w.walk(k, &tally) {
-							done.Store(true)
-						}
+	beside(t, func() {
+		for name, kind := range map[string]func(*walker){
+			"API Management, the operation shows":          traced(fakeazure.TraceVisible),
+			"API Management, no trace of it until its end": traced(fakeazure.TraceHidden),
+			"Managed HSM": func(w *walker) {
+				w.fresh = func() string { return newHSM(t, w.app) }
+				w.evaluate = w.evaluateHSM
+			},
+			"Managed CCF":         ledgers(stack.CCF, (*stack.Stack).AddCCF),
+			"Confidential Ledger": ledgers(stack.Ledger, (*stack.Stack).AddLedger),
+		} {
+			t.Run(name, func(t *testing.T) {
+				points := make(chan kill)
+				var done atomic.Bool
+				go func() {
+					defer close(points)
+					points <- kill{1, fakeazure.Before}
+					for n := int64(1); !done.Load(); n++ {
+						points <- kill{n, fakeazure.After}
 					}
-					w.settled(t.Context())
-				})
-			}
-			wait.Wait()
-			figures.Report(t, "%d walks, %d of them killed; %d runs made one POST in all, %d needed a second attempt", tally.walks.Load(),
-				tally.killed.Load(), tally.single.Load(), tally.second.Load())
-			if tally.killed.Load() < 30 {
-				t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
-			}
-		})
-	}
+				}()
+				var tally tally
+				var wait sync.WaitGroup
+				for range walkers {
+					w := newWalker(t)
+					kind(w)
+					wait.Go(func() {
+						for k := range points {
+							if !w.walk(k, &tally) {
+								done.Store(true)
+							}
+						}
+						w.settled(t.Context())
+					})
+				}
+				wait.Wait()
+				figures.Report(t, "%d walks, %d of them killed; %d runs made one POST in all, %d needed a second attempt", tally.walks.Load(),
+					tally.killed.Load(), tally.single.Load(), tally.second.Load())
+				if tally.killed.Load() < 30 {
+					t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
+				}
+			})
+		}
+	})
+}
+
+// beside runs the cases of a test, one after the other, from the first moment on and beside all other tests. Cases that called
+// Parallel themselves would begin only when every other test has begun, and these take longest.
+func beside(t *testing.T, cases func()) {
+	var wait sync.WaitGroup
+	wait.Go(cases)
+	t.Parallel()
+	wait.Wait()
 }
 
 type tally struct{ walks, killed, single, second atomic.Int64 }

@@ -23,101 +23,101 @@ import (
 // same as one after its predecessor: the program keeps nothing in between. Every restore ends succeeded, or unknown if the
 // service does not show the result of the start. At most one start ever reaches the service.
 func TestCrashAtEveryRequestOfRestores(t *testing.T) {
-	t.Parallel()
-	for name, kind := range map[string]struct {
-		fresh func(*app) (target string)
-		// plan has more lines of the plan; wound makes a restore possible again.
-		plan  string
-		wound func(target string) error
-		// shows: the service shows whether it was restored, so no restore ends unknown.
-		shows bool
-		// every is the interval of the requests with a kill. Most of an HSM's requests belong to its safety backup, and
-		// TestCrashAtEveryRequest tests these.
-		every int64
-	}{
-		"API Management": {
-			fresh: func(*app) string {
-				service := newServices(t, 1)[0]
-				tune(t, service, func(k *fakeazure.Options) { k.Shortest = time.Minute })
-				return stack.Service(service)
+	beside(t, func() {
+		for name, kind := range map[string]struct {
+			fresh func(*app) (target string)
+			// plan has more lines of the plan; wound makes a restore possible again.
+			plan  string
+			wound func(target string) error
+			// shows: the service shows whether it was restored, so no restore ends unknown.
+			shows bool
+			// every is the interval of the requests with a kill. Most of an HSM's requests belong to its safety backup, and
+			// TestCrashAtEveryRequest tests these.
+			every int64
+		}{
+			"API Management": {
+				fresh: func(*app) string {
+					service := newServices(t, 1)[0]
+					tune(t, service, func(k *fakeazure.Options) { k.Shortest = time.Minute })
+					return stack.Service(service)
+				},
+				plan: "    restore: {into: [itself], safetyBackup: true}\n",
 			},
-			plan: "    restore: {into: [itself], safetyBackup: true}\n",
-		},
-		"Managed HSM": {
-			fresh: func(a *app) string {
-				hsm := newHSM(t, a)
-				// A restore must come within 30 minutes after the safety backup. Here these are 15 seconds, too few after a kill.
-				tuneHSM(t, hsm, func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked })
-				return hsm
+			"Managed HSM": {
+				fresh: func(a *app) string {
+					hsm := newHSM(t, a)
+					// A restore must come within 30 minutes after the safety backup. Here these are 15 seconds, too few after a kill.
+					tuneHSM(t, hsm, func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked })
+					return hsm
+				},
+				plan:  "    restore: {into: [itself]}\n",
+				every: 3,
 			},
-			plan:  "    restore: {into: [itself]}\n",
-			every: 3,
-		},
-		"Managed CCF": {
-			fresh: func(a *app) string {
-				target := newLedger(t, a, stack.CCF, (*stack.Stack).AddCCF)
-				err := world.Sim.TuneLedger(target, func(k *fakeazure.LedgerOptions) {
-					k.Backup, k.Restore = fakeazure.Range{Shortest: time.Minute}, fakeazure.Range{Shortest: 2 * time.Minute}
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return target
-			},
-			plan: "    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself]}\n",
-			wound: func(target string) error {
-				if _, err := world.Sim.LedgerState(target); err != nil {
-					return nil // a walk before has deleted it
-				}
-				return world.Sim.DeleteLedger(target)
-			},
-			shows: true,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			points := make(chan kill)
-			var done atomic.Bool
-			go func() {
-				defer close(points)
-				points <- kill{atStart, fakeazure.Before}
-				points <- kill{atStart, fakeazure.After}
-				for n := int64(1); !done.Load(); n += max(1, kind.every) {
-					points <- kill{n, fakeazure.After}
-				}
-			}()
-			var tally restoreTally
-			var wait sync.WaitGroup
-			for range restoreWalkers {
-				w := &restoreWalker{walker: newWalker(t), wound: kind.wound}
-				intercept(t, w.ObjectID, w.meet)
-				w.target = kind.fresh(w.app)
-				if err := w.edit(planOf(yearly, "1d", w.target) + kind.plan); err != nil {
-					t.Fatal(err)
-				}
-				w.recoverable(t.Context(), t, w.target)
-				w.send, w.box = w.sender(t.Context(), t), w.mailbox(t.Context(), t, "lifeboat-events")
-				wait.Go(func() {
-					for k := range points {
-						if !w.walk(k, &tally) {
-							done.Store(true)
-						}
+			"Managed CCF": {
+				fresh: func(a *app) string {
+					target := newLedger(t, a, stack.CCF, (*stack.Stack).AddCCF)
+					err := world.Sim.TuneLedger(target, func(k *fakeazure.LedgerOptions) {
+						k.Backup, k.Restore = fakeazure.Range{Shortest: time.Minute}, fakeazure.Range{Shortest: 2 * time.Minute}
+					})
+					if err != nil {
+						t.Fatal(err)
 					}
-				})
-			}
-			wait.Wait()
-			figures.Report(t, "%d restores of it, %d of them killed: %d succeeded, %d unknown", tally.walks.Load(), tally.killed.Load(),
-				tally.succeeded.Load(), tally.unknown.Load())
-			if tally.killed.Load() < 20 {
-				t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
-			}
-			// The kills before and after the start are certain. The polls before decide how many more of the instants from the
-			// intent to the token get a kill, and how often.
-			if n := tally.unknown.Load(); kind.shows && n != 0 || !kind.shows && (n < 2 || n > tally.walks.Load()/2) {
-				t.Errorf("%d of %d restores ended unknown", n, tally.walks.Load())
-			}
-		})
-	}
+					return target
+				},
+				plan: "    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself]}\n",
+				wound: func(target string) error {
+					if _, err := world.Sim.LedgerState(target); err != nil {
+						return nil // a walk before has deleted it
+					}
+					return world.Sim.DeleteLedger(target)
+				},
+				shows: true,
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				points := make(chan kill)
+				var done atomic.Bool
+				go func() {
+					defer close(points)
+					points <- kill{atStart, fakeazure.Before}
+					points <- kill{atStart, fakeazure.After}
+					for n := int64(1); !done.Load(); n += max(1, kind.every) {
+						points <- kill{n, fakeazure.After}
+					}
+				}()
+				var tally restoreTally
+				var wait sync.WaitGroup
+				for range restoreWalkers {
+					w := &restoreWalker{walker: newWalker(t), wound: kind.wound}
+					intercept(t, w.ObjectID, w.meet)
+					w.target = kind.fresh(w.app)
+					if err := w.edit(planOf(yearly, "1d", w.target) + kind.plan); err != nil {
+						t.Fatal(err)
+					}
+					w.recoverable(t.Context(), t, w.target)
+					w.send, w.box = w.sender(t.Context(), t), w.mailbox(t.Context(), t, "lifeboat-events")
+					wait.Go(func() {
+						for k := range points {
+							if !w.walk(k, &tally) {
+								done.Store(true)
+							}
+						}
+					})
+				}
+				wait.Wait()
+				figures.Report(t, "%d restores of it, %d of them killed: %d succeeded, %d unknown", tally.walks.Load(), tally.killed.Load(),
+					tally.succeeded.Load(), tally.unknown.Load())
+				if tally.killed.Load() < 20 {
+					t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
+				}
+				// The kills before and after the start are certain. The polls before decide how many more of the instants from the
+				// intent to the token get a kill, and how often.
+				if n := tally.unknown.Load(); kind.shows && n != 0 || !kind.shows && (n < 2 || n > tally.walks.Load()/2) {
+					t.Errorf("%d of %d restores ended unknown", n, tally.walks.Load())
+				}
+			})
+		}
+	})
 }
 
 // restoreWalkers is the number of parallel walkers, each with its own app and target.
