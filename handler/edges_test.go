@@ -72,7 +72,7 @@ func (d *app) partition(t *testing.T, target string) string {
 	return b.Runs[0].ID[:16]
 }
 
-// row writes a row of the target.
+// row writes a row of the target, and the mark that an engine leaves with it.
 func (d *app) row(t *testing.T, target, row string, value any) {
 	t.Helper()
 	body, err := json.Marshal(value)
@@ -80,8 +80,10 @@ func (d *app) row(t *testing.T, target, row string, value any) {
 		t.Fatal(err)
 	}
 	key := backup.Key{Partition: d.partition(t, target), Row: row}
-	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
-		t.Fatal(err)
+	for _, w := range []backup.Write{{Op: backup.Put, Key: key, Body: body}, health.Mark(target)} {
+		if _, err := d.catalog.Apply(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -561,7 +563,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		},
 	}
 	s.Point.Accepted.Time, s.Point.Accepted.By, s.Point.Accepted.Reason = at(12), "somebody", "fine"
-	s.Point.Held.Until = at(13)
+	s.Point.Held.Until, s.Point.Restored = at(13), at(14)
 	text, err := json.Marshal((&handler{Config: Config{Engine: &engine.Engine{Services: services.All().Known()}}}).view(s))
 	if err != nil {
 		t.Fatal(err)
@@ -574,7 +576,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		`"error":{"code":"Code","message":"words","target":"` + target + `","details":[{"code":"Hint","message":"do it"}]},` +
 		`"recoveryPoint":{"state":"suspect","storageAccount":"backups","blob":"c/artifact","sizeInBytes":8,"sha256":"sum","sku":"sku",` +
 		`"createdDateTime":"2026-03-01T09:00:00Z","expiresDateTime":"2026-03-01T10:00:00Z","deletedDateTime":"2026-03-01T11:00:00Z",` +
-		`"decision":"decision","note":"note","suspicion":{"code":"Small","message":"smaller","target":"` + target + `",` +
+		`"decision":"decision","evidence":"restored","restoredDateTime":"2026-03-01T14:00:00Z","note":"note","suspicion":{"code":"Small","message":"smaller","target":"` + target + `",` +
 		`"details":[{"code":"Hint","message":"look"}]},"acceptedDateTime":"2026-03-01T12:00:00Z","acceptedBy":"somebody",` +
 		`"acceptedReason":"fine","safetyBackup":true,"heldUntilDateTime":"2026-03-01T13:00:00Z"}`
 	if !strings.HasPrefix(string(text), want) || !strings.Contains(string(text), `"notIncluded":[`) {

@@ -2,15 +2,19 @@ package handler
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"lifeboat/internal/api"
+	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 )
 
 // getHealth answers 200 if every target of the active plans has a verified recovery point within two intervals of its
 // plan, or may still get its first. It answers 503 if a target has none, if the host no longer fires a timer, if several apps have
 // the same storage account, or if storage has artifacts of a target that the catalog does not know. While plan.yaml
-// is refused, it measures the last good plans; if there are none, the status is unprotected.
+// is refused, it measures the last good plans; if there are none, the status is unprotected. With ?plan=NAME only the targets of that
+// plan are in the answer, and it alone decides the status.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	body := api.Health{
@@ -27,6 +31,10 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	body.Plan.Hash = active.Hash
+	name := r.URL.Query().Get("plan")
+	if noPlan == nil && name != "" && !slices.ContainsFunc(active.Plans, func(p backup.Plan) bool { return p.Name == name }) {
+		return refuse(http.StatusNotFound, "PlanNotFound", name, "there is no plan %s; there are %s", name, planNames(active.Plans))
+	}
 	if noPlan != nil {
 		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
@@ -68,7 +76,16 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.Departed = append(body.Departed, one)
 	}
 	body.DepartedOmitted = timers.Omitted
+	if name != "" && noPlan == nil {
+		body.Status = health.Protected
+	}
 	for _, t := range targets {
+		if name != "" && t.Plan != name {
+			continue
+		}
+		if t.Err != nil {
+			h.Log.Warn().Err(t.Err).Str("target", t.Target).Str("plan", t.Plan).Msg("the target cannot be read")
+		}
 		body.Targets = append(body.Targets, viewHealth(t))
 		if t.Incomplete {
 			body.Status = health.Unprotected
@@ -83,6 +100,15 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, status, body)
 	return nil
+}
+
+// planNames lists the names of plans in words.
+func planNames(plans []backup.Plan) string {
+	names := make([]string, 0, len(plans))
+	for _, p := range plans {
+		names = append(names, p.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func viewApps(a health.Apps) api.Apps {

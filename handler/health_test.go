@@ -133,3 +133,40 @@ func TestHealthAnswersJSON(t *testing.T) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }
+
+// TestHealthOfOnePlan: only the plan's targets are in the answer, and they alone decide the status; so a broken target of one plan shows
+// as that plan's.
+func TestHealthOfOnePlan(t *testing.T) {
+	other := target + "-other"
+	d := planned(t, daily("nightly", target), daily("other", other))
+	d.row(t, other, "point-8000000000-000000000000", struct{ Created string }{"never"})
+	for _, test := range []struct {
+		query, status string
+		code, targets int
+	}{
+		{"", "unprotected", 503, 2},
+		{"?plan=nightly", "pending", 200, 1},
+		{"?plan=other", "unprotected", 503, 1},
+	} {
+		d.log.Reset()
+		w := d.call("GET", "/api/health"+test.query, "")
+		var v api.Health
+		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+			t.Fatal(err)
+		}
+		if w.Code != test.code || string(v.Status) != test.status || len(v.Targets) != test.targets {
+			t.Errorf("%s: %d %s", test.query, w.Code, w.Body)
+		}
+		for _, h := range v.Targets {
+			if h.Plan == "other" && (h.Status != health.Unprotected || h.Reason == nil || h.Reason.Code != "RowUnreadable") {
+				t.Errorf("%s: %+v", test.query, h)
+			}
+		}
+		if logged := strings.Contains(d.log.String(), "the target cannot be read"); logged != (test.status == "unprotected") {
+			t.Errorf("%s: the log has %s", test.query, &d.log)
+		}
+	}
+	if w := d.call("GET", "/api/health?plan=mightly", ""); w.Code != 404 || !strings.Contains(w.Body.String(), "there are nightly, other") {
+		t.Errorf("an unknown plan: %d %s", w.Code, w.Body)
+	}
+}

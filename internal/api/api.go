@@ -115,6 +115,10 @@ type Point struct {
 	Expires  time.Time `json:"expiresDateTime"`
 	Deleted  time.Time `json:"deletedDateTime,omitzero"`
 	Decision string    `json:"decision,omitempty"`
+	// Evidence says how sure it is that it can be restored: stored, hashProved, azureAsked or restored; missing if it is gone. Restored is
+	// the end of the newest restore from it that succeeded.
+	Evidence backup.Evidence `json:"evidence,omitempty"`
+	Restored time.Time       `json:"restoredDateTime,omitzero"`
 	// Note says which check of it was not possible, and why.
 	Note string `json:"note,omitempty"`
 	// Changed is a change of the service while the backup was made, which it may lack; missing if none is known.

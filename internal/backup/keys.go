@@ -46,6 +46,7 @@ const (
 	ChangesPrefix     = "changes-"
 	DeletionPrefix    = "deletion-"
 	QueuePrefix       = "enqueued-"
+	MarkPrefix        = "evaluate-"
 	EvaluatedPrefix   = "evaluated-"
 	IncompletePrefix  = "incomplete-"
 	AppsPrefix        = "known-"
@@ -63,8 +64,9 @@ const (
 	// of a run reads both by one request.
 	RestoreNotePrefix = AppsPrefix + "waiting-"
 
-	// missedRunsPrefix sorts behind CheckpointPrefix.
+	// missedRunsPrefix and FactsPrefix sort behind CheckpointPrefix, so that no idle timer run reads their rows.
 	missedRunsPrefix = "schedule-missed-"
+	FactsPrefix      = "target-"
 )
 
 // These rows of SchedulePartition exist once.
@@ -180,6 +182,12 @@ func DeletionKey(target string) Key { return ScheduleKey(DeletionPrefix + Partit
 
 // EvaluatedKey is the row that says when the plan's targets were evaluated last.
 func EvaluatedKey(plan string) Key { return ScheduleKey(EvaluatedPrefix + plan) }
+
+// MarkKey is the row that says that the target's facts are to be written again.
+func MarkKey(target string) Key { return ScheduleKey(MarkPrefix + Partition(target)) }
+
+// FactsKey is the row of the facts by which health evaluates the target.
+func FactsKey(target string) Key { return ScheduleKey(FactsPrefix + Partition(target)) }
 
 // IncompleteKey is the row of a target with artifacts in the storage that no recovery point of the catalog names.
 func IncompleteKey(target string, in Storage) Key {

@@ -73,6 +73,10 @@ type Point struct {
 	Undeleted Undeleted `json:"Undeleted,omitzero"`
 	// CopyOnly says that Azure can restore nothing from it: it is a copy that can be read, and no backup.
 	CopyOnly bool `json:"CopyOnly,omitempty"`
+	// Asked says that the service was asked whether it could restore it, and answered that it could. Restored is the end of the newest
+	// restore from it that succeeded; zero if there was none.
+	Asked    bool      `json:"Asked,omitempty"`
+	Restored time.Time `json:"Restored,omitzero"`
 
 	Carried
 	// RowETag is the ETag of the row, as it was read or written last.
@@ -186,6 +190,39 @@ func (p Point) Unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.T
 func (p Point) InBaseline() bool {
 	return !p.Safety && p.State != Unreadable && !p.Unaccepted()
 }
+
+// Evidence says how sure it is that a recovery point can be restored.
+type Evidence string
+
+// The evidence goes from the least to the best. A point that is gone, or cannot be read, has none: "".
+const (
+	// Stored: an artifact is there, and it is not known to have the verified content.
+	Stored Evidence = "stored"
+	// HashProved: all of it was read, and is unchanged as far as its ETag tells.
+	HashProved Evidence = "hashProved"
+	// AzureAsked: the service also answered that it could restore it.
+	AzureAsked Evidence = "azureAsked"
+	// RestoredBefore: a restore from it has succeeded.
+	RestoredBefore Evidence = "restored"
+)
+
+// Evidence returns the best evidence for the point. An earlier restore says nothing of an artifact that was written again since.
+func (p Point) Evidence() Evidence {
+	switch {
+	case p.State == Expired, p.State == Deleting, p.State == Unreadable:
+		return ""
+	case p.State == Altered, p.Reason.Code == CodeTouched, p.SHA256 == "":
+		return Stored
+	case !p.Restored.IsZero():
+		return RestoredBefore
+	case p.Asked:
+		return AzureAsked
+	}
+	return HashProved
+}
+
+// CodeTouched is the code of a point whose touched artifact is being read again.
+const CodeTouched = "ArtifactTouched"
 
 // Replace makes the write of the point as it is now, under the ETag that was read.
 func (p Point) Replace() Write {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -36,15 +37,17 @@ func (sh Shell) healthCommand() *cobra.Command {
 		Long: `Lists every target, the worst first: how well it is protected, its last
 verified recovery point, and its next scheduled time. The exit code is 1 if a
 target is unprotected, a timer is silent, no plan is active, or several apps
-have the same storage account.
+have the same storage account. With --plan only the targets of that plan count.
 
 It needs a key of the function health in LIFEBOAT_HEALTH_KEY: a key of api
 does not open it.`,
 		Example: `  lifeboat health
+  lifeboat health --plan nightly
   lifeboat health -o json`,
 		Args: usage.None, SuggestFor: []string{"status", "targets"},
 	}
-	return sh.listing(c, func(ctx context.Context, r remote, _ []string) error { return r.health(ctx) })
+	plan := c.Flags().String("plan", "", "list the targets of the plan `NAME` alone")
+	return sh.listing(c, func(ctx context.Context, r remote, _ []string) error { return r.health(ctx, *plan) })
 }
 
 // tellsHealth tells whether a refusal is an answer: if a target is unprotected, the API answers 503. A 503 of the host has no
@@ -55,8 +58,12 @@ func tellsHealth(status int, body []byte) bool {
 }
 
 // health prints how well the targets are protected, the worst first.
-func (r remote) health(ctx context.Context) error {
-	a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: "/api/health", Expected: tellsHealth})
+func (r remote) health(ctx context.Context, plan string) error {
+	path := "/api/health"
+	if plan != "" {
+		path += "?plan=" + url.QueryEscape(plan)
+	}
+	a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: path, Expected: tellsHealth})
 	if err != nil {
 		return err
 	}

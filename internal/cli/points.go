@@ -36,12 +36,13 @@ func (sh Shell) pointsCommand() *cobra.Command {
 			{Name: "SIZE", Rank: 4},
 			{Name: "EXPIRES", Rank: 5},
 			{Name: "PLAN", Rank: 6, Cut: true},
+			{Name: "EVIDENCE", Rank: 7},
 			{Name: "REASON", Rank: 3, Cut: true},
 		},
 		read: readPoint, id: point.id, row: func(r remote, p point) []string {
 			return []string{
 				text.Plain(p.ID), text.Plain(text.State(p.Point)), r.clock.At(p.Created), r.clock.Age(p.Created), text.Size(p.Size), r.clock.At(p.Expires),
-				text.Plain(p.Plan), text.Why(p.Point),
+				text.Plain(p.Plan), text.Evidence(r.clock, p.Point), text.Why(p.Point),
 			}
 		},
 	}.command(sh, &cobra.Command{

@@ -138,6 +138,7 @@ func (r remote) runTable(_ context.Context, v run) error {
 			left = "copy"
 		}
 		row(left, text.Fate(r.clock, *p))
+		row("evidence", text.Evidence(r.clock, *p))
 		row("note", p.Note)
 		if c := p.Changed; c != nil {
 			row("changed", "during backup,", r.clock.At(c.Time)+":", c.Operation, "of", c.Resource)

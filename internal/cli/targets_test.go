@@ -90,7 +90,7 @@ func TestForms(t *testing.T) {
 		"batch " + batchID + " -o wide":     "RUN                                       TARGET ",
 		"backup contoso-ccf -o yaml":        "id: ",
 		"accept " + suspectRun + " -o name": suspectRun + "\n",
-		"points contoso-eu -o wide":         "ID                                        STATE    CREATED               AGE  SIZE      EXPIRES                PLAN     REASON\n",
+		"points contoso-eu -o wide":         "ID                                        STATE    CREATED               AGE  SIZE      EXPIRES                PLAN     EVIDENCE     REASON\n",
 		"health --output=name":              eu + "\n",
 	} {
 		if code, out, errs := inFleet(t, newFleet(t), 80, strings.Fields(line)...); code != 0 || !strings.HasPrefix(out, want) {

@@ -80,7 +80,7 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	if !begun && undone(f.Kind) {
 		p.State = former
 	}
-	if f.Code == codeReading {
+	if f.Code == backup.CodeTouched {
 		return p, d.save(ctx, &p)
 	}
 	var failed error
@@ -122,13 +122,10 @@ func undone(k backup.FaultKind) bool {
 	return k == backup.Retryable || k == backup.Throttled || k == backup.Unobservable || k == backup.Touched
 }
 
-// codeReading is the code of a deletion that waits until a touched artifact is read to its end.
-const codeReading = "ArtifactTouched"
-
 // reading says how far a touched artifact was read again.
 func reading(p backup.Point) *backup.Fault {
 	return &backup.Fault{
-		Kind: backup.Retryable, Code: codeReading, Message: "its ETag is another one, so Lifeboat reads it again: " +
+		Kind: backup.Retryable, Code: backup.CodeTouched, Message: "its ETag is another one, so Lifeboat reads it again: " +
 			fmt.Sprintf("%d of %d bytes", p.Undeleted.Hashing.Offset, p.Size), Hint: "You need not act.",
 	}
 }

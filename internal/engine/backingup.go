@@ -254,7 +254,9 @@ func (s backingUp) verify(ctx context.Context) error {
 		// These are extra copies of lost attempts. One that stays since the app is stopped, cannot be deleted, or comes later, goes with the point.
 		_ = remove(ctx, s.provider, r.ProviderAttempt(r.Artifact), "", true)
 	}
-	return s.succeed(ctx, backup.NewPoint(s.run, v, s.service(r.Target)), v.Files)
+	p := backup.NewPoint(s.run, v, s.service(r.Target))
+	p.Asked = proof.Asked
+	return s.succeed(ctx, p, v.Files)
 }
 
 // unverified ends the run if the artifact is refused, or was not verified for too long; otherwise it waits.

@@ -116,6 +116,11 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 			return err
 		}
 	}
+	if slices.ContainsFunc(decisions, func(d retention.Decision) bool { return !d.Keep && d.Point.Unaccepted() }) {
+		if err := e.mark(ctx, target); err != nil { // health goes by no other that is deleted: the newest live one stays
+			return err
+		}
+	}
 	var errs []error
 	for _, d := range entries {
 		errs = append(errs, e.dueIndex(now).DropOrMove(ctx, d, left[d.Point]))

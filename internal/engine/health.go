@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -32,6 +33,15 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 	var targets []health.TargetHealth
 	targets, timers.Departed, timers.Omitted, err = e.evaluator(state).Health(ctx, active)
 	return targets, timers, err
+}
+
+// mark has the next timer run write the facts about the target again: a run was made or has ended, or a recovery point has changed.
+// Until then health looks at the target itself.
+func (e *Engine) mark(ctx context.Context, target string) error {
+	if err := e.apply(ctx, health.Mark(target)); err != nil {
+		return fmt.Errorf("note that health is to look at %s: %w", target, err)
+	}
+	return nil
 }
 
 // evaluator evaluates targets by the rows that were read.

@@ -53,13 +53,6 @@ func TestHealth(t *testing.T) {
 		if err != nil || !timers.Now.Equal(s.now) {
 			t.Fatalf("at %s: %v", timers.Now, err)
 		}
-		targets := 0
-		for _, p := range those {
-			targets += len(p.Targets)
-		}
-		if catalog.n != 1+2*targets || len(health) != targets {
-			t.Errorf("%d requests for %d targets", catalog.n, len(health))
-		}
 		return health
 	}
 	if h := look(plan); h[0].Status != health.Pending || h[0].Reason.Code != "PlanNotSeen" {
@@ -89,11 +82,69 @@ func TestHealth(t *testing.T) {
 	if catalog.most > 20 {
 		t.Errorf("read %d rows at once: the history must not be read", catalog.most)
 	}
-	// If two fail, the first may keep the second from being asked: one of them fails.
-	catalog.fail = underWay[1].LastRun.ID[:16]
-	_, _, err := reader.Health(t.Context(), plans.Active{Plans: []backup.Plan{plan}})
-	if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), target+"-two") {
-		t.Errorf("storage that fails: %v", err)
+}
+
+// TestOneUnreadTargetHidesNoOther: a target whose rows cannot be read, or for which storage does not answer, is shown as unprotected with
+// the reason, and the others as they are.
+func TestOneUnreadTargetHidesNoOther(t *testing.T) {
+	plan := many(3)
+	s := rotten(t, plan)
+	catalog := &counting{Catalog: s.storage.catalog, fail: backup.Partition(target + "-1")}
+	reader := *s.engine
+	reader.Catalog = catalog
+	look := func() []health.TargetHealth {
+		t.Helper()
+		targets, _, err := reader.Health(t.Context(), plans.Active{Plans: []backup.Plan{plan}})
+		if err != nil || len(targets) != 3 {
+			t.Fatal(err)
+		}
+		for i := range targets {
+			if i != 1 && targets[i].Status == health.Unprotected {
+				t.Errorf("another one: %+v", targets[i])
+			}
+		}
+		return targets
+	}
+	if _, err := s.storage.catalog.Apply(t.Context(), health.Mark(target+"-1")); err != nil {
+		t.Fatal(err)
+	}
+	if h := look()[1]; h.Status != health.Unprotected || h.Reason.Code != "TargetUnread" || !errors.Is(h.Err, errBroken) {
+		t.Errorf("storage that does not answer: %+v", h)
+	}
+	catalog.fail = ""
+	if h := look()[1]; h.Status == health.Unprotected {
+		t.Errorf("storage answers again: %+v", h)
+	}
+	for _, row := range s.storage.catalog.Rows() {
+		if strings.HasPrefix(row.Row, "point-") && strings.Contains(string(row.Body), target+"-1") {
+			w := backup.Write{Op: backup.Put, Key: row.Key, Body: []byte(`{"Created":"never"}`)}
+			if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if h := look()[1]; h.Status != health.Unprotected || h.Reason.Code != "RowUnreadable" {
+		t.Errorf("looked at: %+v", h)
+	}
+	_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan}) // it writes the facts, and deletes the mark
+	catalog.fail = backup.Partition(target + "-1")
+	if h := look()[1]; h.Status != health.Unprotected || h.Reason.Code != "RowUnreadable" {
+		t.Errorf("by its facts: %+v", h)
+	}
+}
+
+// TestHealthReadsPages: health costs a request for the rows of the timer run, and one for each 1,000 targets.
+func TestHealthReadsPages(t *testing.T) {
+	for n, pages := range map[int]int{17: 1, 2000: 3} { // the last page is empty
+		s, plan := newHarness(t), many(n)
+		s.runSchedule(plan)
+		catalog := &counting{Catalog: s.storage.catalog}
+		reader := *s.engine
+		reader.Catalog = catalog
+		targets, _, err := reader.Health(t.Context(), plans.Active{Plans: []backup.Plan{plan}})
+		if err != nil || len(targets) != n || catalog.n != 1+pages {
+			t.Errorf("%d targets of %d cost %d requests, want %d: %v", len(targets), n, catalog.n, 1+pages, err)
+		}
 	}
 }
 

@@ -229,8 +229,8 @@ func (r *replay) List(_ context.Context, partition, from, to string, _ int) ([]b
 }
 
 func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, error) {
-	if strings.HasPrefix(writes[0].Row, backup.TimerPrefix) {
-		return []string{""}, nil // that a timer run came is no call of the model: no timer run or step depends on it
+	if strings.HasPrefix(writes[0].Row, backup.TimerPrefix) || strings.HasPrefix(writes[0].Row, backup.MarkPrefix) {
+		return []string{""}, nil // that a timer run came, or is to evaluate a target, is no call of the model: no step depends on it
 	}
 	if r.m.mutant == lockIgnored {
 		for i := 1; i < len(writes); i++ {

@@ -106,6 +106,22 @@ func recreatable(t *testing.T) (*harness, *fakeRestorer, string) {
 	return s, r, point
 }
 
+// restoredOn checks that the point and its newest manifest say when a restore from it has succeeded, and nothing of another one.
+func (s *harness) restoredOn(point string, run backup.Run) {
+	s.t.Helper()
+	p, err := s.engine.RecoveryPoint(s.t.Context(), point)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	noted := slices.DeleteFunc(s.manifestNames(), func(name string) bool { return !strings.Contains(name, point+".restored.") })
+	switch {
+	case run.State == backup.Succeeded && (p.Evidence() != backup.RestoredBefore || !p.Restored.Equal(run.Ended) || len(noted) != 1):
+		s.t.Errorf("restored on %s, and the point says %s, %s; manifests %q", run.Ended, p.Restored, p.Evidence(), noted)
+	case run.State != backup.Succeeded && (p.Evidence() == backup.RestoredBefore || len(noted) != 0):
+		s.t.Errorf("the restore ended %s, and the point says %s; manifests %q", run.State, p.Evidence(), noted)
+	}
+}
+
 // rescueAll lets timer runs come until nothing is left in the index of runs in flight.
 func (s *harness) rescueAll() {
 	s.t.Helper()
@@ -231,6 +247,8 @@ func TestRestore(t *testing.T) {
 				t.Errorf("the recovery point is still read by %q", readers)
 			}
 			s.rescueAll()
+			_, _ = s.engine.Schedule(t.Context(), nil) // the manifest may be a timer run's to write
+			s.restoredOn(point, s.run(run.ID))
 			status := s.status(run.ID)
 			if !test.safety {
 				if status.Point != nil || len(service.begun) > 0 {
@@ -1454,6 +1472,7 @@ func TestRestoreSurvives(t *testing.T) {
 				t.Errorf("call %d %s: %d locks, unpublished %t, %d in flight, %d points", k, how, s.rows("lock"), run.Unpublished, s.rows("inflight"),
 					s.rows("point-"))
 			}
+			s.restoredOn(point, run)
 			want := "accepted started " + string(run.State)
 			if run.State == backup.Unknown {
 				want = "accepted " + string(run.State)

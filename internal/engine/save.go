@@ -114,6 +114,11 @@ func (s *step) releaseAndPublish(ctx context.Context) error {
 	if err := s.dropReader(ctx); err != nil {
 		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)
 	}
+	if r.Restore == nil { // a restore changes nothing that health goes by
+		if err := s.mark(ctx, r.Target); err != nil {
+			return err
+		}
+	}
 	r.Permits, r.QueueRow = nil, ""
 	return s.publish(ctx)
 }

@@ -317,6 +317,11 @@ func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, eve
 		return false, fmt.Errorf("create run %s: %w", run.ID, err)
 	}
 	run.RowETag = etags[0]
+	if run.Restore == nil && run.ScheduledTime.IsZero() { // else the timer run that makes it evaluates its target
+		if err := e.mark(ctx, run.Target); err != nil {
+			return true, err
+		}
+	}
 	if run.State.Final() { // refused at once: only its event is left
 		return true, nil
 	}

@@ -3,12 +3,12 @@
 package evaluation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -57,6 +57,7 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 	if errs[1] != nil {
 		return report, errors.Join(errs...) // an evaluation would forget the alarms about what has left
 	}
+	var due []planned
 	for _, plan := range all {
 		if e.unevaluated[plan.Name] != nil {
 			continue // the timer run says so; it is not known which alerts were published
@@ -74,30 +75,48 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 		}
 		if was.Due(plan, e.Now, e.Now.Add(e.Tolerance)) {
 			was.Plan, was.Text = plan.Name, head.Hash // it was looked for departed targets by now
-			errs = append(errs, e.evaluatePlan(ctx, s, all, was, &report))
+			due = append(due, planned{s, was})
+		}
+	}
+	sights, err := e.look(ctx, head, all, due)
+	errs = append(errs, err)
+	for _, plan := range due {
+		if sights != nil {
+			errs = append(errs, e.evaluatePlan(ctx, plan.Snapshot, all, sights, plan.was, &report))
 		}
 	}
 	return report, errors.Join(errs...)
 }
 
-// evaluatePlan evaluates each target of the plan. That costs one request for each, and one for each 100 writes. The last
-// transaction saves the note that the events are published. A timer run at the same time publishes the same, under the same IDs.
+// planned has a plan that is due, and its last evaluation.
+type planned struct {
+	health.Snapshot
+	was health.Evaluation
+}
+
+// evaluatePlan evaluates each target of the plan by the sights. That costs one request for each 100 events. The last transaction saves
+// the note that the events are published. A timer run at the same time publishes the same, under the same IDs.
 func (e Evaluator) evaluatePlan(
-	ctx context.Context, plan health.Snapshot, all []backup.Plan, was health.Evaluation, report *Report,
+	ctx context.Context, plan health.Snapshot, all []backup.Plan, sights map[string]sight, was health.Evaluation, report *Report,
 ) error {
 	targets := plan.Plan.Targets
-	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
-	_ = e.Finder.ForEach(len(targets), func(i int) error {
+	outcomes, fresh := make([]health.TargetHealth, len(targets)), make([]bool, len(targets))
+	var unread []error
+	for i, target := range targets {
 		s := plan
-		s.Of(targets[i], e.service(targets[i]), all)
-		outcomes[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was)
-		return nil // the others are evaluated all the same
-	})
-	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+		s.Of(target, e.service(target), all)
+		saw := sights[backup.Partition(target)]
+		s.Know(saw.facts)
+		if err := cmp.Or(saw.err, s.Unread); err != nil { // an event that comes too early would name the wrong point
+			unread = append(unread, fmt.Errorf("evaluate %s: %w", target, err))
+			continue // the others are evaluated all the same
+		}
+		outcomes[i] = s.Evaluate(e.Now)
+		fresh[i] = outcomes[i].Status == health.Unprotected && !was.Told(outcomes[i])
+	}
 	var err error
-	if n := len(errs); n > 0 {
-		err = fmt.Errorf("%d of the %d targets of plan %s could not be evaluated: %w", n, len(targets),
-			plan.Plan.Name, errs[0])
+	if n := len(unread); n > 0 {
+		err = fmt.Errorf("%d of the %d targets of plan %s could not be evaluated: %w", n, len(targets), plan.Plan.Name, unread[0])
 	}
 	var events []backup.Event
 	for i, h := range outcomes {
@@ -107,6 +126,9 @@ func (e Evaluator) evaluatePlan(
 		}
 	}
 	is := was.After(e.Now, outcomes, fresh, err == nil)
+	if err == nil {
+		is.Known = was.Text
+	}
 	rows, found, unsearched := e.Finder.Evaluated(ctx, plan.Plan, was, &is, outcomes, err == nil, e.Now)
 	if err != nil && len(events)+len(found) == 0 && maps.Equal(is.Searched, was.Searched) {
 		return errors.Join(err, unsearched)
@@ -176,47 +198,4 @@ func (e Evaluator) readDeparted(ctx context.Context, left []plans.Left) ([]healt
 		gone[i] = health.NewDeparted(left[i].Plan, left[i].Target, left[i].At, points)
 		return err
 	})
-}
-
-// evaluateTarget evaluates one target. It returns fresh if the target is unprotected and that was not published yet.
-func (e Evaluator) evaluateTarget(
-	ctx context.Context, s health.Snapshot, was health.Evaluation,
-) (h health.TargetHealth, fresh bool, err error) {
-	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
-	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.PointPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
-	if err != nil {
-		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
-	}
-	ofPlan := s.RowError
-	s.RowError = nil
-	for _, row := range rows {
-		switch {
-		case strings.HasPrefix(row.Row, backup.PointPrefix):
-			s.AddPoint(row)
-		case strings.HasPrefix(row.Row, backup.RunPrefix):
-			s.AddRun(row)
-		}
-	}
-	if s.RowError != nil { // an event that comes too early would name the wrong point
-		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, s.RowError)
-	}
-	s.RowError = ofPlan
-	if len(s.Points) == health.RecentRows && !slices.ContainsFunc(s.Points, backup.Point.Live) { // older ones may be live
-		if s.Points, err = backup.AllPoints(ctx, e.Catalog, s.Target, backup.Behind(backup.PointPrefix)); err != nil {
-			return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
-		}
-	}
-	if s.WantsRuns() {
-		if err := e.recentRuns(ctx, &s); err != nil {
-			return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
-		}
-	}
-	h = s.Evaluate(e.Now)
-	if h.Status != health.Unprotected || was.Told(h) {
-		return h, false, nil
-	}
-	if err := e.recentRuns(ctx, &s); err != nil {
-		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
-	}
-	return s.Evaluate(e.Now), true, nil
 }

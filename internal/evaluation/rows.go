@@ -19,6 +19,8 @@ type Rows struct {
 	// Incomplete are the targets with artifacts that the catalog does not know.
 	Incomplete []health.Incomplete
 
+	// marks has the ETags of the marks by the partitions of their targets.
+	marks map[string]string
 	// evaluated says when the targets of a plan were evaluated last, by the plan's name, and unevaluated why that row cannot be read.
 	evaluated   map[string]health.Evaluation
 	unevaluated map[string]error
@@ -28,7 +30,7 @@ type Rows struct {
 func NewRows() Rows {
 	return Rows{
 		Checkpoints: map[string]*checkpoint.Checkpoint{}, Unread: map[string]error{},
-		evaluated: map[string]health.Evaluation{}, unevaluated: map[string]error{},
+		marks: map[string]string{}, evaluated: map[string]health.Evaluation{}, unevaluated: map[string]error{},
 	}
 }
 
@@ -43,12 +45,15 @@ func (r *Rows) Add(row backup.Row) error {
 			r.Incomplete = append(r.Incomplete, i)
 		}
 		return err
+	case strings.HasPrefix(row.Row, backup.MarkPrefix):
+		r.marks[strings.TrimPrefix(row.Row, backup.MarkPrefix)] = row.ETag
 	case strings.HasPrefix(row.Row, backup.EvaluatedPrefix):
 		v, err := backup.Decode[health.Evaluation](row)
 		if err != nil {
 			r.unevaluated[strings.TrimPrefix(row.Row, backup.EvaluatedPrefix)] = err
 			return err
 		}
+		v.ETag = row.ETag
 		r.evaluated[v.Plan] = v
 	default:
 		c, err := backup.Decode[checkpoint.Checkpoint](row)

@@ -20,10 +20,14 @@ type Evaluation struct {
 	Text string `json:"Text,omitempty"`
 	// Back has the times at which alarms were taken back, by their keys: if such a target comes back, its alarm is another one.
 	Back map[string]time.Time `json:"Back,omitempty"`
+	// Known is the hash of the text of plan.yaml by which each target of the plan was found to have its facts.
+	Known string `json:"Known,omitempty"`
 	// Searched says for which targets the storage was searched for artifacts that the catalog does not know.
 	Searched Searched `json:"Searched,omitempty"`
 
 	backup.Carried
+	// ETag is the one that the row was read with.
+	ETag string `json:"-"`
 }
 
 const (

@@ -2,6 +2,7 @@ package health
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,6 +61,8 @@ type TargetHealth struct {
 	NextScheduledTime time.Time
 	// LastRun is the newest run of the target, of any plan, under way or ended; nil if there is none.
 	LastRun *backup.Run
+	// Err says why the target could not be looked at, for the log; nil if it could.
+	Err error
 	// Blank: the catalog has no recovery point of the target, in any state.
 	Blank bool
 	// Incomplete: the storage has artifacts of the target that the catalog does not know. That is an alarm, whatever the status.
@@ -87,8 +90,11 @@ type Snapshot struct {
 	Paused string
 	// MissedRuns has the scheduled times that were missed last; its Count is zero if none ever were.
 	MissedRuns schedule.MissedRuns
-	// RowError says why a row of the plan or the target cannot be read, nil if every row that was read can be.
+	// RowError says why a row of the plan cannot be read, nil if every row can be.
 	RowError error
+	// Unread says why a row of the target cannot be read, or why it could not be looked at: nil if all was read. Lifeboat restores
+	// nothing of such a target, so it is Unprotected.
+	Unread error
 	// Refused says why the present plan.yaml is not active, nil if it is.
 	Refused error
 	// Incomplete says which artifacts of the target the catalog does not know; nil if it was found to know all.
@@ -136,10 +142,13 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	default:
 		h.Status = Protected
 	}
+	if s.Unread != nil {
+		h.Status, h.Err = Unprotected, s.Unread
+	}
 	if h.Status != Protected && h.Status != Copied || s.RowError != nil {
 		h.Reason = s.why(h, now)
 	}
-	if h.Incomplete && s.RowError == nil {
+	if h.Incomplete && s.RowError == nil && s.Unread == nil {
 		h.Reason = s.Incomplete.Reason()
 	}
 	return h
@@ -197,11 +206,6 @@ func (s Snapshot) oldest() (own, others time.Time) {
 // full tells whether there may be older runs than the known ones.
 func (s Snapshot) full() bool { return len(s.Runs) >= RecentRows }
 
-// WantsRuns tells whether the runs are needed to say since when the plan has the target.
-func (s Snapshot) WantsRuns() bool {
-	return len(s.Runs) == 0 && len(s.Points) > 0 && !slices.ContainsFunc(s.Points, func(p backup.Point) bool { return p.Plan == s.Plan.Name })
-}
-
 // horizon returns the time from which the service restores the point no more; zero if that never comes.
 func (s Snapshot) horizon(p *backup.Point) time.Time {
 	if p == nil || p.CopyOnly || s.Restorable == 0 {
@@ -226,6 +230,9 @@ func (s Snapshot) began() time.Time {
 
 // why finds the most telling reason: first a person's act, then Azure's answer, then a fault of the schedule.
 func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
+	if s.Unread != nil {
+		return unread(s.Unread)
+	}
 	if s.Paused != "" {
 		return backup.NewReason("PlanPaused", "the plan makes no runs: it is "+s.Paused,
 			"Let it run again, or ask for a backup by hand.")
@@ -285,6 +292,15 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 	return backup.NewReason("NoRecoveryPoint", "no newer recovery point has been verified", "See what its last runs did. "+byHand)
 }
 
+// unread says why the rows of a target could not be read.
+func unread(err error) backup.Reason {
+	if errors.Is(err, backup.ErrUnreadable) {
+		return backup.UnreadableRow(err)
+	}
+	return backup.NewReason("TargetUnread", "the recovery points and runs of the target could not be read: storage does not answer for it",
+		"Ask again. If this lasts, look at the storage account of AzureWebJobsStorage in the Azure portal; the log of the app has storage's words.")
+}
+
 // byHand says how a target is backed up before its next scheduled time.
 const byHand = "If it must not wait for the next scheduled time, ask for a backup by hand."
 
@@ -337,7 +353,7 @@ func (s *Snapshot) AddCheckpoint(c checkpoint.Checkpoint, now time.Time) {
 func (s *Snapshot) AddRun(row backup.Row) {
 	switch run, err := backup.Decode[backup.Run](row); {
 	case err != nil:
-		s.RowError = cmp.Or(s.RowError, err)
+		s.Unread = cmp.Or(s.Unread, err)
 	case run.Restore == nil:
 		s.Runs = append(s.Runs, run)
 	}
@@ -347,7 +363,7 @@ func (s *Snapshot) AddRun(row backup.Row) {
 func (s *Snapshot) AddPoint(row backup.Row) {
 	p, err := backup.DecodePoint(row)
 	if err != nil {
-		p, s.RowError = backup.UnreadablePoint(row, s.Target, err), cmp.Or(s.RowError, err)
+		p, s.Unread = backup.UnreadablePoint(row, s.Target, err), cmp.Or(s.Unread, err)
 	}
 	s.Points = append(s.Points, p)
 }

@@ -423,8 +423,8 @@ func TestRowsOfASnapshot(t *testing.T) {
 			if len(s.Runs) != test.seenRuns || strings.Join(states, " ") != test.states {
 				t.Errorf("%d runs, points %q", len(s.Runs), states)
 			}
-			if (s.RowError == nil) != (test.unread == "") || s.RowError != nil && !strings.Contains(s.RowError.Error(), "/"+test.unread) {
-				t.Errorf("unread: %v", s.RowError)
+			if (s.Unread == nil) != (test.unread == "") || s.Unread != nil && !strings.Contains(s.Unread.Error(), "/"+test.unread) {
+				t.Errorf("unread: %v", s.Unread)
 			}
 		})
 	}
@@ -450,6 +450,69 @@ func TestAlertKey(t *testing.T) {
 		h.Target, h.Status, h.Age, h.Deadline = strings.ToUpper(h.Target), health.Unprotected, day, begin
 		if again := h.AlertKey(); again != key {
 			t.Errorf("%s: in another case %s, and not %s", name, again, key)
+		}
+	}
+}
+
+// TestRevHorizonAndHealth: a point that the service restores no more protects nothing, however long the plan's interval is.
+func TestRevHorizonAndHealth(t *testing.T) {
+	quarterly := nightly()
+	quarterly.Schedule.Day, quarterly.Schedule.Month = 1<<1, 1<<1|1<<4|1<<7|1<<10
+	p := pointOf(0)
+	p.Created = time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
+	s := health.Snapshot{
+		Plan: quarterly, Target: target, Since: p.Created.AddDate(-1, 0, 0), ProcessedUntil: p.Created.AddDate(9, 0, 0),
+		Points: []backup.Point{p}, Restorable: 30 * day,
+	}
+	if h := s.Evaluate(p.Created.AddDate(0, 0, 89)); h.Status != health.Unprotected {
+		t.Errorf("89 days later: %s", h.Status)
+	}
+}
+
+// TestRevEditAlarms: a second after a nightly plan has become hourly, before its first scheduled time, its targets are not unprotected.
+func TestRevEditAlarms(t *testing.T) {
+	night, hourly := nightly().Schedule, nightly()
+	hourly.Schedule.Hour = schedule.EveryHour
+	noon := time.Date(2026, 1, 15, 12, 5, 0, 0, time.UTC)
+	p := pointOf(0)
+	p.Created, p.AsOf, p.Plan = noon.Add(-9*time.Hour), time.Time{}, hourly.Name
+	s := health.Snapshot{
+		Plan: hourly, Target: target, Since: noon, Scheduled: noon, Before: &night, ProcessedUntil: noon, Points: []backup.Point{p},
+	}
+	if h := s.Evaluate(noon.Add(time.Second)); h.Status == health.Unprotected {
+		t.Errorf("%s, deadline %s", h.Status, h.Deadline)
+	}
+}
+
+// TestFactsSayAllThatHealthGoesBy: the outcome is the same by the facts, as they are written and read, as by the rows themselves.
+func TestFactsSayAllThatHealthGoesBy(t *testing.T) {
+	other := pointOf(1)
+	other.Plan = "other"
+	for name, s := range map[string]health.Snapshot{
+		"nothing":           {},
+		"protected":         {Points: []backup.Point{pointOf(2), pointOf(1), pointOf(0)}, Runs: []backup.Run{runOf(2, backup.Succeeded), runOf(1, backup.Succeeded)}},
+		"failed":            {Points: []backup.Point{pointOf(0)}, Runs: []backup.Run{runOf(3, backup.Failed), runOf(2, backup.Failed), runOf(0, backup.Succeeded)}},
+		"suspect":           {Points: []backup.Point{suspectOf(2), pointOf(0)}, Runs: []backup.Run{runOf(2, backup.Succeeded), runOf(0, backup.Succeeded)}},
+		"under way":         {Points: []backup.Point{pointOf(0)}, Runs: []backup.Run{runOf(2, backup.Waiting), runOf(0, backup.Succeeded)}},
+		"of another plan":   {Points: []backup.Point{other}, Runs: []backup.Run{runOf(2, backup.Failed)}},
+		"a broken row":      {Points: []backup.Point{pointOf(2)}, Unread: backup.ErrUnreadable},
+		"never but refused": {Runs: []backup.Run{runOf(1, backup.StateRefused)}},
+	} {
+		s.Plan, s.Target, s.Since, s.ProcessedUntil = nightly(), target, begin, begin.AddDate(1, 0, 0)
+		row := backup.Row{Key: s.Facts().Key(), Body: backup.Encode(s.Facts())}
+		facts, err := backup.Decode[health.Facts](row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := s
+		by.Know(facts)
+		for hours := range 100 {
+			now := begin.Add(time.Duration(hours) * time.Hour)
+			want, got := s.Evaluate(now), by.Evaluate(now)
+			if want.Status != got.Status || want.Reason.Code != got.Reason.Code || !want.Deadline.Equal(got.Deadline) || want.Age != got.Age ||
+				want.Interval != got.Interval || want.Blank != got.Blank || want.AlertKey() != got.AlertKey() {
+				t.Fatalf("%s, after %d hours: %+v, by the rows %+v", name, hours, got, want)
+			}
 		}
 	}
 }

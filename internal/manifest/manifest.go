@@ -29,8 +29,8 @@ type Manifest struct {
 	Files []backup.File   `json:"files,omitempty"`
 }
 
-// Change is a change of a recovery point that a catalog made of manifests must know. Each happens once at most: so the name of a
-// manifest, which ends with it, is the same in each repeat.
+// Change is a change of a recovery point that a catalog made of manifests must know. Each but [Restored] happens once at most: so the
+// name of a manifest, which ends with it, is the same in each repeat.
 type Change string
 
 // These are the changes.
@@ -39,6 +39,7 @@ const (
 	Accepted  Change = "accepted"
 	Confirmed Change = "confirmed" // it is held no longer
 	Altered   Change = "altered"
+	Restored  Change = "restored" // by a restore that has succeeded; it can happen again, and then has another name
 )
 
 // eventType is the type of a manifest in the outbox.
@@ -58,6 +59,13 @@ func Note(p backup.Point, c Change, at time.Time) backup.Event {
 		ID: p.ID + "." + string(c), Type: eventType, Subject: p.Target, Time: at, To: backup.ManifestFolder,
 		Data: backup.Encode(note{p.ID, p.Storage, c}),
 	}
+}
+
+// NoteRestored is [Note] for a restore from the point that has succeeded.
+func NoteRestored(p backup.Point, run string, at time.Time) backup.Event {
+	e := Note(p, Restored, at)
+	e.ID += "." + backup.Digest(run, 12)
+	return e
 }
 
 // NoteMade is [Note] for a new point, with the content of the manifest: the invocation that makes the point has all of it.

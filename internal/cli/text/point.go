@@ -60,6 +60,19 @@ func Why(p api.Point) string {
 	return ""
 }
 
+// Evidence says how sure it is that the point can be restored.
+func Evidence(clock Clock, p api.Point) string {
+	switch p.Evidence {
+	case backup.HashProved:
+		return "hash proved"
+	case backup.AzureAsked:
+		return "Azure asked"
+	case backup.RestoredBefore:
+		return "restored on " + clock.At(p.Restored)
+	}
+	return Plain(string(p.Evidence))
+}
+
 // Code returns the code of an API's error; "" if there is none.
 func Code(p *api.Problem) string {
 	if p == nil {

@@ -19,6 +19,14 @@ type mutant struct{ name, file, old, new string }
 
 var mutants = []mutant{
 	{
+		"health never hears of the end of a run", "internal/engine/save.go",
+		"if r.Restore == nil { // a restore changes", "if r.Restore != nil { // a restore changes",
+	},
+	{
+		"the mark of a later change goes with that of an earlier one", "internal/evaluation/facts.go",
+		"backup.MarkPrefix + here), ETag: mark}", "backup.MarkPrefix + here), ETag: mark[:0] + \"*\"}",
+	},
+	{
 		"the run's ETag is dropped", "internal/engine/save.go",
 		"run := backup.Write{Op: backup.Replace, Key: s.run.Key(), ETag: s.run.RowETag,", "run := backup.Write{Op: backup.Put, Key: s.run.Key(),",
 	},

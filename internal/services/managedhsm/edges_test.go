@@ -73,7 +73,7 @@ func TestAFaultOfTheLookEndsTheCallOnceAllIsRead(t *testing.T) {
 		if err != nil || proof.Done || proof.RetryAfter != 10*time.Second {
 			t.Errorf("%s, while it looks: %+v, %v", name, proof, err)
 		}
-		if proof, err = w.provider().Prove(t.Context(), stored(), proof.Token); err != nil || !proof.Done || proof.Warning != "" {
+		if proof, err = w.provider().Prove(t.Context(), stored(), proof.Token); err != nil || !proof.Done || !proof.Asked || proof.Warning != "" {
 			t.Errorf("%s, once it looked: %+v, %v", name, proof, err)
 		}
 	}

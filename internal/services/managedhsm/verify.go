@@ -61,6 +61,7 @@ func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashi
 func (p *Provider) Prove(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	proof, err := p.proof(ctx, a, token)
 	if err == nil {
+		proof.Asked = proof.Done
 		return proof.Operation, nil
 	}
 	fault := backup.AsFault(err)

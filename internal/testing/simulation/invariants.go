@@ -224,6 +224,7 @@ var Invariants = []Invariant{
 	{"a takeover takes every run over", "", takenOver},
 	{"a meeting of two apps has one event", "", toldOfApps},
 	{"health names the other app while it is there", "", healthOfApps},
+	{"health never says better than a look at the target", "", healthIsTrue},
 }
 
 func notedSeldom(_ *World, moment any) string {

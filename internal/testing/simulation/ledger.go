@@ -15,7 +15,9 @@ import (
 
 // ledger holds the world's observations: the rows as they are, read by their documented keys, and what really happened.
 type ledger struct {
-	runs map[string]*facts
+	// evaluated are the plans of the last timer run that ended well.
+	evaluated []backup.Plan
+	runs      map[string]*facts
 	// all lists the runs in the order of their creation. open lists the runs that have not ended, or have an unpublished event.
 	// stopped is the time at which the switch was set, zero if it is not set. stopsRuns says that plans make no runs by it.
 	stopped   time.Time

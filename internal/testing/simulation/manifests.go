@@ -88,11 +88,12 @@ func (w *World) manifestsOf(p *backup.Point) string {
 	name := w.ledger.runName(p.ID)
 	var newest *manifest.Manifest
 	var said backup.Point
-	for _, c := range []manifest.Change{manifest.Made, manifest.Accepted, manifest.Confirmed, manifest.Altered} {
-		content := w.manifests.Read(in, folder+p.ID+"."+string(c)+".json")
-		if content == nil {
-			continue
-		}
+	names, err := w.manifests.List(context.Background(), in, folder+p.ID+".")
+	if err != nil {
+		return err.Error()
+	}
+	for _, one := range names {
+		content := w.manifests.Read(in, one)
 		var m manifest.Manifest
 		if err := json.Unmarshal(content, &m); err != nil {
 			return "a manifest of " + name + " cannot be read: " + err.Error()
@@ -112,7 +113,7 @@ func (w *World) manifestsOf(p *backup.Point) string {
 	case newest == nil:
 		return name + " is kept, and has no manifest"
 	case said.Artifact != p.Artifact || said.SHA256 != p.SHA256 || said.Safety != p.Safety || !said.Expires.Equal(p.Expires) ||
-		!said.Accepted.Time.Equal(p.Accepted.Time) || !said.Held.Until.Equal(p.Held.Until) || (said.State == backup.Altered) != (p.State == backup.Altered):
+		!said.Accepted.Time.Equal(p.Accepted.Time) || !said.Held.Until.Equal(p.Held.Until) || !said.Restored.Equal(p.Restored) || (said.State == backup.Altered) != (p.State == backup.Altered):
 		return fmt.Sprintf("%s is kept, and its newest manifest says something else: %s, and the row %s", name, newest.Point, backup.Encode(*p))
 	}
 	return ""

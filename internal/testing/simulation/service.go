@@ -688,7 +688,7 @@ func (v *invocation) Prove(ctx context.Context, a backup.Attempt, token string) 
 		return backup.Operation{Token: proving, RetryAfter: oneOf(v.w.choices, 0, 10*time.Second)}, nil
 	}
 	v.hum("%s: done", what)
-	return backup.Operation{Done: true}, nil
+	return backup.Operation{Done: true, Asked: true}, nil
 }
 
 // Delete implements [backup.Provider].

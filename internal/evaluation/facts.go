@@ -1,0 +1,228 @@
+package evaluation
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
+	"lifeboat/internal/plans"
+)
+
+// sight has the facts that a look at a target found.
+type sight struct {
+	facts health.Facts
+	err   error
+}
+
+// row is the row of the facts about a target. If it is unread, a newer version wrote it, and it stays as it is.
+type row struct {
+	health.Facts
+	unread bool
+}
+
+// readFacts reads the rows of all facts, by the partitions of their targets.
+func (e Evaluator) readFacts(ctx context.Context) (map[string]row, error) {
+	all := map[string]row{}
+	for from := backup.FactsPrefix; ; {
+		rows, _, err := e.Catalog.List(ctx, backup.SchedulePartition, from, backup.Behind(backup.FactsPrefix), 1000)
+		if err != nil {
+			return nil, fmt.Errorf("list the facts about targets: %w", err)
+		}
+		for _, one := range rows {
+			f, err := backup.Decode[health.Facts](one)
+			f.ETag = one.ETag
+			all[strings.TrimPrefix(one.Row, backup.FactsPrefix)] = row{f, err != nil}
+		}
+		if len(rows) < 1000 {
+			return all, nil
+		}
+		from = rows[len(rows)-1].Row + "!"
+	}
+}
+
+// lookAt reads the newest recovery points and runs of the target. Retention deletes the oldest points first, so the newest live one is
+// among the newest of all, unless many are suspect.
+func (e Evaluator) lookAt(ctx context.Context, target string) sight {
+	s, few := health.Snapshot{Target: target}, health.RecentRows
+	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
+	rows, _, err := e.Catalog.List(ctx, backup.Partition(target), backup.PointPrefix, backup.Behind(backup.RunPrefix), few)
+	if err != nil {
+		return sight{health.Facts{Target: target}, err}
+	}
+	points := len(rows)
+	for i, row := range rows {
+		if !strings.HasPrefix(row.Row, backup.PointPrefix) {
+			points = i
+			break
+		}
+		s.AddPoint(row)
+	}
+	if points == few && !slices.ContainsFunc(s.Points, backup.Point.Live) { // older ones may be live
+		if s.Points, err = backup.AllPoints(ctx, e.Catalog, target, backup.Behind(backup.PointPrefix)); err != nil {
+			return sight{health.Facts{Target: target}, err}
+		}
+		for _, p := range s.Points {
+			if p.State == backup.Unreadable && s.Unread == nil {
+				s.Unread = errors.New(p.Reason.Message)
+			}
+		}
+	}
+	runs := rows[points:]
+	if len(rows) == few { // there may be more runs
+		runs, _, err = e.Catalog.List(ctx, backup.Partition(target), backup.RunPrefix, backup.Behind(backup.RunPrefix), few)
+		if err != nil {
+			return sight{health.Facts{Target: target}, err}
+		}
+	}
+	for _, row := range runs {
+		if strings.HasPrefix(row.Row, backup.RunPrefix) {
+			s.AddRun(row)
+		}
+	}
+	return sight{facts: s.Facts()}
+}
+
+// look looks at the targets of the due plans, at each target that has changed since its facts were written, and at the targets that a new
+// text of plan.yaml brought. It writes what it found, under the ETags that it read before: so facts that are older than those of another timer
+// run never take their place, and the mark of a later change stays. It returns nothing if it could not begin.
+func (e Evaluator) look(ctx context.Context, head plans.Head, all []backup.Plan, due []planned) (map[string]sight, error) {
+	targets, wanted := map[string]string{}, map[string]bool{}
+	for _, plan := range all {
+		for _, target := range plan.Targets {
+			targets[backup.Partition(target)] = target
+		}
+	}
+	for _, plan := range due {
+		for _, target := range plan.Plan.Targets {
+			wanted[backup.Partition(target)] = true
+		}
+	}
+	for here := range e.marks {
+		wanted[here] = true
+	}
+	fresh := e.unknown(head, all, due)
+	if len(wanted)+len(fresh) == 0 || all == nil {
+		return map[string]sight{}, nil
+	}
+	facts, err := e.readFacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, plan := range fresh {
+		for _, target := range plan.Targets {
+			here := backup.Partition(target)
+			if _, known := facts[here]; !known {
+				wanted[here] = true
+			}
+		}
+	}
+	here := slices.DeleteFunc(slices.Sorted(maps.Keys(wanted)), func(here string) bool { return targets[here] == "" })
+	saw := make([]sight, len(here))
+	_ = e.Finder.ForEach(len(here), func(i int) error {
+		saw[i] = e.lookAt(ctx, targets[here[i]])
+		return nil // the others are looked at all the same
+	})
+	sights, unread := map[string]sight{}, 0
+	for i, here := range here {
+		if sights[here] = saw[i]; saw[i].err != nil {
+			err, unread = saw[i].err, unread+1
+		}
+	}
+	if unread > 0 {
+		err = fmt.Errorf("%d of %d targets could not be looked at: %w", unread, len(here), err)
+	}
+	return sights, errors.Join(err, e.write(ctx, e.changes(targets, facts, sights)), e.noteKnown(ctx, head, fresh, unread == 0))
+}
+
+// unknown returns the plans whose targets may have no facts yet: a new text is active, and the plan is not due.
+func (e Evaluator) unknown(head plans.Head, all []backup.Plan, due []planned) (fresh []backup.Plan) {
+	for _, plan := range all {
+		was, evaluated := e.evaluated[plan.Name]
+		isDue := slices.ContainsFunc(due, func(d planned) bool { return d.Plan.Name == plan.Name })
+		if evaluated && !isDue && was.Known != head.Hash {
+			fresh = append(fresh, plan)
+		}
+	}
+	return fresh
+}
+
+// noteKnown saves that each target of the plans has its facts. If another timer run has saved the row meanwhile, the next one does it.
+func (e Evaluator) noteKnown(ctx context.Context, head plans.Head, fresh []backup.Plan, all bool) error {
+	var errs []error
+	for _, plan := range fresh {
+		is := e.evaluated[plan.Name]
+		is.Known = head.Hash
+		if all {
+			errs = append(errs, e.write(ctx, [][]backup.Write{{{
+				Op: backup.Replace, Key: backup.EvaluatedKey(is.Plan), ETag: is.ETag, Body: backup.Encode(is),
+			}}}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// changes returns the writes of new facts, each with the deletion of the target's mark. The facts and the mark of a target that is in no
+// plan are deleted.
+func (e Evaluator) changes(targets map[string]string, facts map[string]row, sights map[string]sight) (groups [][]backup.Write) {
+	for _, here := range slices.Sorted(maps.Keys(sights)) {
+		saw, was := sights[here], facts[here]
+		if saw.err != nil {
+			continue
+		}
+		var group []backup.Write
+		saw.facts.Carried = was.Carried
+		if body := backup.Encode(saw.facts); !was.unread && (was.ETag == "" || !bytes.Equal(body, backup.Encode(was.Facts))) {
+			group = append(group, backup.InsertOrReplace(saw.facts.Key(), was.ETag, body))
+		}
+		if mark, marked := e.marks[here]; marked {
+			group = append(group, backup.Write{Op: backup.Delete, Key: backup.ScheduleKey(backup.MarkPrefix + here), ETag: mark})
+		}
+		if len(group) > 0 {
+			groups = append(groups, group)
+		}
+	}
+	gone := func(prefix, here, etag string) {
+		if targets[here] == "" {
+			groups = append(groups, []backup.Write{{Op: backup.Delete, Key: backup.ScheduleKey(prefix + here), ETag: etag}})
+		}
+	}
+	for _, here := range slices.Sorted(maps.Keys(facts)) {
+		gone(backup.FactsPrefix, here, facts[here].ETag)
+	}
+	for _, here := range slices.Sorted(maps.Keys(e.marks)) {
+		gone(backup.MarkPrefix, here, e.marks[here])
+	}
+	return groups
+}
+
+// write applies groups of writes, each whole or not at all. It leaves a group out if another timer run has written one of its rows, or if
+// the target has changed again.
+func (e Evaluator) write(ctx context.Context, groups [][]backup.Write) error {
+	for len(groups) > 0 {
+		n, size := 0, 0
+		for n < len(groups) && size+len(groups[n]) <= backup.MostWrites {
+			size += len(groups[n])
+			n++
+		}
+		_, err := e.Catalog.Apply(ctx, slices.Concat(groups[:n]...)...)
+		if failed, ok := errors.AsType[*backup.WriteError](err); ok {
+			at := 0
+			for i := failed.Index; i >= len(groups[at]); at++ {
+				i -= len(groups[at])
+			}
+			groups = slices.Delete(slices.Clone(groups), at, at+1)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("save the facts about targets: %w", err)
+		}
+		groups = groups[n:]
+	}
+	return nil
+}
