@@ -36,20 +36,13 @@ func healthHandler(t *testing.T) *app {
 // put writes a row of the target.
 func (d *app) put(t *testing.T, row string, value any) {
 	t.Helper()
-	body, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`, "Repeatability-Request-ID", "partition")
 	var run struct{ ID string }
 	if err := json.Unmarshal(w.Body.Bytes(), &run); err != nil || w.Code != 202 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	d.log.Reset()
-	key := backup.Key{Partition: run.ID[:16], Row: row}
-	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
-		t.Fatal(err)
-	}
+	d.row(t, target, row, value)
 }
 
 func (d *app) health(t *testing.T, status int) api.Health {

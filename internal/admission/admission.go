@@ -127,6 +127,8 @@ type Applicant struct {
 	Notes []backup.Row
 	// Leaving is called before a write that takes the run out of the wait queue.
 	Leaving func(context.Context) error
+	// Beside are writes that are made together with the write of the permits.
+	Beside []backup.Write
 }
 
 // Acquire acquires the permits, notes them in the run, and deletes its row of the wait queue. It returns a bound that has none for
@@ -224,7 +226,7 @@ func (a Applicant) write(ctx context.Context, writes []backup.Write) error {
 			return err
 		}
 	}
-	etags, err := a.Catalog.Apply(ctx, writes...)
+	etags, err := a.Catalog.Apply(ctx, slices.Concat(writes, a.Beside)...)
 	if err != nil {
 		return fmt.Errorf("acquire a permit for run %s: %w", a.Run.ID, err)
 	}
@@ -238,9 +240,11 @@ func (a Applicant) write(ctx context.Context, writes []backup.Write) error {
 
 // Release deletes permits of the run, and its row of the wait queue; "" if it is not there. A row that is gone, or belongs to
 // another run by now, is fine. If a permit was written again, another invocation of the run has it: that one releases it, unless
-// the run has ended.
-func Release(ctx context.Context, catalog backup.Catalog, run backup.Run, permits []backup.Permit, queued string) error {
-	var writes []backup.Write
+// the run has ended. The writes beside are made in the same transaction.
+func Release(
+	ctx context.Context, catalog backup.Catalog, run backup.Run, permits []backup.Permit, queued string, beside ...backup.Write,
+) error {
+	writes := slices.Clone(beside)
 	for _, p := range permits {
 		writes = append(writes, backup.Write{Op: backup.Delete, Key: backup.ScheduleKey(p.Row), ETag: p.ETag})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 )
 
 // acquirePermits acquires the permits that the run needs, or puts it into the wait queue. It returns false if the run has to wait.
@@ -17,7 +18,7 @@ func (s *step) acquirePermits(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	// The rescuer would come only at the end of the wait in the queue: once the run has left it, step messages are due sooner.
-	applicant := admission.Applicant{Catalog: s.Catalog, Run: r, Bounds: bounds, Clock: s.clock, Notes: s.notes, Leaving: s.indexAgain}
+	applicant := admission.Applicant{Catalog: s.Catalog, Run: r, Bounds: bounds, Clock: s.clock, Notes: s.notes, Leaving: s.indexAgain, Beside: s.asked()}
 	full, err := applicant.Acquire(ctx)
 	switch {
 	case errors.Is(err, admission.ErrConflict):
@@ -34,6 +35,14 @@ func (s *step) acquirePermits(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// asked returns the mark of a target whose backup was asked for. A timer run that makes a run evaluates its target.
+func (s *step) asked() []backup.Write {
+	if s.run.Restore != nil || !s.run.ScheduledTime.IsZero() {
+		return nil
+	}
+	return []backup.Write{health.Mark(s.run.Target)}
+}
+
 // enqueue lets the run wait for a permit. The timer run wakes the first in the wait queue when there is room. The run's own next
 // step message comes when its time is over.
 func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
@@ -41,7 +50,7 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	// Shortly before Due, the step message in hand may be the one that ends the wait, because Due counts from the sending.
 	coming := r.QueueRow != "" && r.Due.After(s.now.Add(s.Timings.Rescue))
 	r.QueueRow = admission.Row(*r, s.now)
-	if _, err := s.Catalog.Apply(ctx, admission.Enter(*r, s.now)...); err != nil {
+	if _, err := s.Catalog.Apply(ctx, append(admission.Enter(*r, s.now), s.asked()...)...); err != nil {
 		return fmt.Errorf("put run %s into the wait queue: %w", r.ID, err)
 	}
 	if coming {

@@ -278,6 +278,9 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrUnreadable) || err == nil && run.App != e.App {
 		others, _, standing := e.Ownership().Enter(ctx, backup.Behind(backup.AppsPrefix))
 		if no, ok := errors.AsType[*apps.NotOwner](standing); ok {
+			if bad == nil && err == nil && (run.State.Final() && !run.Unpublished || w.Sequence < run.Sequence) {
+				return Outcome{Run: w.Run, Note: "no app expects the step message"}, nil
+			}
 			return Outcome{Run: w.Run, Note: no.Error() + ": put back"}, e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.putBackDelay(run, now))
 		}
 		if standing != nil {

@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/health"
 	"lifeboat/internal/outbox"
 	"lifeboat/internal/restore"
 )
@@ -108,16 +109,15 @@ func (s *step) releaseAndPublish(ctx context.Context) error {
 	if !r.Unpublished {
 		return nil
 	}
-	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {
+	var mark []backup.Write
+	if r.Restore == nil { // a restore changes nothing that health goes by
+		mark = append(mark, health.Mark(r.Target))
+	}
+	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, mark...); err != nil {
 		return fmt.Errorf("release the permits of run %s: %w", r.ID, err)
 	}
 	if err := s.dropReader(ctx); err != nil {
 		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)
-	}
-	if r.Restore == nil { // a restore changes nothing that health goes by
-		if err := s.mark(ctx, r.Target); err != nil {
-			return err
-		}
 	}
 	r.Permits, r.QueueRow = nil, ""
 	return s.publish(ctx)

@@ -205,7 +205,7 @@ func (e *Engine) scheduleDue(
 	if !c.InProgress.IsZero() {
 		// A timer run died among the scheduled time's runs, or is still at it. The scheduled time was not missed, neither by
 		// downtime nor by a pause: its other runs are made, and end in their own time.
-		if err := e.makeInProgress(ctx, plan, c, look.Now, report); err != nil {
+		if err := e.makeInProgress(ctx, plan, c, look.Now, true, report); err != nil {
 			return err
 		}
 	}
@@ -216,7 +216,7 @@ func (e *Engine) scheduleDue(
 	if err := e.saveCheckpoint(ctx, c, next, missedRuns, look.Now, report); err != nil || c.InProgress.IsZero() {
 		return err
 	}
-	return e.makeInProgress(ctx, plan, c, look.Now, report)
+	return e.makeInProgress(ctx, plan, c, look.Now, false, report)
 }
 
 // noteLeft saves which plans are in plan.yaml no more, once for each, and the missed period of what came due before. So, if one comes
@@ -239,21 +239,25 @@ func (e *Engine) noteLeft(
 	return errors.Join(errs...)
 }
 
-// makeInProgress makes the runs of the scheduled time in c, and moves the checkpoint to it.
+// makeInProgress makes the runs of the scheduled time in c, and moves the checkpoint to it. If an earlier timer run began with them, it
+// may have evaluated the targets without them: so they are marked.
 func (e *Engine) makeInProgress(
-	ctx context.Context, plan backup.Plan, c *checkpoint.Checkpoint, now time.Time, report *ScheduleReport,
+	ctx context.Context, plan backup.Plan, c *checkpoint.Checkpoint, now time.Time, begun bool, report *ScheduleReport,
 ) error {
-	if err := e.makeRuns(ctx, plan, c.InProgress, now, report); err != nil {
+	if err := e.makeRuns(ctx, plan, c.InProgress, now, begun, report); err != nil {
 		return err
 	}
 	return e.saveCheckpoint(ctx, c, c.Made(), schedule.MissedRuns{}, now, report)
 }
 
-func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, now time.Time, report *ScheduleReport) error {
+func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, now time.Time, marked bool, report *ScheduleReport) error {
 	for _, run := range checkpoint.Runs(plan, scheduledTime, now) {
 		fresh, err := e.create(ctx, &run, now)
 		if fresh {
 			report.Created = append(report.Created, run.ID)
+		}
+		if err == nil && marked {
+			err = e.mark(ctx, run.Target)
 		}
 		if err != nil {
 			return err
@@ -317,13 +321,8 @@ func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, eve
 		return false, fmt.Errorf("create run %s: %w", run.ID, err)
 	}
 	run.RowETag = etags[0]
-	if run.Restore == nil && run.ScheduledTime.IsZero() { // else the timer run that makes it evaluates its target
-		if err := e.mark(ctx, run.Target); err != nil {
-			return true, err
-		}
-	}
 	if run.State.Final() { // refused at once: only its event is left
-		return true, nil
+		return true, e.mark(ctx, run.Target)
 	}
 	if err := e.Queue.SendStep(ctx, run.StepMessage(), run.Due.Sub(now)); err != nil {
 		return true, fmt.Errorf("wake run %s for the first time: %w", run.ID, err)

@@ -135,7 +135,7 @@ var mutants = []mutant{
 	},
 	{
 		"the checkpoint moves before the runs are made", "internal/engine/schedule.go",
-		`	if err := e.makeRuns(ctx, plan, c.InProgress, now, report); err != nil {
+		`	if err := e.makeRuns(ctx, plan, c.InProgress, now, begun, report); err != nil {
 		return err
 	}
 	return e.saveCheckpoint(ctx, c, c.Made(), schedule.MissedRuns{}, now, report)
@@ -144,7 +144,7 @@ var mutants = []mutant{
 	if err := e.saveCheckpoint(ctx, c, c.Made(), schedule.MissedRuns{}, now, report); err != nil {
 		return err
 	}
-	return e.makeRuns(ctx, plan, scheduledTime, now, report)
+	return e.makeRuns(ctx, plan, scheduledTime, now, begun, report)
 `,
 	},
 	{
@@ -226,9 +226,9 @@ var mutants = []mutant{
 	},
 	{
 		"permits are released once the end was published", "internal/engine/save.go",
-		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
+		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, mark...); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errConflict\n\t}\n" +
-			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
+			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, mark...); err != nil {",
 	},
 	{
 		"a lost start takes what another run holds", "internal/engine/engine.go",

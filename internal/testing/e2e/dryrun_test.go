@@ -104,7 +104,10 @@ func TestDryRunsOnlyRead(t *testing.T) {
 			hosts := map[string]bool{}
 			for _, call := range world.Sim.Calls()[before:] {
 				if call.ObjectID != a.ObjectID && call.ObjectID != "" {
-					continue // a request of the host itself
+					continue // a request of the host itself, or of another test
+				}
+				if name, isHSM := strings.CutSuffix(call.Host, ".managedhsm.azure.net"); isHSM && !strings.HasSuffix(c.target, "/"+name) {
+					continue // a client of another test asks for the challenge, without a token
 				}
 				hosts[call.Host[strings.Index(call.Host, ".")+1:]] = true
 				read := call.Method == http.MethodGet || call.Method == http.MethodHead ||

@@ -57,6 +57,9 @@ func restoresFirst(w *World, moment any) string {
 		if most := w.concurrency - keptForRestores(w.concurrency); w.ledger.heldByBackups() > most {
 			return fmt.Sprintf("backups hold %d permits, and may hold %d of %d", w.ledger.heldByBackups(), most, w.concurrency)
 		}
+		if !m.anew {
+			return "" // the run has had it since before, and takes it over from an invocation that died
+		}
 		free := w.concurrency - w.ledger.held(ofAll)
 		for _, row := range slices.Sorted(maps.Keys(w.ledger.queue)) {
 			p := w.ledger.queue[row]

@@ -83,8 +83,11 @@ type (
 		timer   string
 		was, is time.Time
 	}
-	// passing is the moment at which a permit was acquired or released.
-	passing struct{ row string }
+	// passing is the moment at which a permit was acquired or released; anew tells that another run, or none, had it before.
+	passing struct {
+		row  string
+		anew bool
+	}
 	// told is the moment at which an event was sent.
 	told struct{ event backup.Event }
 	// answered is the moment at which a request by hand was answered with a run.

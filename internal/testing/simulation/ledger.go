@@ -223,11 +223,12 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			moments = append(moments, noted{timer: write.Row, was: l.noted[write.Row], is: at})
 			l.noted[write.Row] = at
 		case strings.HasPrefix(write.Row, "permit-"):
+			had := l.permits[write.Row]
 			delete(l.permits, write.Row)
 			if write.Op != backup.Delete {
 				l.permits[write.Row] = read[struct{ Run string }](write).Run
 			}
-			moments = append(moments, passing{row: write.Row})
+			moments = append(moments, passing{row: write.Row, anew: l.permits[write.Row] != had})
 		case strings.HasPrefix(write.Row, "enqueued-"):
 			taken := l.queue[write.Row].since
 			delete(l.queue, write.Row)
