@@ -101,7 +101,7 @@ func TestSuspectRecoveryPoint(t *testing.T) {
 	code, out, errs := lifeboat("points", stack.Service(service), "--top", "3")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || len(lines) != 4 || !strings.HasPrefix(lines[0], "ID ") || !strings.HasPrefix(lines[1], ids[4]+"  suspect  ") ||
-		!strings.Contains(lines[1], "  25.0 KiB  ") || !strings.HasSuffix(lines[1], "  test  SizeSuspect") ||
+		!strings.Contains(lines[1], "  25.0 KiB  ") || !strings.HasSuffix(lines[1], "  test  hash proved  SizeSuspect") ||
 		!strings.HasPrefix(lines[3], ids[2]+"  live ") || !strings.Contains(errs, "3 recovery points shown; there are older ones") {
 		t.Errorf("points: %d, %s\n%s", code, errs, out)
 	}
