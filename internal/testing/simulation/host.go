@@ -131,7 +131,7 @@ func (h *host) nextTimer() time.Time {
 		switch waiting := len(h.w.ledger.queue) > 0; {
 		case waiting && h.w.ledger.room(h.w.concurrency): // the timer run dispatches the next
 			at = first
-		case h.w.ledger.owner.inherits: // the timer run takes runs over
+		case h.w.ledger.owner.inherits, len(h.w.ledger.marks) > 0: // the timer run takes runs over, or looks at marked targets
 			at = first
 		case waiting && at.After(first.Add(reclaims)): // the timer run checks whether a permit was left behind
 			at = first.Add(reclaims)

@@ -44,6 +44,8 @@ type ledger struct {
 	// evaluations has the times at which the targets of plans are to be evaluated again. permits and queue have the rows of the
 	// gate.
 	evaluations map[string]time.Time
+	// marks are the marks of targets that changed since their facts were written.
+	marks map[string]bool
 	// noted has the times at which the timers last noted that they ran, by the row.
 	noted   map[string]time.Time
 	permits map[string]string
@@ -171,7 +173,7 @@ func newLedger() ledger {
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
-		evaluations: map[string]time.Time{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
+		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
 	}
 }
 
@@ -222,6 +224,11 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			at := read[struct{ At time.Time }](write).At
 			moments = append(moments, noted{timer: write.Row, was: l.noted[write.Row], is: at})
 			l.noted[write.Row] = at
+		case strings.HasPrefix(write.Row, "evaluate-"):
+			delete(l.marks, write.Row)
+			if write.Op != backup.Delete {
+				l.marks[write.Row] = true
+			}
 		case strings.HasPrefix(write.Row, "permit-"):
 			had := l.permits[write.Row]
 			delete(l.permits, write.Row)

@@ -166,9 +166,6 @@ func (v *invocation) apply(writes []backup.Write) ([]string, error) {
 		return nil, err
 	}
 	v.w.figures.Writes++
-	if isNote(writes[0].Row) {
-		v.w.notes = append(v.w.notes, written(etags[0]))
-	}
 	v.w.ledger.wrote(v.w, v, writes)
 	return etags, nil
 }

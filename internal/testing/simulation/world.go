@@ -88,8 +88,6 @@ type World struct {
 	copied int
 	// still counts the events since time last passed.
 	still int
-	// notes has the numbers of the writes by which timers noted that they ran.
-	notes []int
 	// disturbed is the time at which something last went wrong, so that everything may take longer.
 	disturbed time.Time
 	// silent is the time until which the queues of events take nothing.
@@ -334,17 +332,19 @@ func (w *World) newID() string {
 	return fmt.Sprintf("id%d", w.serial)
 }
 
-// digest returns a digest of all rows but the timers' notes. It counts the ETags as if no note had been written. The
+// digest returns a digest of all rows but the timers' notes and health's facts, with the order in which the rows were written last. The
 // members of a row are sorted, so that the order of a type's fields does not matter.
 func (w *World) digest() string {
+	rows := slices.DeleteFunc(w.catalog.Rows(), func(r backup.Row) bool { return isNote(r.Row) || isFacts(r.Row) })
+	var order []int
+	for _, r := range rows {
+		order = append(order, written(r.ETag))
+	}
+	slices.Sort(order)
 	sum := sha256.New()
-	for _, r := range w.catalog.Rows() {
-		if isNote(r.Row) {
-			continue
-		}
-		n := written(r.ETag)
-		notes, _ := slices.BinarySearch(w.notes, n)
-		fmt.Fprintln(sum, r.Partition, r.Row, n-notes, sorted(r.Body))
+	for _, r := range rows {
+		place, _ := slices.BinarySearch(order, written(r.ETag))
+		fmt.Fprintln(sum, r.Partition, r.Row, place, sorted(r.Body))
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
@@ -363,6 +363,12 @@ func sorted(body []byte) string {
 		panic(err) // it was JSON
 	}
 	return string(text)
+}
+
+// isFacts reports whether a row has the facts about a target, or is its mark. How many transactions they need depends on the minutes at
+// which timer runs come.
+func isFacts(row string) bool {
+	return strings.HasPrefix(row, "target-") || strings.HasPrefix(row, "evaluate-")
 }
 
 // isNote reports whether a row is a note by which a timer shows that it runs.
