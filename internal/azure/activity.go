@@ -34,6 +34,7 @@ type activity struct {
 // request. It returns none if the log shows none, if the identity may not read the log, and if there is no answer: the log
 // is some minutes late, so its silence proves nothing anyway.
 //
+// Azure's documentation "Activity Logs - List" (2015-04-01) has the request, and the few forms that its filter may have.
 // The filter by a resource may leave out the resources below it; that is not documented. So Changed asks for the resource's group,
 // and reads the first page. The log has the changes that went through Resource Manager.
 func (c Client) Changed(ctx context.Context, id string, during backup.Window) backup.Change {

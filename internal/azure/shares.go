@@ -9,7 +9,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Share is a file share as Resource Manager shows it: a role to read is enough for that, and no key.
+// Share is a file share as Resource Manager shows it (Azure's documentation "File Shares - Get"): a role to read is enough for that, and
+// no key. Stats, the one value of $expand, adds its usage.
 type Share struct {
 	Name       string `json:"name"`
 	Properties struct {

@@ -320,7 +320,7 @@ func TestTimerRunOvertakenByTheDead(t *testing.T) {
 		t.Errorf("%d runs, missed periods %+v", s.rows("run-"), s.missedRuns())
 	}
 	s.storage.calls, s.storage.writes = 0, 0
-	if s.runSchedule(plan); s.storage.writes != 1 { // the facts, since the target is marked
+	if s.runSchedule(plan); s.storage.writes != 1 { // it looks at the marked targets again, and deletes the marks
 		t.Errorf("the timer run after it makes %d writes", s.storage.writes)
 	}
 }

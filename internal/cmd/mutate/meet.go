@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
+
+	"lifeboat/internal/testing/overlay"
 )
 
 // errNoGo says that the bug does not compile.
@@ -28,18 +28,18 @@ func (s site) meet(ctx context.Context, dir string, packages []string) (caught s
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	overlay, err := s.overlay(dir, s.apply(text))
+	replaced, err := overlay.Write(dir, s.file, s.apply(text))
 	if err != nil {
 		return "", err
 	}
-	if out, err := exec.CommandContext(ctx, "go", "vet", "-overlay", overlay, "-copylocks", s.pkg).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "vet", "-overlay", replaced, "-copylocks", s.pkg).CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return "", fmt.Errorf("%w\n%s", context.Cause(ctx), out)
 		}
 		return "", errNoGo
 	}
 	for _, pkg := range packages {
-		run := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-vet=off", "-failfast", "-timeout", slowest, "-p", "1", pkg)
+		run := exec.CommandContext(ctx, "go", "test", "-overlay", replaced, "-vet=off", "-failfast", "-timeout", slowest, "-p", "1", pkg)
 		out, err := run.CombinedOutput()
 		switch {
 		case err == nil:
@@ -52,20 +52,6 @@ func (s site) meet(ctx context.Context, dir string, packages []string) (caught s
 		}
 	}
 	return "", nil
-}
-
-// overlay writes files into the folder that make "go" read the text instead of the file, and returns the value of its -overlay.
-func (s site) overlay(dir string, text []byte) (string, error) {
-	broken, path := filepath.Join(dir, filepath.Base(s.file)), filepath.Join(dir, "overlay.json")
-	original, err := filepath.Abs(s.file)
-	if err != nil {
-		return "", err
-	}
-	instead, err := json.Marshal(map[string]map[string]string{"Replace": {original: broken}})
-	if err != nil {
-		return "", err
-	}
-	return path, errors.Join(os.WriteFile(broken, text, 0o600), os.WriteFile(path, instead, 0o600))
 }
 
 // source returns the line of the bug, as it is without it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"lifeboat/internal/testing/overlay"
 )
 
 // mutant is a deliberate bug: the old text stands once in the file, and the new text replaces it.
@@ -470,28 +471,13 @@ func replace(root, file, old, with string) ([]byte, error) {
 	return []byte(strings.Replace(string(text), old, with, 1)), nil
 }
 
-// overlay writes files into the folder that make "go" read the text instead of the file, and returns the value of its
-// -overlay.
-func overlay(dir, file string, text []byte) (string, error) {
-	broken, path := filepath.Join(dir, filepath.Base(file)), filepath.Join(dir, "overlay.json")
-	original, err := filepath.Abs(file)
-	if err != nil {
-		return "", err
-	}
-	instead, err := json.Marshal(map[string]map[string]string{"Replace": {original: broken}})
-	if err != nil {
-		return "", err
-	}
-	return path, errors.Join(os.WriteFile(broken, text, 0o600), os.WriteFile(path, instead, 0o600))
-}
-
 // try builds the program with the bug, and runs it until a promise is broken; nil if none is.
 func (m mutant) try(ctx context.Context, dir string, seeds uint64, days, tries int) (*caught, error) {
 	text, err := m.apply(".")
 	if err != nil {
 		return nil, err
 	}
-	path, err := overlay(dir, m.file, text)
+	path, err := overlay.Write(dir, m.file, text)
 	if err != nil {
 		return nil, err
 	}

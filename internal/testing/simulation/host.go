@@ -254,7 +254,8 @@ func (h *host) invokeTimer() {
 		w.figures.Requeued += report.Requeued
 		v.returned("%d runs made, %d missed periods, %d looked at, %d step messages sent again", len(report.Created), len(report.Missed),
 			report.Scanned, report.Requeued)
-		if v.died || v.err != nil {
+		// A process that finds another plan active than its own makes its own active in the next timer run.
+		if head, err := plans.ReadHead(report.ActivePlan); v.died || v.err != nil || err == nil && head.Hash != active.Hash {
 			h.clean = false
 		}
 		alone = alone && w.figures.TimerRuns == nth && v.on.app == w.works() && v.id > w.ledger.owner.before // no other has begun meanwhile: the loser of a race leaves the rest to the winner

@@ -70,7 +70,7 @@ func TestSeedsReplay(t *testing.T) {
 }
 
 // TestIdleTimerRunsWriteNothingButANote checks that the clock may jump over the timer runs at which nothing is due. Delivering
-// each of them leaves the same rows, written in the same order, but for the note that the timer runs. So an idle timer run writes only
+// each of them leaves the same rows with the same ETags, but for notes and facts. So an idle timer run writes only
 // that note, once in five minutes.
 func TestIdleTimerRunsWriteNothingButANote(t *testing.T) {
 	days := 5

@@ -166,6 +166,11 @@ func (v *invocation) apply(writes []backup.Write) ([]string, error) {
 		return nil, err
 	}
 	v.w.figures.Writes++
+	for i, w := range writes {
+		if w.Op != backup.Delete && (isNote(w.Row) || isFacts(w.Row) || notesFacts(w)) {
+			v.w.aside = append(v.w.aside, written(etags[i]))
+		}
+	}
 	v.w.ledger.wrote(v.w, v, writes)
 	return etags, nil
 }
