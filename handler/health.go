@@ -13,8 +13,8 @@ import (
 // getHealth answers 200 if every target of the active plans has a verified recovery point within two intervals of its
 // plan, or may still get its first. It answers 503 if a target has none, if the host no longer fires a timer, if several apps have
 // the same storage account, or if storage has artifacts of a target that the catalog does not know. While plan.yaml
-// is refused, it measures the last good plans; if there are none, the status is unprotected. With ?plan=NAME only the targets of that
-// plan are in the answer, and it alone decides the status.
+// is refused, it measures the last good plans; if there are none, the status is unprotected. With ?plan=NAME the targets of other plans
+// are neither in the answer nor in its status; a silent timer and a second app concern every plan.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	body := api.Health{
@@ -76,9 +76,6 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.Departed = append(body.Departed, one)
 	}
 	body.DepartedOmitted = timers.Omitted
-	if name != "" && noPlan == nil {
-		body.Status = health.Protected
-	}
 	for _, t := range targets {
 		if name != "" && t.Plan != name {
 			continue

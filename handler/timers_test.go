@@ -42,6 +42,9 @@ func TestHealthOfTimers(t *testing.T) {
 		if v.Status != health.Unprotected || v.Targets[0].Status != health.Pending {
 			t.Errorf("%s: %+v", timer, v)
 		}
+		if w := d.call("GET", "/api/health?plan=nightly", ""); w.Code != 503 { // it makes no runs either
+			t.Errorf("%s, of one plan: %d %s", timer, w.Code, w.Body)
+		}
 		for _, each := range v.Timers {
 			if each.Silent != (each.Timer == timer) || each.Silent && (each.LastRun.IsZero() || each.Reason.Code != "TimerSilent" ||
 				!strings.Contains(each.Reason.Details[0].Message, "Storage Blob Data Owner")) {

@@ -155,6 +155,16 @@ func TestHealth(t *testing.T) {
 		t.Errorf("unprotected: %+v", v)
 	}
 	a.toldUnprotected(ctx, t, ill)
+	for name, want := range map[string]int{"test": 503, "tests": 404} {
+		response, text, err := a.request(ctx, "GET", "/api/health?plan="+name, "", map[string]string{"x-functions-key": a.Key("health")})
+		if err != nil || response.StatusCode != want || !strings.Contains(string(text), "test") {
+			t.Errorf("of the plan %s: %v, %v, %s", name, response, err, text)
+		}
+	}
+	if code, out, errs := command(ctx, t, a.URL(), a.Key("api"), "points", stack.Service(well), "--top", "1"); code != 0 ||
+		!strings.Contains(out, "  hash proved") {
+		t.Errorf("its newest recovery point: %d %s %s", code, errs, out)
+	}
 	for key, want := range map[string]int{a.Key("metrics"): 200, a.Key("health"): 401, a.Key("api"): 401} {
 		response, text, err := a.request(ctx, "GET", "/api/metrics", "", map[string]string{
 			"x-functions-key": key, "Accept": "application/openmetrics-text",
