@@ -27,10 +27,11 @@ func main() {
 	n := flag.Int("n", 300, "how many bugs to try")
 	seed := flag.Uint64("seed", 1, "the seed of the draw")
 	only := flag.String("only", "", "only bugs with this in their names, such as internal/health/")
+	last := flag.String("last", "", "the tests that a bug meets behind all others, since they take minutes, as for go test -run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ok, err := run(ctx, *n, *seed, *only, os.Stdout)
+	ok, err := run(ctx, *n, *seed, *only, *last, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
@@ -46,7 +47,7 @@ type result struct {
 	caught string
 }
 
-func run(ctx context.Context, n int, seed uint64, only string, out io.Writer) (ok bool, err error) {
+func run(ctx context.Context, n int, seed uint64, only, last string, out io.Writer) (ok bool, err error) {
 	packages, err := product(ctx)
 	if err != nil {
 		return false, err
@@ -73,7 +74,7 @@ func run(ctx context.Context, n int, seed uint64, only string, out io.Writer) (o
 	}
 	defer os.RemoveAll(dir)
 	results, err := try(ctx, all, n, func(ctx context.Context, i int) (string, error) {
-		return all[i].meet(ctx, filepath.Join(dir, fmt.Sprint(i)), meets[all[i].pkg])
+		return all[i].meet(ctx, filepath.Join(dir, fmt.Sprint(i)), meets[all[i].pkg], last)
 	})
 	if err != nil {
 		return false, err

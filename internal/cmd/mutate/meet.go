@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"lifeboat/internal/testing/overlay"
@@ -18,8 +19,8 @@ var errNoGo = errors.New("it does not compile")
 const slowest = "12m"
 
 // meet runs the tests of the packages one after the other with the bug in the code, and returns the package whose tests fail, "" if
-// none do. The folder is for this bug only.
-func (s site) meet(ctx context.Context, dir string, packages []string) (caught string, err error) {
+// none do. The tests that match last, which take minutes, come behind the others of all packages. The folder is for this bug only.
+func (s site) meet(ctx context.Context, dir string, packages []string, last string) (caught string, err error) {
 	text, err := os.ReadFile(s.file)
 	if err != nil {
 		return "", err
@@ -38,17 +39,23 @@ func (s site) meet(ctx context.Context, dir string, packages []string) (caught s
 		}
 		return "", errNoGo
 	}
-	for _, pkg := range packages {
-		run := exec.CommandContext(ctx, "go", "test", "-overlay", replaced, "-vet=off", "-failfast", "-timeout", slowest, "-p", "1", pkg)
-		out, err := run.CombinedOutput()
-		switch {
-		case err == nil:
-		case ctx.Err() != nil:
-			return "", context.Cause(ctx)
-		case strings.Contains(string(out), "[build failed]"), strings.Contains(string(out), "[setup failed]"):
-			return "", fmt.Errorf("build the tests of %s: %w\n%s", pkg, err, out)
-		default:
-			return strings.TrimPrefix(pkg, "./"), nil
+	parts := [][]string{{"-skip", last}, {"-run", last}}
+	if last == "" {
+		parts = [][]string{nil}
+	}
+	for _, part := range parts {
+		for _, pkg := range packages {
+			arguments := slices.Concat([]string{"test", "-overlay", replaced, "-vet=off", "-failfast", "-timeout", slowest, "-p", "1"}, part, []string{pkg})
+			out, err := exec.CommandContext(ctx, "go", arguments...).CombinedOutput()
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
+				return "", context.Cause(ctx)
+			case strings.Contains(string(out), "[build failed]"), strings.Contains(string(out), "[setup failed]"):
+				return "", fmt.Errorf("build the tests of %s: %w\n%s", pkg, err, out)
+			default:
+				return strings.TrimPrefix(pkg, "./"), nil
+			}
 		}
 	}
 	return "", nil
