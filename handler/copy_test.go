@@ -34,7 +34,7 @@ func TestACopyIsCalledOneEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := d.health(t, 200)
-	if v.Status != health.Copied || v.Targets[0].Status != health.Copied || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "CopyOnly" ||
+	if v.OverallStatus != health.Copied || v.Targets[0].Status != health.Copied || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "CopyOnly" ||
 		v.Targets[0].Verified == nil || !v.Targets[0].Verified.CopyOnly {
 		t.Errorf("health: %+v", v)
 	}
@@ -45,15 +45,14 @@ func TestACopyIsCalledOneEverywhere(t *testing.T) {
 	}
 	m := map[string]float64{}
 	for name, value := range d.scrape(t) {
-		for _, want := range []string{"status=\"copyOnly\"", "status=\"protected\"", "lifeboat_copy_age", "lifeboat_copy_created", "lifeboat_recovery_point_"} {
+		for _, want := range []string{"status=\"copyOnly\"", "status=\"protected\"", "lifeboat_copy_timestamp", "lifeboat_recovery_point_timestamp"} {
 			if strings.Contains(name, want) {
 				m[want] = value
 			}
 		}
 	}
-	_, counted := m["lifeboat_recovery_point_"]
-	_, aged := m["lifeboat_copy_age"]
-	if m[`status="copyOnly"`] != 1 || m[`status="protected"`] != 0 || !aged || m["lifeboat_copy_created"] == 0 || counted {
+	_, counted := m["lifeboat_recovery_point_timestamp"]
+	if m[`status="copyOnly"`] != 1 || m[`status="protected"`] != 0 || m["lifeboat_copy_timestamp"] == 0 || counted {
 		t.Errorf("metrics: %v", m)
 	}
 }

@@ -125,12 +125,12 @@ func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
 	}
 }
 
-// TestMetricsOfATargetNeverBackedUp checks that a target without a recovery point has no age of one, and no time of writing.
+// TestMetricsOfATargetNeverBackedUp checks that a target without a recovery point has no time of one.
 func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 	d := planned(t, daily("nightly", target, target+"-new"))
 	d.backedUp(t, target, time.Hour)
 	m := d.scrape(t)
-	for _, name := range []string{"lifeboat_recovery_point_age_seconds", "lifeboat_recovery_point_created_timestamp_seconds"} {
+	for _, name := range []string{"lifeboat_recovery_point_timestamp_seconds"} {
 		of := func(target string) string {
 			return labels.FromStrings("__name__", name, "target", target, "plan", "nightly").String()
 		}
@@ -141,13 +141,13 @@ func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 			t.Errorf("%s of what was never backed up is %v", name, v)
 		}
 	}
-	status := labels.FromStrings("__name__", "lifeboat_target_status", "target", target+"-new", "plan", "nightly", "status", "pending")
+	status := labels.FromStrings("__name__", "lifeboat_plan_targets", "plan", "nightly", "status", "pending")
 	if m[status.String()] != 1 {
 		t.Errorf("it is not pending: %v", m)
 	}
 }
 
-// TestMetricsOfAPlanWithoutScheduledTimes checks that such a plan has no interval and no next scheduled time. Its deadline is the time from
+// TestMetricsOfAPlanWithoutScheduledTimes checks that such a plan has no next scheduled time. Its deadline is the time from
 // which the service restores the recovery point no more.
 func TestMetricsOfAPlanWithoutScheduledTimes(t *testing.T) {
 	plan := daily("nightly", target)
@@ -156,10 +156,8 @@ func TestMetricsOfAPlanWithoutScheduledTimes(t *testing.T) {
 	d.backedUp(t, target, time.Hour)
 	found := 0
 	for name, value := range d.scrape(t) {
-		for _, absent := range []string{"interval", "next_scheduled"} {
-			if strings.Contains(name, absent) {
-				t.Errorf("there is none: %s", name)
-			}
+		if strings.Contains(name, "next_scheduled") {
+			t.Errorf("there is none: %s", name)
 		}
 		if !strings.Contains(name, "target_deadline") {
 			continue
@@ -192,16 +190,19 @@ func TestMetricsComeOncePerThing(t *testing.T) {
 		count[family]++
 	}
 	for family, want := range map[string]int{
-		"target_status": 5 * 7, "target_interval_seconds": 7, "run_last_state": 6, "runs_in_flight": 1, "plan_refused": 1,
+		"target_unprotected": 7, "plan_targets": 3 * 5, "plan_last_runs": 3 * 12, "plan_refused": 1,
 		"plan_next_scheduled_timestamp_seconds": 2,
 	} {
 		if count[family] != want {
 			t.Errorf("%d samples of %s, want %d", count[family], family, want)
 		}
 	}
-	// Two plans have the targets whose runs are under way.
-	if n := m[`{__name__="lifeboat_runs_in_flight"}`]; n != 4 {
-		t.Errorf("%v runs in flight", n)
+	for _, plan := range []string{"one", "two"} { // both have the targets whose runs are under way
+		for state, want := range map[string]float64{"running": 1, "queued": 1, "failed": 0} {
+			if n := m[labels.FromStrings("__name__", "lifeboat_plan_last_runs", "plan", plan, "state", state).String()]; n != want {
+				t.Errorf("plan %s: %v runs are %s, want %v", plan, n, state, want)
+			}
+		}
 	}
 	for i, name := range []string{"one", "two"} {
 		scheduledTime := time.Unix(int64(m[`{__name__="lifeboat_plan_next_scheduled_timestamp_seconds", plan="`+name+`"}`]), 0).UTC()
@@ -243,14 +244,14 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 	text = "broken"
 	for _, seen := range []bool{false, true} {
 		m := d.scrape(t)
-		status := labels.FromStrings("__name__", "lifeboat_target_status", "target", target, "plan", "nightly", "status", "protected")
+		status := labels.FromStrings("__name__", "lifeboat_plan_targets", "plan", "nightly", "status", "protected")
 		if m[`{__name__="lifeboat_plan_refused"}`] != 1 || m[status.String()] != 1 {
 			t.Errorf("a timer run has seen the edit, %t: %v", seen, m)
 		}
 		v := d.health(t, 200)
 		if !v.Plan.Refused || v.Plan.Hash != good || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.ActiveSince.IsZero() ||
 			!strings.Contains(v.Plan.Error.Message, "the last good plan stays active") ||
-			(!v.Plan.RefusedSince.IsZero()) != seen || v.Status != health.Protected {
+			(!v.Plan.RefusedSince.IsZero()) != seen || v.OverallStatus != health.Protected {
 			t.Errorf("a timer run has seen the edit, %t: %+v", seen, v)
 		}
 		if w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`); w.Code != 202 {
@@ -285,7 +286,7 @@ func TestHealthIsThatOfTheWorst(t *testing.T) {
 		d.backedUp(t, well, time.Minute)
 		d.backedUp(t, late, 30*time.Hour)
 		d.backedUp(t, bad, 73*time.Hour)
-		if v := d.health(t, c.code); v.Status != c.status || len(v.Targets) != len(c.targets) {
+		if v := d.health(t, c.code); v.OverallStatus != c.status || len(v.Targets) != len(c.targets) {
 			t.Errorf("%q: %+v", c.targets, v)
 		}
 	}

@@ -178,7 +178,7 @@ func (h *handler) recovered(what string, f func() error) (err error) {
 	}()
 	// A message that the host gave up is kept even so: that needs only storage, and the host delivers it five times, and never
 	// again.
-	if keeps := h.Engine != nil && poisonQueues[what] != ""; h.Broken != nil && !keeps {
+	if keeps := h.Engine != nil && poisonQueues[what] != ""; h.Broken != nil && !keeps && what != "live" {
 		return h.Broken
 	}
 	return f()

@@ -2,7 +2,6 @@ package handler
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
 	"lifeboat/internal/api"
@@ -14,11 +13,13 @@ import (
 // plan, or may still get its first. It answers 503 if a target has none, if the host no longer fires a timer, if several apps have
 // the same storage account, or if storage has artifacts of a target that the catalog does not know. While plan.yaml
 // is refused, it measures the last good plans; if there are none, the status is unprotected. With ?plan=NAME the targets of other plans
-// are neither in the answer nor in its status; a silent timer and a second app concern every plan.
+// are neither in the answer nor in its status; a silent timer and a second app concern every plan. With ?targets=false it has the numbers of the
+// targets alone.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	body := api.Health{
-		Status: health.Protected, Version: h.Version, TimeZones: h.TimeZones, Targets: []api.TargetHealth{},
+		OverallStatus: health.Protected, Version: h.Version, TimeZones: h.TimeZones, Targets: []api.TargetHealth{},
+		Counts: map[health.Protection]int{},
 	}
 	active, noPlan := h.Plans.Current(r.Context())
 	if active.Refused != nil {
@@ -31,12 +32,12 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	body.Plan.Hash = active.Hash
-	name := r.URL.Query().Get("plan")
-	if noPlan == nil && name != "" && !slices.ContainsFunc(active.Plans, func(p backup.Plan) bool { return p.Name == name }) {
-		return refuse(http.StatusNotFound, "PlanNotFound", name, "there is no plan %s; there are %s", name, planNames(active.Plans))
+	only, err := selectionOf(r, active, noPlan)
+	if err != nil {
+		return err
 	}
 	if noPlan != nil {
-		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
+		body.OverallStatus, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
 	targets, timers, err := h.Engine.Health(r.Context(), active)
 	body.Poison = h.poisoned(r.Context(), active.Plans)
@@ -50,14 +51,14 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.Stop, body.Stopped = &stop, timers.Stopped.Backups()
 	}
 	if body.Apps = viewApps(timers.Apps); body.Apps.Reason != nil {
-		body.Status = health.Unprotected
+		body.OverallStatus = health.Unprotected
 	}
 	for _, t := range timers.Timers {
 		body.Timers = append(body.Timers, api.TimerHealth{
 			Timer: t.Timer, Silent: t.Silent, LastRun: t.Last, Reason: viewReason(t.Reason, ""),
 		})
 		if t.Silent {
-			body.Status = health.Unprotected
+			body.OverallStatus = health.Unprotected
 		}
 	}
 	for _, u := range timers.Undeleted {
@@ -76,26 +77,33 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.Departed = append(body.Departed, one)
 	}
 	body.DepartedOmitted = timers.Omitted
-	for _, t := range targets {
-		if name != "" && t.Plan != name {
-			continue
-		}
+	for _, t := range only.targets(targets) {
 		if t.Err != nil {
 			h.Log.Warn().Err(t.Err).Str("target", t.Target).Str("plan", t.Plan).Msg("the target cannot be read")
 		}
-		body.Targets = append(body.Targets, viewHealth(t))
-		if t.Incomplete {
-			body.Status = health.Unprotected
+		body.Counts[t.Status]++
+		if !only.brief {
+			body.Targets = append(body.Targets, viewHealth(t))
 		}
-		if t.Status.Severity() > body.Status.Severity() {
-			body.Status = t.Status
+		if t.Incomplete {
+			body.OverallStatus = health.Unprotected
+		}
+		if t.Status.Severity() > body.OverallStatus.Severity() {
+			body.OverallStatus = t.Status
 		}
 	}
 	status := http.StatusOK
-	if body.Status == health.Unprotected {
+	if body.OverallStatus == health.Unprotected {
 		status = http.StatusServiceUnavailable
 	}
 	writeJSON(w, status, body)
+	return nil
+}
+
+// getLive answers that the process serves, for the platform's own check, which has no key. It reads nothing and names no target.
+func (*handler) getLive(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	return nil
 }
 

@@ -62,7 +62,7 @@ func (d *app) health(t *testing.T, status int) api.Health {
 func TestHealth(t *testing.T) {
 	d := healthHandler(t)
 	v := d.health(t, 200)
-	if len(v.Targets) != 1 || v.Status != health.Pending || v.Targets[0].Target != target ||
+	if len(v.Targets) != 1 || v.OverallStatus != health.Pending || v.Targets[0].Target != target ||
 		v.Targets[0].Plan != "nightly" ||
 		v.Targets[0].Interval != 24*60*60 || v.Targets[0].NextScheduledTime.IsZero() || v.Plan.Refused || v.Checked.IsZero() {
 		t.Errorf("a new plan: %+v", v)
@@ -81,7 +81,7 @@ func TestHealth(t *testing.T) {
 	})
 	// The run by hand beside the row has not ended: the reason comes from the last ended run.
 	v = d.health(t, 503)
-	if v.Status != health.Unprotected || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "AuthorizationFailed" ||
+	if v.OverallStatus != health.Unprotected || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "AuthorizationFailed" ||
 		!strings.Contains(v.Targets[0].Reason.Message, "does not have authorization") ||
 		len(v.Targets[0].Reason.Details) != 1 || v.Targets[0].LastRun == nil || v.Targets[0].LastRun.State != backup.Queued {
 		t.Errorf("failed for three days: %+v", v)
@@ -90,7 +90,7 @@ func TestHealth(t *testing.T) {
 		ID: "p", State: backup.Live, Target: target, Created: time.Now(),
 	})
 	v = d.health(t, 200)
-	if v.Status != health.Protected || v.Targets[0].Reason != nil || v.Targets[0].Verified == nil ||
+	if v.OverallStatus != health.Protected || v.Targets[0].Reason != nil || v.Targets[0].Verified == nil ||
 		v.Targets[0].Verified.ID != "p" || v.Targets[0].Verified.Age > 60 {
 		t.Errorf("backed up: %+v", v)
 	}
@@ -103,7 +103,7 @@ func TestHealthOfARefusedPlan(t *testing.T) {
 		return nil, errors.Join(errors.New("plan.yaml:7: nonsense"), errors.New("plan.yaml:8: more of it"))
 	}
 	v := d.health(t, 503)
-	if v.Status != health.Unprotected || !v.Plan.Refused || !v.Plan.RefusedSince.IsZero() || v.Plan.Error == nil ||
+	if v.OverallStatus != health.Unprotected || !v.Plan.Refused || !v.Plan.RefusedSince.IsZero() || v.Plan.Error == nil ||
 		len(v.Plan.Error.Details) != 2 || len(v.Targets) != 0 {
 		t.Errorf("never a good plan: %+v", v)
 	}
@@ -147,7 +147,7 @@ func TestHealthOfOnePlan(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
 			t.Fatal(err)
 		}
-		if w.Code != test.code || string(v.Status) != test.status || len(v.Targets) != test.targets {
+		if w.Code != test.code || string(v.OverallStatus) != test.status || len(v.Targets) != test.targets {
 			t.Errorf("%s: %d %s", test.query, w.Code, w.Body)
 		}
 		for _, h := range v.Targets {

@@ -1,10 +1,12 @@
 package handler
 
 import (
+	"compress/gzip"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
-	"os"
-	"regexp"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,7 +16,9 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 )
 
 // parsed are the samples by name and labels, as Prometheus itself reads them.
@@ -74,7 +78,10 @@ func TestMetrics(t *testing.T) {
 	if built := `{__name__="lifeboat_build_info", goversion="` + runtime.Version() + `", version="v1"}`; m[built] != 1 {
 		t.Errorf("no %s: %v", built, m)
 	}
-	if m[of("target_status", "status", "pending")] != 1 || m[of("target_interval_seconds")] != 24*60*60 {
+	targets := func(status string) string {
+		return labels.FromStrings("__name__", "lifeboat_plan_targets", "plan", "nightly", "status", status).String()
+	}
+	if m[targets("pending")] != 1 || m[of("target_unprotected")] != 0 {
 		t.Errorf("a new plan: %v", m)
 	}
 	if lines := d.lines(t); len(lines) != 2 || lines[0]["function"] != "metrics" {
@@ -83,22 +90,22 @@ func TestMetrics(t *testing.T) {
 	written := time.Now().AddDate(0, 0, -3).Truncate(time.Second)
 	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Plan: "nightly", Created: written})
 	m = d.scrape(t)
-	age := m[of("recovery_point_age_seconds")]
 	for name, want := range map[string]float64{
-		of("target_status", "status", "unprotected"):   1,
-		of("target_status", "status", "protected"):     0,
-		of("target_status", "status", "pending"):       0,
-		of("target_status", "status", "late"):          0,
-		of("recovery_point_created_timestamp_seconds"): float64(written.Unix()),
-		of("run_last_state", "state", "queued"):        1,
-		`{__name__="lifeboat_runs_in_flight"}`:         1,
-		`{__name__="lifeboat_plan_refused"}`:           0,
+		of("target_unprotected"):               1,
+		targets("unprotected"):                 1,
+		targets("protected"):                   0,
+		targets("pending"):                     0,
+		targets("late"):                        0,
+		of("recovery_point_timestamp_seconds"): float64(written.Unix()),
+		`{__name__="lifeboat_plan_last_runs", plan="nightly", state="queued"}`:    1,
+		`{__name__="lifeboat_plan_last_runs", plan="nightly", state="succeeded"}`: 0,
+		`{__name__="lifeboat_plan_refused"}`:                                      0,
 	} {
 		if got, ok := m[name]; got != want || !ok {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	if age < 3*86400-10 || age > 3*86400+60 || m[of("target_deadline_timestamp_seconds")] >= float64(time.Now().Unix()) ||
+	if m[of("target_deadline_timestamp_seconds")] >= float64(time.Now().Unix()) ||
 		m[`{__name__="lifeboat_plan_next_scheduled_timestamp_seconds", plan="nightly"}`] < float64(time.Now().Unix()) {
 		t.Errorf("unprotected: %v", m)
 	}
@@ -112,42 +119,104 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsSurviveAnyLabel checks that the value of a label comes out unchanged.
-func TestMetricsSurviveAnyLabel(t *testing.T) {
-	for _, value := range []string{`a"b`, `a\`, `a\n`, "a\nb", "ä𝄞", "{}", `",x="`} {
-		var m metrics
-		m.family("lifeboat_x", "Words.")
-		m.sample(1.5, "plan", value, "status", "s")
-		want := labels.FromStrings("__name__", "lifeboat_x", "plan", value, "status", "s").String()
-		table := labels.NewSymbolTable()
-		for name, p := range map[string]textparse.Parser{
-			"plain": textparse.NewPromParser([]byte(m.text.String()), table),
-			"open":  textparse.NewOpenMetricsParser([]byte(m.text.String()+"# EOF\n"), table),
+// TestMetricsOfAPart: each team may scrape its own plan, and a brief body has no sample of a target.
+func TestMetricsOfAPart(t *testing.T) {
+	d := planned(t, daily("one", target), daily("two", target+"-b"))
+	get := func(query string, status int) string {
+		w := d.call("GET", "/api/metrics"+query, "")
+		if w.Code != status {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+		return w.Body.String()
+	}
+	for query, want := range map[string][3]bool{
+		"": {true, true, true}, "?targets=true": {true, true, true}, "?plan=one": {true, false, true}, "?plan=two": {false, true, true},
+		"?targets=false": {true, true, false}, "?plan=two&targets=false": {false, true, false},
+	} {
+		text := get(query, 200)
+		for i, part := range []string{`{plan="one"`, `{plan="two"`, `{target="`} {
+			if strings.Contains(text, part) != want[i] {
+				t.Errorf("%s: a sample with %s is %t", query, part, !want[i])
+			}
+		}
+		if !strings.Contains(text, "\nlifeboat_plan_refused 0\n") {
+			t.Errorf("%s has nothing of the app", query)
+		}
+	}
+	for query, words := range map[string]string{"?plan=three": "there are one, two", "?targets=no": "neither true nor false"} {
+		status := map[bool]int{true: 404, false: 400}[query == "?plan=three"]
+		if text := get(query, status); !strings.Contains(text, words) {
+			t.Errorf("%s: %s", query, text)
+		}
+	}
+}
+
+// TestAnswersOfMonitorsAreCompressed: if the monitor accepts gzip; the headers say what the answer depends on.
+func TestAnswersOfMonitorsAreCompressed(t *testing.T) {
+	var targets []string
+	for i := range 9 { // a short body is not worth it
+		targets = append(targets, fmt.Sprint(target, i))
+	}
+	d := planned(t, daily("nightly", targets...))
+	for path, vary := range map[string]string{"/api/metrics": "Accept", "/api/health": "Accept-Encoding"} {
+		plain := d.call("GET", path, "").Body.String()
+		for encoding, want := range map[string]string{
+			"": "", "gzip": "gzip", "GZIP;q=0.5, br": "gzip", "gzip;q=0": "", "identity": "", "deflate, br": "",
 		} {
-			if got := parsed(t, p); got[want] != 1.5 || len(got) != 1 {
-				t.Errorf("%s: %q became %v", name, value, got)
+			w := d.call("GET", path, "", "Accept-Encoding", encoding)
+			if got := w.Header().Get("Content-Encoding"); got != want || !slices.Contains(w.Header().Values("Vary"), vary) ||
+				!slices.Contains(w.Header().Values("Vary"), "Accept-Encoding") {
+				t.Errorf("%s, %q: %v", path, encoding, w.Header())
+			}
+			text := w.Body.String()
+			if want != "" {
+				z, err := gzip.NewReader(w.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				whole, err := io.ReadAll(z)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text = string(whole)
+			}
+			if len(text) != len(plain) { // a time may have passed meanwhile
+				t.Errorf("%s, %q: %d bytes, %d without compression", path, encoding, len(text), len(plain))
+			}
+		}
+		if w := d.call("GET", path+"?plan=none", "", "Accept-Encoding", "gzip"); w.Code != 404 || !strings.Contains(w.Body.String(), "PlanNotFound") {
+			t.Errorf("%s: a refusal is %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
+// TestLive: the platform's own check has no key. Settings that cannot be used are no reason to begin the process anew.
+func TestLive(t *testing.T) {
+	broken := newApp(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
+	for name, d := range map[string]*app{"well": newApp(nil), "broken": broken} {
+		for _, method := range []string{"GET", "HEAD"} {
+			w := d.call(method, "/api/live", "")
+			if w.Code != 200 || w.Header().Get("Cache-Control") != "no-store" || method == "GET" && w.Body.String() != `{"live":true}`+"\n" {
+				t.Errorf("%s, %s: %d %v %s", name, method, w.Code, w.Header(), w.Body)
 			}
 		}
 	}
 }
 
-// TestMetricsAreDocumented checks that the page has all metrics and no others.
-func TestMetricsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := func(pattern, text string) []string {
-		var found []string
-		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
-			found = append(found, m[1])
+// TestHealthWithoutTargets: it has the numbers of the targets, and the same status.
+func TestHealthWithoutTargets(t *testing.T) {
+	d := planned(t, daily("one", target, target+"-b"), daily("two", target+"-c"))
+	d.backedUp(t, target, time.Hour)
+	for query, want := range map[string]map[health.Protection]int{
+		"?targets=false": {"protected": 1, "pending": 2}, "?targets=false&plan=two": {"pending": 1},
+	} {
+		var v api.Health
+		w := d.call("GET", "/api/health"+query, "")
+		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+			t.Fatal(err)
 		}
-		slices.Sort(found)
-		return slices.Compact(found)
-	}
-	w := healthHandler(t).call("GET", "/api/metrics", "")
-	written, wanted := names("(?m)^# TYPE (lifeboat_[a-z_]+)", w.Body.String()), names("`(lifeboat_[a-z_]+)", string(text))
-	if !slices.Equal(written, wanted) || len(written) < 8 {
-		t.Errorf("written %q\n documented %q", written, wanted)
+		if w.Code != 200 || v.OverallStatus != health.Pending || len(v.Targets) != 0 || !maps.Equal(v.Counts, want) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
 	}
 }

@@ -28,7 +28,7 @@ func TestNoPlansAreAPlan(t *testing.T) {
 	if w := d.call("POST", "/cleanup", envelope(t, "timer.json")); w.Code != http.StatusOK {
 		t.Errorf("cleanup: %d %s", w.Code, w.Body)
 	}
-	if v := d.health(t, http.StatusOK); len(v.Targets) != 0 || v.Plan.Refused || v.Status == "unprotected" {
+	if v := d.health(t, http.StatusOK); len(v.Targets) != 0 || v.Plan.Refused || v.OverallStatus == "unprotected" {
 		t.Errorf("health: %+v", v)
 	}
 	if m := d.scrape(t); m[`{__name__="lifeboat_plan_refused"}`] != 0 {

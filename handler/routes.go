@@ -6,12 +6,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/klauspost/compress/gzhttp"
 )
 
 // HTTPFunction is a function that people and other systems call. Its key opens its own routes and no others.
 type HTTPFunction struct {
 	Name string
-	// AuthLevel is function.json's: "function" needs a key of the function, a host key or the master key.
+	// AuthLevel is function.json's: "function" needs a key of the function, a host key or the master key; "anonymous" needs none.
 	AuthLevel string
 	// Template is function.json's route, below /api; "" for the one function with all paths that no other function has.
 	Template string
@@ -53,12 +55,24 @@ func HTTPFunctions() []HTTPFunction {
 		},
 		{
 			Name: "health", AuthLevel: "function", Template: "health", Methods: []string{http.MethodGet, http.MethodHead},
-			Routes: []Route{{http.MethodGet, "/api/health", (*handler).getHealth}},
+			Routes: []Route{{http.MethodGet, "/api/health", compressed((*handler).getHealth)}},
+		},
+		{
+			Name: "live", AuthLevel: "anonymous", Template: "live", Methods: []string{http.MethodGet, http.MethodHead},
+			Routes: []Route{{http.MethodGet, "/api/live", (*handler).getLive}},
 		},
 		{
 			Name: "metrics", AuthLevel: "function", Template: "metrics", Methods: []string{http.MethodGet, http.MethodHead},
-			Routes: []Route{{http.MethodGet, "/api/metrics", (*handler).getMetrics}},
+			Routes: []Route{{http.MethodGet, "/api/metrics", compressed((*handler).getMetrics)}},
 		},
+	}
+}
+
+// compressed compresses the answer of a call with gzip, for a caller that accepts it.
+func compressed(serve func(*handler, http.ResponseWriter, *http.Request) error) func(*handler, http.ResponseWriter, *http.Request) error {
+	return func(h *handler, w http.ResponseWriter, r *http.Request) (err error) {
+		gzhttp.GzipHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = serve(h, w, r) })).ServeHTTP(w, r)
+		return err
 	}
 }
 

@@ -8,12 +8,15 @@ import (
 	"lifeboat/internal/health"
 )
 
-// Health is the answer to a monitor. Status is the worst target's status, or unprotected if a timer is silent, or several apps have
-// the same storage account: then no target may stay protected.
+// Health is the answer to a monitor. OverallStatus is the worst target's status, or unprotected if a timer is silent, or several apps
+// have the same storage account: then no target may stay protected. No target has a member of this name, so a monitor that looks for
+// the text "overallStatus":"unprotected" finds nothing else.
 type Health struct {
-	Status  health.Protection `json:"status"`
-	Checked time.Time         `json:"checkedDateTime,omitzero"`
-	Plan    PlanHealth        `json:"plan"`
+	OverallStatus health.Protection `json:"overallStatus"`
+	Checked       time.Time         `json:"checkedDateTime,omitzero"`
+	// Counts has the numbers of the targets by their status.
+	Counts map[health.Protection]int `json:"counts"`
+	Plan   PlanHealth                `json:"plan"`
 	// Version is the version of the program's source.
 	Version string `json:"version"`
 	// TimeZones is the version of the time zones of schedules, such as 2026f.

@@ -34,6 +34,9 @@ const (
 	Unknown State = "unknown"
 )
 
+// States are all of them, in the order of their declaration.
+var States = []State{Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, StateRefused, Canceled, Missed, Unknown}
+
 // Final says that the run has ended; it will never change its state again.
 func (s State) Final() bool {
 	return s == Succeeded || s == Failed || s == Superseded || s == StateRefused || s == Missed || s == Unknown || s == Canceled

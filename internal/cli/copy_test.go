@@ -18,7 +18,7 @@ func TestACopyIsCalledOneInTables(t *testing.T) {
 		body string
 		want string
 	}{
-		{[]string{"health"}, `{"status":"copyOnly","plan":{},"targets":[{"target":"` + ledger + `","plan":"p","status":"copyOnly",` +
+		{[]string{"health"}, `{"overallStatus":"copyOnly","plan":{},"targets":[{"target":"` + ledger + `","plan":"p","status":"copyOnly",` +
 			`"reason":{"code":"CopyOnly","message":"it can be read"}}]}`, "l p copy only never none CopyOnly: it can be read"},
 		{[]string{"points", ledger}, `{"value":[` + point + `]}`, "r copy only 0 B 2026-04-01T00:00:00Z p"},
 		{[]string{"runs", ledger}, `{"value":[` + whole + `]}`, "0 B copy only, kept until 2026-04-01T00:00:00Z"},

@@ -189,7 +189,7 @@ func TestTheWorstTargetComesFirst(t *testing.T) {
 	}
 	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprint(w, `{"status":"unprotected","plan":{"refused":false},"targets":[`+strings.Join(targets, ",")+`]}`)
+		fmt.Fprint(w, `{"overallStatus":"unprotected","plan":{"refused":false},"targets":[`+strings.Join(targets, ",")+`]}`)
 		return false
 	})
 	code, out, errs := a.run(t.Context(), "", "health")

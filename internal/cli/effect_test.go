@@ -39,7 +39,7 @@ func TestDiffSaysWhatTheNextTimerRunDoes(t *testing.T) {
 		assumed = "assumed: the app has run all along under the old plans, and the timer run comes at " + at + "; the app was not asked: LIFEBOAT_URL is not set\n"
 	)
 	asked := func(checkpoint, more string) string {
-		return `{"status":"protected","checkedDateTime":"` + at + `","plan":{"refused":false},"targets":[]` + more + `,"checkpoints":[` +
+		return `{"overallStatus":"protected","checkedDateTime":"` + at + `","plan":{"refused":false},"targets":[]` + more + `,"checkpoints":[` +
 			`{"plan":"nightly","schedule":{"expression":"30 2 * * *","timeZone":"Europe/Zurich","secondsAheadOfUTC":3600},` + checkpoint + `}]}`
 	}
 	early, late, paused := []string{`schedule: "30 2 * * *"`}, []string{`schedule: "0 10 * * *"`}, []string{`schedule: "30 2 * * *"`, "paused: true"}
@@ -123,7 +123,7 @@ func TestDiffSaysWhatTheNextTimerRunDoes(t *testing.T) {
 // TestDiffOfAPlanThatComesBack: the app remembers a plan that left plan.yaml, and goes on where it was.
 func TestDiffOfAPlanThatComesBack(t *testing.T) {
 	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
-		fmt.Fprint(w, `{"status":"protected","checkedDateTime":"2026-03-28T12:00:00Z","plan":{"refused":false},"targets":[],"checkpoints":[`+
+		fmt.Fprint(w, `{"overallStatus":"protected","checkedDateTime":"2026-03-28T12:00:00Z","plan":{"refused":false},"targets":[],"checkpoints":[`+
 			`{"plan":"p","processedUntilDateTime":"2026-03-20T02:30:00Z","schedule":{"expression":"30 2 * * *","timeZone":"UTC","secondsAheadOfUTC":0},`+
 			`"paused":"plan.yaml does not hold the plan"}]}`)
 		return false

@@ -28,7 +28,7 @@ func status(t api.TargetHealth) string {
 }
 
 func readHealth(text []byte) (api.Health, error) {
-	return read(text, "tells of no health", func(v api.Health) bool { return v.Status != "" && v.Targets != nil })
+	return read(text, "tells of no health", func(v api.Health) bool { return v.OverallStatus != "" && v.Targets != nil })
 }
 
 func (sh Shell) healthCommand() *cobra.Command {
@@ -72,7 +72,7 @@ func (r remote) health(ctx context.Context, plan string) error {
 		return err
 	}
 	targets := each(v.Targets, func(t api.TargetHealth) string { return t.Target })
-	if err := r.show(a.Body, targets, func() error { return r.healthTable(v) }); err != nil || v.Status != health.Unprotected {
+	if err := r.show(a.Body, targets, func() error { return r.healthTable(v) }); err != nil || v.OverallStatus != health.Unprotected {
 		return err
 	}
 	return alarmOf(v)

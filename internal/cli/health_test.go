@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/cli"
 )
 
-const ill = `{"status":"unprotected","plan":{"refused":true,"refusedSinceDateTime":"2026-03-28T10:00:00Z",` +
+const ill = `{"overallStatus":"unprotected","plan":{"refused":true,"refusedSinceDateTime":"2026-03-28T10:00:00Z",` +
 	`"activeSinceDateTime":"2026-03-01T10:00:00Z","error":{"code":"PlanInvalid","message":"the last good plan stays active",` +
 	`"details":[{"code":"PlanInvalid","message":"plan.yaml:6: nonsense"}]}},"targets":[` +
 	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ApiManagement/service/well",` +
@@ -44,24 +44,24 @@ plan.yaml is refused since 2026-03-28T10:00:00Z; the plan of 2026-03-01T10:00:00
 		},
 		"well": {200, strings.Replace(strings.Replace(ill, `"unprotected"`, `"late"`, 2), `"refused":true`, `"refused":false`, 1), 0, 1, "3h0m", ""},
 		"never a plan": {
-			503, `{"status":"unprotected","plan":{"refused":true,"error":{"code":"PlanInvalid","message":"broken"}},"targets":[]}`,
+			503, `{"overallStatus":"unprotected","plan":{"refused":true,"error":{"code":"PlanInvalid","message":"broken"}},"targets":[]}`,
 			1, 1, "plan.yaml is refused: PlanInvalid: broken\n", "nothing is protected: there is no active plan\n",
 		},
 		"a silent timer": {
-			503, `{"status":"unprotected","plan":{"refused":false},"timers":[{"timer":"schedule","silent":true,"reason":{"code":"TimerSilent",` +
+			503, `{"overallStatus":"unprotected","plan":{"refused":false},"timers":[{"timer":"schedule","silent":true,"reason":{"code":"TimerSilent",` +
 				`"message":"no timer run","details":[{"code":"Hint","message":"First the role"}]}},{"timer":"cleanup","silent":false}],"targets":[],` +
 				`"poison":[{"queue":"execute-poison","messages":2,"reason":{"code":"MessagesPoisoned","message":"2 messages, gone on 2026-03-28"}}]}`,
 			1, 1, "timer schedule: TimerSilent: no timer run Hint: First the role queue execute-poison: MessagesPoisoned: 2 messages, gone on 2026-03-28",
 			"1 timer silent\n",
 		},
 		"targets that have left": {
-			200, `{"status":"protected","plan":{"refused":false},"targets":[],"departed":[{"target":"/a/b","plan":"p","leftDateTime":"2026-03-28T10:00:00Z",` +
+			200, `{"overallStatus":"protected","plan":{"refused":false},"targets":[],"departed":[{"target":"/a/b","plan":"p","leftDateTime":"2026-03-28T10:00:00Z",` +
 				`"lastVerified":{"id":"point","createdDateTime":"2026-03-27T10:00:00Z"}},{"target":"/a/c","plan":"q","leftDateTime":"2026-03-28T10:00:00Z"}],"departedOmitted":7}`,
 			0, 1, "no plan has /a/b since 2026-03-28T10:00:00Z, when it left p: its newest verified recovery point point is of 2026-03-27T10:00:00Z " +
 				"no plan has /a/c since 2026-03-28T10:00:00Z, when it left q: no verified recovery point 7 more of them have left plan.yaml", "",
 		},
 		"two apps": {
-			503, `{"status":"unprotected","plan":{"refused":false},"apps":{"app":"contoso-app","owner":"contoso-app","others":[{"app":"laptop",` +
+			503, `{"overallStatus":"unprotected","plan":{"refused":false},"apps":{"app":"contoso-app","owner":"contoso-app","others":[{"app":"laptop",` +
 				`"lastSeenDateTime":"2026-03-28T09:00:00Z"}],"reason":{"code":"SecondApp","message":"contoso-app and laptop"}},"targets":[]}`,
 			1, 1, "apps: SecondApp: contoso-app and laptop", "several apps have the storage account\n",
 		},

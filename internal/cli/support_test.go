@@ -45,7 +45,7 @@ func TestSupport(t *testing.T) {
 	t.Parallel()
 	hsm := "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.KeyVault/managedHSMs/alpha"
 	h := api.Health{
-		Status: health.Unprotected, TimeZones: "2026f", Version: "0c1d2e3f4-dirty",
+		OverallStatus: health.Unprotected, TimeZones: "2026f", Version: "0c1d2e3f4-dirty",
 		Plan:   api.PlanHealth{Hash: strings.Repeat("0a", 16), Refused: true, Error: &api.Problem{Code: "PlanRefused", Message: "m"}},
 		Timers: []api.TimerHealth{{Timer: "schedule", Silent: true, Reason: &api.Problem{Code: "TimerSilent", Message: "m"}}},
 		Targets: []api.TargetHealth{

@@ -185,7 +185,9 @@ func (sh Shell) health(ctx context.Context) (v api.Health, err error) {
 	if err != nil {
 		return v, err
 	}
-	understood := func(body []byte) bool { return json.Unmarshal(body, &v) == nil && v.Status != "" && v.Targets != nil }
+	understood := func(body []byte) bool {
+		return json.Unmarshal(body, &v) == nil && v.OverallStatus != "" && v.Targets != nil
+	}
 	a, err := x.Do(ctx, client.Call{
 		Method: http.MethodGet, Path: "/api/health", Once: true,
 		Expected: func(status int, body []byte) bool { return status == http.StatusServiceUnavailable && understood(body) },
@@ -326,7 +328,7 @@ func (p pseudonyms) code(problem *api.Problem) string {
 func (p pseudonyms) health(v api.Health) *healthReport {
 	h := &healthReport{
 		Version: p.pass(versionForm, v.Version), TimeZones: p.pass(zoneForm, v.TimeZones), PlanHash: p.pass(hashForm, v.Plan.Hash),
-		Status: p.word(string(v.Status)), Apps: p.code(v.Apps.Reason), Targets: map[string]int{}, Reasons: map[string]int{},
+		Status: p.word(string(v.OverallStatus)), Apps: p.code(v.Apps.Reason), Targets: map[string]int{}, Reasons: map[string]int{},
 	}
 	for _, t := range v.Targets {
 		h.Targets[p.word(string(t.Status))]++

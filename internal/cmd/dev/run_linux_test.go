@@ -225,7 +225,7 @@ func (x *terminal) follows(guide []chapter) {
 	x.Helper()
 	wants := map[string]string{ // by the beginning of the command
 		"lifeboat health": "contoso-eu", "lifeboat points": "live", "lifeboat backup": "succeeded", "events": "lifeboat.run.succeeded",
-		"deadletters": `"value":[`, "metrics": "lifeboat_target_status", "azure": "\n20", "ask": "\n201\n", "answers": "", "BEFORE=": "",
+		"deadletters": `"value":[`, "metrics": "lifeboat_target_unprotected", "azure": "\n20", "ask": "\n201\n", "answers": "", "BEFORE=": "",
 		"lifeboat restore $APIM": "a plan allows it", "lifeboat restore $HSM": "succeeded",
 		`curl -sS -H "x-functions-key: $LIFEBOAT_KEY" "$LIFEBOAT_URL/api/runs`: `"value":[{`,
 		`curl -sS -H "x-functions-key: $LIFEBOAT_KEY" -H 'Content-Type`:        `"http-`,

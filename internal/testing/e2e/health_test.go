@@ -15,8 +15,8 @@ import (
 
 // health is the answer of the function health, as far as the tests read it.
 type health struct {
-	Status string
-	Plan   struct {
+	OverallStatus string
+	Plan          struct {
 		Refused              bool
 		RefusedSinceDateTime time.Time
 		ActiveSinceDateTime  time.Time
@@ -120,11 +120,11 @@ func TestHealth(t *testing.T) {
 		t.Errorf("with the key of another function: %v, %v", response, err)
 	}
 	status, h, text := a.health(ctx)
-	if status != 200 || h.Status != "pending" || len(h.Targets) != 1 || h.Targets[0].Reason.Message == "" {
+	if status != 200 || h.OverallStatus != "pending" || len(h.Targets) != 1 || h.Targets[0].Reason.Message == "" {
 		t.Errorf("a new plan: %d %s", status, text)
 	}
 	h = a.healthUntil(ctx, "protected", func(status int, h health) bool {
-		return status == 200 && h.Status == "protected"
+		return status == 200 && h.OverallStatus == "protected"
 	})
 	if v := h.Targets[0]; v.Target != stack.Service(well) || v.Plan != "test" || v.IntervalInSeconds != 10 ||
 		v.LastVerified.ID == "" || v.LastVerified.AgeInSeconds > 10 || !v.NextScheduledTime.After(time.Now().Add(-time.Minute)) {
@@ -140,7 +140,7 @@ func TestHealth(t *testing.T) {
 	good := planFor("*/10 * * * * *", "1d", well, ill)
 	a.place(good)
 	h = a.healthUntil(ctx, "unprotected", func(status int, h health) bool {
-		return status == 503 && h.Status == "unprotected" && len(h.Targets) == 2 && h.Targets[0].Status != "unprotected"
+		return status == 503 && h.OverallStatus == "unprotected" && len(h.Targets) == 2 && h.Targets[0].Status != "unprotected"
 	})
 	code, out, errs := command(ctx, t, a.URL(), a.Key("health"), "health")
 	lines := strings.Split(out, "\n")
@@ -169,7 +169,7 @@ func TestHealth(t *testing.T) {
 		response, text, err := a.request(ctx, "GET", "/api/metrics", "", map[string]string{
 			"x-functions-key": key, "Accept": "application/openmetrics-text",
 		})
-		line := fmt.Sprintf(`lifeboat_target_status{target="%s",plan="test",status="unprotected"} 1`, stack.Service(ill))
+		line := fmt.Sprintf(`lifeboat_target_unprotected{target="%s",plan="test"} 1`, stack.Service(ill))
 		if err != nil || response.StatusCode != want ||
 			want == 200 && (!strings.Contains(string(text), line+"\n") || !strings.HasSuffix(string(text), "# EOF\n")) {
 			t.Errorf("metrics: %v %v %s", response, err, text)

@@ -243,7 +243,7 @@ func (b brokenStart) see(t *testing.T) {
 	status, h, text := a.health(ctx)
 	word := h.Error.Code
 	if word == "" {
-		word = h.Status
+		word = h.OverallStatus
 	}
 	if seen := fmt.Sprintf("%d `%s`", status, word); seen != b.health || !strings.Contains(strings.ReplaceAll(text, `\"`, `"`), b.says) {
 		t.Errorf("health: %s %s, want %s %s", seen, text, b.health, b.says)

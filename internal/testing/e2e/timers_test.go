@@ -57,7 +57,7 @@ func TestWithoutABlobRoleHealthTurns(t *testing.T) {
 	for i, timer := range timers {
 		a.noted(ctx, timer, 4*24*time.Hour)
 		status, h, text := a.health(ctx)
-		if status != 503 || h.Status != "unprotected" || len(h.Targets) != 1 || h.Targets[0].Status != "pending" {
+		if status != 503 || h.OverallStatus != "unprotected" || len(h.Targets) != 1 || h.Targets[0].Status != "pending" {
 			t.Fatalf("%s has been silent for four days: %d %s", timer, status, text)
 		}
 		for j, each := range h.Timers {

@@ -1,0 +1,174 @@
+package metrics_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
+	"lifeboat/internal/metrics"
+)
+
+var now = time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
+
+// state is the state of an app with so many targets, each backed up an hour ago.
+func state(targets int) metrics.State {
+	s := metrics.State{Version: "v1", GoVersion: "go1", TimeZones: "2026f", Plans: []string{"nightly", "weekly"}}
+	for i := range targets {
+		s.Targets = append(s.Targets, health.TargetHealth{
+			Target: fmt.Sprintf("/subscriptions/%08x-0000-4000-8000-%012x/resourceGroups/production-%03d/providers/Microsoft.ApiManagement/service/contoso-%05d",
+				i/100*2654435761%4294967296, i/100*40503, i/10, i),
+			Plan: "nightly", Status: health.Protected, Point: &backup.Point{ID: "p", Created: now.Add(-time.Hour), AsOf: now.Add(-time.Hour - time.Duration(i)*time.Second)},
+			Deadline: now.Add(time.Duration(i) * time.Second), Interval: 24 * time.Hour, LastRun: &backup.Run{State: backup.Succeeded},
+		})
+	}
+	return s
+}
+
+// read returns the samples by name and labels, as Prometheus itself reads them.
+func read(t *testing.T, text []byte, f metrics.Format) map[string]float64 {
+	t.Helper()
+	p := textparse.NewPromParser(text, labels.NewSymbolTable())
+	if f == metrics.OpenMetrics {
+		p = textparse.NewOpenMetricsParser(text, labels.NewSymbolTable())
+	}
+	samples := map[string]float64{}
+	for {
+		entry, err := p.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return samples
+		case err != nil:
+			t.Fatal(err)
+		case entry == textparse.EntrySeries:
+			var l labels.Labels
+			p.Metric(&l)
+			_, _, value := p.Series()
+			if _, twice := samples[l.String()]; twice {
+				t.Errorf("%s comes twice", l)
+			}
+			samples[l.String()] = value
+		}
+	}
+}
+
+// TestAnyLabelSurvives checks that the value of a label comes out unchanged in both formats.
+func TestAnyLabelSurvives(t *testing.T) {
+	for _, value := range []string{`a"b`, `a\`, `a\n`, "a\nb", "ä𝄞", "{}", `",x="`, "a\rb", " "} {
+		s := state(1)
+		s.Targets[0].Target, s.Targets[0].Plan, s.Plans = value, value, []string{value}
+		want := labels.FromStrings("__name__", "lifeboat_target_unprotected", "plan", value, "target", value).String()
+		for _, f := range []metrics.Format{metrics.Text, metrics.OpenMetrics} {
+			var text bytes.Buffer
+			if err := metrics.Write(&text, f, s); err != nil {
+				t.Fatal(err)
+			}
+			if got, ok := read(t, text.Bytes(), f)[want]; !ok || got != 0 {
+				t.Errorf("%s: %q is lost in %s", f, value, text.String())
+			}
+		}
+	}
+}
+
+// TestSizeOfTheBody: vmagent takes 16 MiB of a body, so 10,000 targets take half of that at the most. A body is compressed to a
+// sixteenth, since the names of the targets are alike.
+func TestSizeOfTheBody(t *testing.T) {
+	for _, f := range []metrics.Format{metrics.Text, metrics.OpenMetrics} {
+		var plain, packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		if err := metrics.Write(io.MultiWriter(&plain, z), f, state(10_000)); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if plain.Len() > 8_000_000 || packed.Len() > 500_000 {
+			t.Errorf("%s: %d bytes for 10,000 targets, %d compressed", f, plain.Len(), packed.Len())
+		}
+		t.Logf("%d bytes for 10,000 targets, %d compressed", plain.Len(), packed.Len())
+	}
+}
+
+// TestABodyIsWrittenAsAStream: its memory does not grow with the number of the targets, in any of its parts.
+func TestABodyIsWrittenAsAStream(t *testing.T) {
+	parts, longest := 0, 0
+	w := writerFunc(func(p []byte) (int, error) {
+		parts, longest = parts+1, max(longest, len(p))
+		return len(p), nil
+	})
+	s := state(1000)
+	if err := metrics.Write(w, metrics.Text, s); err != nil || parts < 10 || longest > 64<<10 {
+		t.Errorf("%v: %d parts, the longest of %d bytes", err, parts, longest)
+	}
+	if err := metrics.Write(writerFunc(func([]byte) (int, error) { return 0, os.ErrClosed }), metrics.Text, s); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a scraper that is gone: %v", err)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// BenchmarkWrite says what a body costs: its bytes, plain and compressed, and the memory that it takes while it is written.
+func BenchmarkWrite(b *testing.B) {
+	for _, targets := range []int{10, 1000, 10_000} {
+		s := state(targets)
+		b.Run(fmt.Sprint(targets), func(b *testing.B) {
+			b.ReportAllocs()
+			var plain, packed bytes.Buffer
+			for b.Loop() {
+				plain.Reset()
+				packed.Reset()
+				z := gzip.NewWriter(&packed)
+				_ = metrics.Write(io.MultiWriter(&plain, z), metrics.Text, s)
+				_ = z.Close()
+			}
+			b.ReportMetric(float64(plain.Len()), "plain-bytes")
+			b.ReportMetric(float64(packed.Len()), "gzip-bytes")
+		})
+	}
+	runtime.KeepAlive(b)
+}
+
+// TestPage: docs/metrics.md has the families as a table.
+func TestPage(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| metric | labels | value | missing if | rows |\n|---|---|---|---|---|\n")
+	for _, f := range metrics.Families {
+		names := ""
+		if len(f.Labels) > 0 {
+			names = "`" + strings.Join(f.Labels, "`, `") + "`"
+		}
+		says := strings.ToLower(f.Help[:1]) + strings.TrimSuffix(f.Help[1:], ".")
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", f.Name, names, says, f.Missing, f.Reads)
+	}
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), table.String()) {
+		t.Errorf("docs/metrics.md lacks this table:\n%s", table.String())
+	}
+}
+
+// TestFamilies holds the names by the conventions of Prometheus: base units, and no words for what a label says.
+func TestFamilies(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range metrics.Families {
+		if seen[f.Name] || !strings.HasPrefix(f.Name, "lifeboat_") || strings.HasSuffix(f.Name, "_total") || f.Reads == "" || !strings.HasSuffix(f.Help, ".") {
+			t.Errorf("%+v", f)
+		}
+		seen[f.Name] = true
+	}
+}
