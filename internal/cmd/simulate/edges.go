@@ -22,7 +22,7 @@ type edge struct{ test, name, file, old, new string }
 var edges = []edge{
 	{
 		"./handler TestHealthOfTimers", "the health of one plan hides a silent timer", "handler/health.go",
-		"		if t.Silent {\n			body.Status", "		if t.Silent && name == \"\" {\n			body.Status",
+		"		if t.Silent {\n			body.OverallStatus", "		if t.Silent && only.plan == \"\" {\n			body.OverallStatus",
 	},
 	{
 		"./internal/engine TestASecondAppDropsWhatNoAppExpects", "two apps put the step messages of ended runs back for ever",
@@ -46,8 +46,8 @@ var edges = []edge{
 		"one != live && one != suspect && !oldest", "one != live && !oldest || one == suspect",
 	},
 	{
-		"./handler TestHealthOfOnePlan", "the health of one plan has the targets of all", "handler/health.go",
-		`if name != "" && t.Plan != name {`, `if name == "" && t.Plan == name {`,
+		"./handler TestHealthOfOnePlan", "the health of one plan has the targets of all", "handler/metrics.go",
+		"if s.plan == \"\" {\n\t\treturn all", "if s.plan != \"\" {\n\t\treturn all",
 	},
 	{
 		"./internal/backup TestEvidence", "an altered artifact counts as restored", "internal/backup/point.go",
@@ -467,14 +467,14 @@ var edges = []edge{
 		"n += utf16.RuneLen(r)", "n += min(utf16.RuneLen(r), 1)",
 	},
 	{
-		"./handler TestMetricsOfATargetNeverBackedUp", "H03 a target that was never backed up has a recovery point of age 0",
-		"handler/metrics.go",
-		"return t.Age.Seconds(), t.Point != nil && t.Point.CopyOnly == kind.copies", "return t.Age.Seconds(), !kind.copies",
+		"./handler TestMetricsOfATargetNeverBackedUp", "H03 a target that was never backed up has a recovery point of 1970",
+		"internal/metrics/families.go",
+		"if t.Point == nil || t.Point.CopyOnly != copies {\n\t\t\treturn 0, false", "if t.Point == nil || t.Point.CopyOnly != copies {\n\t\t\treturn 0, t.Point == nil",
 	},
 	{
 		"./handler TestWhileAnEditIsRefused", "H04 lifeboat_plan_refused stays 0 while the last good plan is active",
 		"handler/metrics.go",
-		"flag(active.Refused != nil || noPlan != nil)", "flag(noPlan != nil)",
+		"Refused: active.Refused != nil || noPlan != nil,", "Refused: noPlan != nil,",
 	},
 	{
 		"./handler TestRetryAfterIsOneToSixtySeconds", "H07 Retry-After is negative or 0 for a run that is overdue",
@@ -488,8 +488,8 @@ var edges = []edge{
 	},
 	{
 		"./handler TestMetricsComeOncePerThing", "H18 the next scheduled time of a plan is written once for each target: a scraper refuses the whole answer",
-		"handler/metrics.go",
-		"if !t.NextScheduledTime.IsZero() && !slices.Contains(seen, t.Plan) {", "if !t.NextScheduledTime.IsZero() || slices.Contains(seen, t.Plan) {",
+		"internal/metrics/families.go",
+		"for _, plan := range s.Plans {\n\t\t\t\ti := slices", "for range s.Targets {\n\t\t\t\tplan := s.Plans[0]\n\t\t\t\ti := slices",
 	},
 	{
 		"./handler TestARequestsIDHasAtMost128Characters", "H23 a request ID of more than 128 characters is taken",
