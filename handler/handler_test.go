@@ -35,9 +35,17 @@ const (
 type watched struct {
 	*memory.Catalog
 	longest time.Duration
+	// requests counts the reads.
+	requests atomic.Int64
+}
+
+func (w *watched) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time, error) {
+	w.requests.Add(1)
+	return w.Catalog.Get(ctx, key)
 }
 
 func (w *watched) List(ctx context.Context, p, from, to string, limit int) ([]backup.Row, time.Time, error) {
+	w.requests.Add(1)
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		w.longest = 1 << 62
