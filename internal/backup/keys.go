@@ -77,6 +77,9 @@ var (
 	OwnerKey = Key{Partition: SchedulePartition, Row: AppsPrefix + "owner"}
 	// StopKey is the switch for an incident: behind the owner, so that everything that reads the owner's row reads it too.
 	StopKey = Key{Partition: SchedulePartition, Row: AppsPrefix + "owner-stopped"}
+	// StockKey says how many recovery points there are: between the rows of AppsPrefix and of TimerPrefix, which cleanup reads by one
+	// request.
+	StockKey = Key{Partition: SchedulePartition, Row: "last-count"}
 	// UndeliverableKey counts the events that were given up.
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )

@@ -158,6 +158,8 @@ type Operation struct {
 	// Warning says, once Done, what the service left out, in its own words, or does not show, or what a person may have to do now;
 	// "" if nothing.
 	Warning string
+	// Partly says, once Done, that a restore left a part as it was.
+	Partly bool
 	// Asked says, once Done, that the service itself was asked whether it could restore the artifact, and answered that it could.
 	Asked bool
 	// Changed is the first change of the resource in a.Ran, once Prove is Done; zero if none is known.

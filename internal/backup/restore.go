@@ -111,6 +111,41 @@ type Restoring struct {
 	CanceledOver string `json:"canceledOver,omitempty"`
 	// Warning says what the service left as it was, in its own words, or what a person may have to do now.
 	Warning string `json:"warning,omitempty"`
+	// Partly: the service restored only a part, and left the rest as it was.
+	Partly bool `json:"partly,omitempty"`
+}
+
+// Extent says how much of its recovery point a restore has brought back.
+type Extent string
+
+// The extent is "" for a restore under way, and where Lifeboat cannot know it: the restore was begun, and did not succeed.
+const (
+	RestoredAll     Extent = "all"
+	RestoredPart    Extent = "part"
+	RestoredNothing Extent = "nothing"
+)
+
+// These are the codes of restores that Azure has made, and that restored nothing.
+const (
+	CodeNothingRestored = "NothingRestored"
+	CodeKeyNotInBackup  = "KeyNotInBackup"
+)
+
+// Extent says how much the restore has brought back; "" for a backup.
+func (r Run) Extent() Extent {
+	switch {
+	case r.Restore == nil || !r.State.Final() || r.State == Unknown:
+		return ""
+	case r.State == Succeeded && r.Restore.Partly:
+		return RestoredPart
+	case r.State == Succeeded:
+		return RestoredAll
+	case r.Reason.Code == CodeNothingRestored, r.Reason.Code == CodeKeyNotInBackup:
+		return RestoredNothing
+	case r.Restore.Step == StepRestoring && !r.Accepted.IsZero(): // it failed on the way
+		return ""
+	}
+	return RestoredNothing
 }
 
 // Warning says what a restore left as it was, or what a person may have to do now; "" for a backup.

@@ -2,6 +2,7 @@ package deletion
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -16,15 +17,24 @@ type Due struct {
 	Point   string    `json:"Point"`
 	Target  string    `json:"Target"`
 	Created time.Time `json:"Created"`
+	// Plan, Size and State are those of the point when the entry was written, so that points are counted by the index. State is "" if
+	// there may be no point.
+	Plan  string            `json:"Plan,omitempty"`
+	Size  int64             `json:"Size,omitempty"`
+	State backup.PointState `json:"State,omitempty"`
 
 	row backup.Row
+}
+
+// dueOf returns the entry of the point as it is.
+func dueOf(p backup.Point, created time.Time) json.RawMessage {
+	return backup.Encode(Due{Point: p.ID, Target: p.Target, Created: created, Plan: p.Plan, Size: p.Size, State: p.Called()})
 }
 
 // PutDue writes the entry of a point that is about to be made.
 func PutDue(ctx context.Context, catalog backup.Catalog, p backup.Point, now time.Time) error {
 	key := backup.DueKey(p.Expires, p.ID)
-	body := backup.Encode(Due{Point: p.ID, Target: p.Target, Created: now})
-	if _, err := catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
+	if _, err := catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: dueOf(p, now)}); err != nil {
 		return fmt.Errorf("note when the recovery point of run %s expires: %w", p.ID, err)
 	}
 	return nil
@@ -117,8 +127,11 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point) error {
 		if p.Undeleted.Hashing.Offset > 0 {
 			wait = backup.Resolution // the next timer run reads on
 		}
-		later := backup.DueKey(x.Now.Add(wait), d.Point)
-		writes = append(writes, backup.Write{Op: backup.Put, Key: later, Body: d.row.Body})
+		body := d.row.Body
+		if p.State != "" && p.State != backup.Unreadable {
+			body = dueOf(p, d.Created)
+		}
+		writes = append(writes, backup.Write{Op: backup.Put, Key: backup.DueKey(x.Now.Add(wait), d.Point), Body: body})
 	}
 	if err := x.Apply(ctx, writes...); err != nil {
 		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)

@@ -11,6 +11,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/deletion"
+	"lifeboat/internal/health"
 	"lifeboat/internal/retention"
 	"lifeboat/internal/stop"
 )
@@ -30,11 +31,11 @@ type CleanupReport struct {
 }
 
 // Cleanup deletes expired points. It reads the index of due points, and only the points of those targets. It may be killed
-// anywhere: a point stays "deleting" until its artifact is gone, and its entry until the point is expired. It returns an
-// [apps.NotOwner] if another app owns the catalog, and does nothing.
+// anywhere: a point stays "deleting" until its artifact is gone, and its entry until the point is expired. Once in
+// [health.CountEvery] it counts the recovery points. It returns an [apps.NotOwner] if another app owns the catalog, and does nothing.
 func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	var report CleanupReport
-	was, stopped, err := e.beginCleanup(ctx)
+	was, stock, stopped, err := e.beginCleanup(ctx)
 	if report.Stopped = stopped.Why(); err != nil {
 		return report, err
 	}
@@ -58,7 +59,24 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 			report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
 		}
 	}
-	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx, was, now.Add(e.Now().Sub(own))))
+	then := now.Add(e.Now().Sub(own))
+	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx, was, then), e.countStock(ctx, stock, then))
+}
+
+// countStock counts the recovery points if it is time, also while nothing is deleted. A count that is cut off leaves the last one.
+func (e *Engine) countStock(ctx context.Context, was health.Stock, now time.Time) error {
+	if ctx.Err() != nil || !was.Due(now, now.Add(clockTolerance)) {
+		return was.Unread
+	}
+	count, err := deletion.Count(ctx, e.Catalog, e.RecoveryPoint)
+	if err != nil {
+		return err
+	}
+	body := backup.Encode(health.Stock{At: now, Points: count.Stocked(), Carried: was.Carried})
+	if err := e.apply(ctx, backup.InsertOrReplace(backup.StockKey, was.ETag, body)); err != nil {
+		return fmt.Errorf("save how many recovery points there are: %w", err)
+	}
+	return nil
 }
 
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []deletion.Due, now time.Time, report *CleanupReport) error {

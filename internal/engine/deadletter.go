@@ -28,6 +28,18 @@ type deadLetter struct {
 	Body6 string `json:"Body6,omitempty"`
 }
 
+// mostDeadLetters is the greatest number of dead letters that are counted.
+const mostDeadLetters = 1000
+
+// DeadLetters counts the messages that are kept among the dead letters, up to 1,000. It costs one request.
+func (e *Engine) DeadLetters(ctx context.Context) (int, error) {
+	n, err := e.Catalog.Count(ctx, backup.DeadLetterPartition, "", "~", mostDeadLetters)
+	if err != nil {
+		return 0, fmt.Errorf("count the dead letters: %w", err)
+	}
+	return n, nil
+}
+
 // DeadLetter keeps a hopeless message of the queue, and then publishes where. Once it returns without an error the message may
 // go: the same message again changes only the time, and is the same event. Messages have at most 64 KiB.
 func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why string) error {

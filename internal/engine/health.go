@@ -24,18 +24,19 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 		return nil, health.TimersHealth{}, err
 	}
 	timers := e.timersHealth(ctx, state.timers, state.apps.Apps(e.App, now), now)
-	timers.Undeleted, timers.Stopped = state.undeleted, state.apps.Stopped(e.Stopped)
+	timers.Undeleted, timers.Stopped, timers.Stock = state.undeleted, state.apps.Stopped(e.Stopped), state.stock
 	for _, name := range slices.Sorted(maps.Keys(state.Checkpoints)) {
 		if name != "" { // else a newer version knows what the row is
 			timers.Checkpoints = append(timers.Checkpoints, *state.Checkpoints[name])
 		}
 	}
-	var targets []health.TargetHealth
-	targets, timers.Departed, timers.Omitted, err = e.evaluator(state).Health(ctx, active)
-	return targets, timers, err
+	found, err := e.evaluator(state).Health(ctx, active)
+	timers.Departed, timers.Omitted, timers.Evaluations, timers.Restores = found.Departed, found.Omitted, found.Evaluations, found.Restores
+	return found.Targets, timers, err
 }
 
-// mark has the next timer run write the facts about the target again: a run was made or has ended, or a recovery point has changed.
+// mark has the next timer run write the facts about the target again: a run was made or has ended, a restore goes on, or a recovery point
+// has changed.
 // Until then health looks at the target itself.
 func (e *Engine) mark(ctx context.Context, target string) error {
 	if err := e.apply(ctx, health.Mark(target)); err != nil {

@@ -286,6 +286,6 @@ func (s restoring) backOff(ctx context.Context, f *backup.Fault) error {
 
 // finished ends the run well.
 func (s restoring) finished(ctx context.Context, o backup.Operation) error {
-	s.run.Finished, s.run.Restore.Warning = s.clock(), backup.Bounded(o.Warning)
+	s.run.Finished, s.run.Restore.Warning, s.run.Restore.Partly = s.clock(), backup.Bounded(o.Warning), o.Partly
 	return s.end(ctx, restores, backup.Reason{})
 }

@@ -48,6 +48,11 @@ func (s *step) publish(ctx context.Context) error {
 	if !s.run.Unpublished {
 		return nil
 	}
+	if s.run.Restore != nil && !s.run.State.Final() { // it was made, waits or has begun: a repeat marks it again
+		if err := s.mark(ctx, s.run.Target); err != nil {
+			return err
+		}
+	}
 	partition := s.run.Key().Partition
 	events := s.saved
 	var unread error
@@ -109,11 +114,7 @@ func (s *step) releaseAndPublish(ctx context.Context) error {
 	if !r.Unpublished {
 		return nil
 	}
-	var mark []backup.Write
-	if r.Restore == nil { // a restore changes nothing that health goes by
-		mark = append(mark, health.Mark(r.Target))
-	}
-	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, mark...); err != nil {
+	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target)); err != nil {
 		return fmt.Errorf("release the permits of run %s: %w", r.ID, err)
 	}
 	if err := s.dropReader(ctx); err != nil {

@@ -103,6 +103,8 @@ type schedulerState struct {
 	evaluation.Rows
 	// undeleted are the targets with recovery points that could not be deleted.
 	undeleted []health.Undeleted
+	// stock says how many recovery points there are.
+	stock health.Stock
 	// changes are the changes of targets that make backups.
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
@@ -151,6 +153,8 @@ func (s *schedulerState) add(row backup.Row) error {
 		return err
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
 		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = health.DecodeTimer(row)
+	case row.Key == backup.StockKey:
+		s.stock = health.DecodeStock(row)
 	case s.admission.Add(row):
 	case outbox.Has(row.Row):
 		s.unsent.Own = append(s.unsent.Own, row)

@@ -134,6 +134,13 @@ func (s *storage) List(ctx context.Context, partition, from, to string, limit in
 	return rows, now, err
 }
 
+func (s *storage) Count(ctx context.Context, partition, from, to string, limit int) (int, error) {
+	if s.next(false) {
+		return 0, s.broken()
+	}
+	return s.catalog.Count(ctx, partition, from, to, limit)
+}
+
 func (s *storage) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
 	if s.next(true) {
 		if s.made {

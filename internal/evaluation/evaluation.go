@@ -66,13 +66,10 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 		if head.Refused != "" {
 			s.Refused = errors.New(head.Reason)
 		}
-		var was health.Evaluation // a new plan may differ from an old one only by its name
 		if c := e.Checkpoints[plan.Name]; c != nil {
 			s.AddCheckpoint(*c, e.Now)
-			was = e.evaluated[plan.Name]
-		} else if s.RowError != nil {
-			was = e.evaluated[plan.Name]
 		}
+		was := e.last(plan)
 		if was.Due(plan, e.Now, e.Now.Add(e.Tolerance)) {
 			was.Plan, was.Text = plan.Name, head.Hash // it was looked for departed targets by now
 			due = append(due, planned{s, was})

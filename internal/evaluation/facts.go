@@ -47,8 +47,9 @@ func (e Evaluator) readFacts(ctx context.Context) (map[string]row, error) {
 }
 
 // lookAt reads the newest recovery points and runs of the target. Retention deletes the oldest points first, so the newest live one is
-// among the newest of all, unless many are suspect.
-func (e Evaluator) lookAt(ctx context.Context, target string) sight {
+// among the newest of all, unless many are suspect. A restore of the former facts that is older than all that was read is read by itself
+// if it had not ended.
+func (e Evaluator) lookAt(ctx context.Context, target string, was health.Facts) sight {
 	s, few := health.Snapshot{Target: target}, health.RecentRows
 	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
 	rows, _, err := e.Catalog.List(ctx, backup.Partition(target), backup.PointPrefix, backup.Behind(backup.RunPrefix), few)
@@ -85,19 +86,63 @@ func (e Evaluator) lookAt(ctx context.Context, target string) sight {
 			s.AddRun(row)
 		}
 	}
+	if len(rows) == few && len(runs) == few {
+		if err := e.addOlder(ctx, &s, was); err != nil {
+			return sight{health.Facts{Target: target}, err}
+		}
+	}
 	return sight{facts: s.Facts()}
+}
+
+// addOlder adds the restores of the former facts that are older than the rows that were read.
+func (e Evaluator) addOlder(ctx context.Context, s *health.Snapshot, was health.Facts) error {
+	for _, r := range s.Older(was) {
+		if r.State.Final() {
+			s.Restores = append(s.Restores, r)
+			continue
+		}
+		row, _, err := e.Catalog.Get(ctx, backup.Run{ID: r.ID}.Key())
+		switch {
+		case errors.Is(err, backup.ErrNotFound): // its row was deleted by hand
+		case err != nil && !errors.Is(err, backup.ErrUnreadable):
+			return fmt.Errorf("read the restore %s again: %w", r.ID, err)
+		default:
+			row.Err = err
+			s.AddRun(row)
+		}
+	}
+	return nil
+}
+
+// place is a service that a plan names.
+type place struct {
+	id       string
+	isTarget bool
+}
+
+// known returns the targets of the plans, and the other services that they allow to restore into, by their partitions.
+func known(all []backup.Plan) map[string]place {
+	places := map[string]place{}
+	for _, plan := range all {
+		for _, id := range plan.Restore.Into {
+			if here := backup.Partition(id); id != backup.Itself && places[here].id == "" {
+				places[here] = place{id: id}
+			}
+		}
+	}
+	for _, plan := range all {
+		for _, target := range plan.Targets {
+			places[backup.Partition(target)] = place{target, true}
+		}
+	}
+	return places
 }
 
 // look looks at the targets of the due plans, at each target that has changed since its facts were written, and at the targets that a new
 // text of plan.yaml brought. It writes what it found, under the ETags that it read before: so facts that are older than those of another timer
 // run never take their place, and the mark of a later change stays. It returns nothing if it could not begin.
 func (e Evaluator) look(ctx context.Context, head plans.Head, all []backup.Plan, due []planned) (map[string]sight, error) {
-	targets, wanted := map[string]string{}, map[string]bool{}
-	for _, plan := range all {
-		for _, target := range plan.Targets {
-			targets[backup.Partition(target)] = target
-		}
-	}
+	places, wanted := known(all), map[string]bool{}
 	for _, plan := range due {
 		for _, target := range plan.Plan.Targets {
 			wanted[backup.Partition(target)] = true
@@ -122,10 +167,10 @@ func (e Evaluator) look(ctx context.Context, head plans.Head, all []backup.Plan,
 			}
 		}
 	}
-	here := slices.DeleteFunc(slices.Sorted(maps.Keys(wanted)), func(here string) bool { return targets[here] == "" })
+	here := slices.DeleteFunc(slices.Sorted(maps.Keys(wanted)), func(here string) bool { return places[here].id == "" })
 	saw := make([]sight, len(here))
 	_ = e.Finder.ForEach(len(here), func(i int) error {
-		saw[i] = e.lookAt(ctx, targets[here[i]])
+		saw[i] = e.lookAt(ctx, places[here[i]].id, facts[here[i]].Facts)
 		return nil // the others are looked at all the same
 	})
 	sights, unread := map[string]sight{}, 0
@@ -137,7 +182,7 @@ func (e Evaluator) look(ctx context.Context, head plans.Head, all []backup.Plan,
 	if unread > 0 {
 		err = fmt.Errorf("%d of %d targets could not be looked at: %w", unread, len(here), err)
 	}
-	return sights, errors.Join(err, e.write(ctx, e.changes(targets, facts, sights)), e.noteKnown(ctx, head, fresh, unread == 0))
+	return sights, errors.Join(err, e.write(ctx, e.changes(places, facts, sights)), e.noteKnown(ctx, head, fresh, unread == 0))
 }
 
 // unknown returns the plans whose targets may have no facts yet: a new text is active, and the plan is not due.
@@ -167,9 +212,9 @@ func (e Evaluator) noteKnown(ctx context.Context, head plans.Head, fresh []backu
 	return errors.Join(errs...)
 }
 
-// changes returns the writes of new facts, each with the deletion of the target's mark. The facts and the mark of a target that is in no
-// plan are deleted.
-func (e Evaluator) changes(targets map[string]string, facts map[string]row, sights map[string]sight) (groups [][]backup.Write) {
+// changes returns the writes of new facts, each with the deletion of the target's mark. The facts and the mark of a service that no plan
+// names are deleted.
+func (e Evaluator) changes(places map[string]place, facts map[string]row, sights map[string]sight) (groups [][]backup.Write) {
 	for _, here := range slices.Sorted(maps.Keys(sights)) {
 		saw, was := sights[here], facts[here]
 		if saw.err != nil {
@@ -188,7 +233,7 @@ func (e Evaluator) changes(targets map[string]string, facts map[string]row, sigh
 		}
 	}
 	gone := func(prefix, here, etag string) {
-		if targets[here] == "" {
+		if places[here].id == "" {
 			groups = append(groups, []backup.Write{{Op: backup.Delete, Key: backup.ScheduleKey(prefix + here), ETag: etag}})
 		}
 	}

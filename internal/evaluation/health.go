@@ -3,6 +3,7 @@ package evaluation
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"lifeboat/internal/backup"
@@ -13,23 +14,23 @@ import (
 // Health says how well every target of the active plans is protected, in the order of the plans. It goes by the
 // facts that timer runs have written: one request for each 1,000 targets. It looks at a target itself if that has changed since, or has
 // no facts yet: two requests at the most, more only if all of its newest recovery points are suspect. It shows a target that it cannot
-// look at as unprotected. Departed are the targets that no plan has
-// any more, and omitted counts more of them.
-func (e Evaluator) Health(ctx context.Context, active plans.Active) (
-	targets []health.TargetHealth, departed []health.Departed, omitted int, err error,
-) {
+// look at as unprotected.
+func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found, err error) {
 	since := e.Now // no timer run has seen the text yet
 	// A row that cannot be read tells as little as none; the timer run says so.
 	if head, err := plans.ReadHead(e.ActivePlan); err == nil && e.ActivePlan.ETag != "" {
 		if head.Hash == active.Hash {
 			since = head.Since
 		}
-		if departed, omitted, err = e.departed(ctx, head, active.Plans); err != nil {
-			return nil, nil, 0, err
+		if found.Departed, found.Omitted, err = e.departed(ctx, head, active.Plans); err != nil {
+			return Found{}, err
 		}
 	}
 	var sights []health.Snapshot
 	for _, plan := range active.Plans {
+		if was := e.last(plan); was.Plan != "" {
+			found.Evaluations = append(found.Evaluations, was)
+		}
 		for _, target := range plan.Targets {
 			s := health.Snapshot{
 				Plan: plan, Since: since, Paused: e.Paused(plan), Refused: active.Refused, RowError: e.Unread[plan.Name],
@@ -46,14 +47,16 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (
 	}
 	facts, err := e.readFacts(ctx)
 	if err != nil {
-		return nil, departed, omitted, err
+		return found, err
 	}
+	targets := len(sights)
+	sights = append(sights, e.destinations(active.Plans, facts)...)
 	_ = e.Finder.ForEach(len(sights), func(i int) error {
 		s := &sights[i]
 		here := backup.Partition(s.Target)
 		f, known := facts[here]
 		if _, changed := e.marks[here]; changed || !known || f.unread {
-			saw := e.lookAt(ctx, s.Target)
+			saw := e.lookAt(ctx, s.Target, f.Facts)
 			s.Know(saw.facts)
 			s.Unread = cmp.Or(saw.err, s.Unread)
 			return nil // the others are shown all the same
@@ -61,11 +64,48 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (
 		s.Know(f.Facts)
 		return nil
 	})
-	targets = make([]health.TargetHealth, 0, len(sights))
-	for _, s := range sights {
-		targets = append(targets, s.Evaluate(e.Now))
+	found.Targets = make([]health.TargetHealth, 0, targets)
+	seen := map[string]bool{}
+	for i, s := range sights {
+		if i < targets {
+			found.Targets = append(found.Targets, s.Evaluate(e.Now))
+		}
+		if here := backup.Partition(s.Target); !seen[here] { // several plans may have it
+			seen[here] = true
+			found.Restores = append(found.Restores, s.Restores...)
+		}
 	}
-	return targets, departed, omitted, nil
+	return found, nil
+}
+
+// Found has what [Evaluator.Health] found; see [health.TimersHealth].
+type Found struct {
+	Targets     []health.TargetHealth
+	Departed    []health.Departed
+	Omitted     int
+	Evaluations []health.Evaluation
+	Restores    []health.Restored
+}
+
+// last returns the last evaluation of the plan; the zero value if there is none that is known to be of it. A new plan may differ from an
+// old one only by its name.
+func (e Evaluator) last(plan backup.Plan) health.Evaluation {
+	if e.Checkpoints[plan.Name] == nil && e.Unread[plan.Name] == nil {
+		return health.Evaluation{}
+	}
+	return e.evaluated[plan.Name]
+}
+
+// destinations returns the services that are in no plan, that a plan allows to restore into, and that are known by their facts or marks.
+func (e Evaluator) destinations(all []backup.Plan, facts map[string]row) (some []health.Snapshot) {
+	places := known(all)
+	for _, here := range slices.Sorted(maps.Keys(places)) {
+		_, marked := e.marks[here]
+		if _, there := facts[here]; !places[here].isTarget && (there || marked) {
+			some = append(some, health.Snapshot{Target: places[here].id})
+		}
+	}
+	return some
 }
 
 // departed returns the targets that no plan has any more, and how many more there are.

@@ -44,6 +44,19 @@ func (v Evaluation) Due(plan backup.Plan, now, latest time.Time) bool {
 	return v.At.After(latest) || !next.IsZero() && !next.After(now) || !v.Again.IsZero() && now.After(v.Again)
 }
 
+// DueAt returns the time at which the targets of the plan are to be evaluated next: its next scheduled time, or the first deadline of a
+// target. It is zero if that never comes, or if they were never evaluated.
+func (v Evaluation) DueAt(plan backup.Plan) time.Time {
+	if v.At.IsZero() {
+		return time.Time{}
+	}
+	next := plan.Schedule.Next(v.At)
+	if !v.Again.IsZero() && (next.IsZero() || v.Again.Before(next)) {
+		return v.Again
+	}
+	return next
+}
+
 // Alarm returns the last part of the ID of the event about the target: its alert, and when that was taken back before.
 func (v Evaluation) Alarm(h TargetHealth) string {
 	key := h.AlertKey()

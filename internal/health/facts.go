@@ -14,6 +14,8 @@ type Facts struct {
 	Target string      `json:"Target"`
 	Points []pointFact `json:"Points,omitempty"`
 	Runs   []runFact   `json:"Runs,omitempty"`
+	// Restores are those into the target that have not ended, and the newest that has.
+	Restores []Restored `json:"Restores,omitempty"`
 	// Unread says why a row of the target cannot be read, "" if every row that was read can be.
 	Unread string `json:"Unread,omitempty"`
 
@@ -74,6 +76,7 @@ func (s Snapshot) Facts() Facts {
 		}
 		f.Runs = append(f.Runs, fact)
 	}
+	f.Restores = newestRestores(s.Restores)
 	return f
 }
 
@@ -82,7 +85,7 @@ func (f Facts) Key() backup.Key { return backup.FactsKey(f.Target) }
 
 // Know adds the facts about the target.
 func (s *Snapshot) Know(f Facts) {
-	s.Points, s.Runs = nil, nil
+	s.Points, s.Runs, s.Restores = nil, nil, nil
 	for _, p := range f.Points {
 		s.Points = append(s.Points, backup.Point{
 			ID: p.ID, State: p.State, Target: s.Target, Plan: p.Plan, Created: p.Created, AsOf: p.AsOf, CopyOnly: p.CopyOnly, Suspicion: p.Suspicion,
@@ -92,6 +95,10 @@ func (s *Snapshot) Know(f Facts) {
 		s.Runs = append(s.Runs, backup.Run{
 			ID: r.ID, State: r.State, Target: s.Target, Plan: r.Plan, ScheduledTime: r.Scheduled, Created: r.Created, Ended: r.Ended, Reason: r.Reason,
 		})
+	}
+	for _, r := range f.Restores {
+		r.Target = s.Target
+		s.Restores = append(s.Restores, r)
 	}
 	if s.Unread = nil; f.Unread != "" {
 		s.Unread = fmt.Errorf("%w: %s", backup.ErrUnreadable, f.Unread)

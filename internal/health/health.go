@@ -61,6 +61,8 @@ type TargetHealth struct {
 	NextScheduledTime time.Time
 	// LastRun is the newest run of the target, of any plan, under way or ended; nil if there is none.
 	LastRun *backup.Run
+	// LastEnded is the newest run that has ended; nil if none has. It has its reason if it ended without a recovery point.
+	LastEnded *backup.Run
 	// Err says why the target could not be looked at, for the log; nil if it could.
 	Err error
 	// Blank: the catalog has no recovery point of the target, in any state.
@@ -102,6 +104,8 @@ type Snapshot struct {
 	// Points and Runs are the newest of the target, newest first.
 	Points []backup.Point
 	Runs   []backup.Run
+	// Restores are the newest restores into the target, newest first.
+	Restores []Restored
 }
 
 // Evaluate says how well the target is protected now.
@@ -114,6 +118,9 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live), Blank: len(s.Points) == 0, Incomplete: s.Incomplete != nil}
 	if len(s.Runs) > 0 {
 		h.LastRun = &s.Runs[0]
+	}
+	if i := slices.IndexFunc(s.Runs, func(r backup.Run) bool { return r.State.Final() }); i >= 0 {
+		h.LastEnded = &s.Runs[i]
 	}
 	if s.Paused == "" {
 		h.NextScheduledTime = s.Plan.Schedule.Next(now)
@@ -349,13 +356,15 @@ func (s *Snapshot) AddCheckpoint(c checkpoint.Checkpoint, now time.Time) {
 	}
 }
 
-// AddRun adds a run if it is a backup.
+// AddRun adds a backup or a restore.
 func (s *Snapshot) AddRun(row backup.Row) {
 	switch run, err := backup.Decode[backup.Run](row); {
 	case err != nil:
 		s.Unread = cmp.Or(s.Unread, err)
 	case run.Restore == nil:
 		s.Runs = append(s.Runs, run)
+	default:
+		s.Restores = append(s.Restores, newRestored(run))
 	}
 }
 

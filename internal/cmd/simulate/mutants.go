@@ -21,7 +21,7 @@ type mutant struct{ name, file, old, new string }
 var mutants = []mutant{
 	{
 		"health never hears of the end of a run", "internal/engine/save.go",
-		"if r.Restore == nil { // a restore changes", "if r.Restore != nil { // a restore changes",
+		"r.QueueRow, health.Mark(r.Target)); err", "r.QueueRow, health.Mark(r.ID)); err",
 	},
 	{
 		"the mark of a later change goes with that of an earlier one", "internal/evaluation/facts.go",
@@ -227,9 +227,9 @@ var mutants = []mutant{
 	},
 	{
 		"permits are released once the end was published", "internal/engine/save.go",
-		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, mark...); err != nil {",
+		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target)); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errConflict\n\t}\n" +
-			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, mark...); err != nil {",
+			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target)); err != nil {",
 	},
 	{
 		"a lost start takes what another run holds", "internal/engine/engine.go",

@@ -86,7 +86,7 @@ func restored(r backup.Restore, s status, err error) (backup.Operation, error) {
 	case err == nil && s.Done:
 		var warnings []string
 		if notOverwritten.MatchString(s.said.Details) {
-			warnings = append(warnings, azure.Scrub(s.said.Details))
+			s.Partly, warnings = true, append(warnings, azure.Scrub(s.said.Details))
 		}
 		if r.Kind == backup.RestoreFull {
 			warnings = append(warnings, "all role assignments are the backup's now. If this app has lost its own, an administrator of the HSM "+
@@ -101,7 +101,7 @@ func restored(r backup.Restore, s status, err error) (backup.Operation, error) {
 			return s.Operation, nothing(r, f)
 		case strings.EqualFold(said, "ResourceNotFound"):
 			// Before the request the HSM has read the whole folder, for its own check. No recording shows the restore of a missing key.
-			f.Code, f.Hint = "KeyNotInBackup", "Probably the backup has no key "+r.Key+": it has another name, or was made after the backup, or "+
+			f.Code, f.Hint = backup.CodeKeyNotInBackup, "Probably the backup has no key "+r.Key+": it has another name, or was made after the backup, or "+
 				"had been deleted before. Choose another recovery point. Or the HSM no longer reads the folder. "+f.Hint
 			return s.Operation, f
 		}
@@ -111,7 +111,7 @@ func restored(r backup.Restore, s status, err error) (backup.Operation, error) {
 
 // nothing is the fault of a restore of a key that restored no version of it.
 func nothing(r backup.Restore, f *backup.Fault) *backup.Fault {
-	f.Kind, f.Code = backup.Refused, "NothingRestored"
+	f.Kind, f.Code = backup.Refused, backup.CodeNothingRestored
 	f.Hint = "No version of the key " + r.Key + " was restored. Either it is there, or deleted and not purged: recover it (az keyvault key " +
 		"recover), or delete and purge it; then ask again, under another ID. Or the backup has no such key: choose another recovery point."
 	return f

@@ -66,33 +66,61 @@ func (s *Store) get(ctx context.Context, key backup.Key) (row backup.Row, writer
 func (s *Store) List(
 	ctx context.Context, partition, from, to string, limit int,
 ) (rows []backup.Row, clock time.Time, err error) {
+	err = s.pages(ctx, partition, from, to, limit, nil, func(entities [][]byte, reply reply) (n int, err error) {
+		if clock.IsZero() { // the first page's clock: no row that was read is older
+			if clock, err = reply.date(); err != nil {
+				return 0, err
+			}
+		}
+		rows, err = appendRows(rows, entities)
+		return len(rows), err
+	})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return rows[:min(len(rows), limit)], clock, nil
+}
+
+// Count implements [backup.Catalog].
+func (s *Store) Count(ctx context.Context, partition, from, to string, limit int) (n int, err error) {
+	err = s.pages(ctx, partition, from, to, limit, &rowKey, func(entities [][]byte, _ reply) (int, error) {
+		n += len(entities)
+		return n, nil
+	})
+	return min(n, limit), err
+}
+
+// rowKey is the column that a count reads.
+var rowKey = "RowKey"
+
+// pages calls got with each page of the rows until that has limit of them. Columns are those that the rows have then; nil: all.
+func (s *Store) pages(
+	ctx context.Context, partition, from, to string, limit int, columns *string, got func(entities [][]byte, reply reply) (n int, err error),
+) error {
 	if err := entity.CheckList(partition, from, to, limit); err != nil {
-		return nil, time.Time{}, fmt.Errorf("list table %s: %w", s.name, err)
+		return fmt.Errorf("list table %s: %w", s.name, err)
 	}
 	// Keys contain no quotes, and no other character has a meaning in an OData string.
 	filter := fmt.Sprintf("PartitionKey eq '%s' and RowKey ge '%s' and RowKey lt '%s'", partition, from, to)
 	top := int32(limit)
-	options := &aztables.ListEntitiesOptions{Filter: &filter, Top: &top}
-	for more := true; more && len(rows) < limit; { // Azure may end a page early, with less than it was asked for
+	options := &aztables.ListEntitiesOptions{Filter: &filter, Top: &top, Select: columns}
+	for n, more := 0, true; more && n < limit; { // Azure may end a page early, with less than it was asked for
 		var page aztables.ListEntitiesResponse
 		reply, err := s.ask(ctx, func(ctx context.Context) (err error) {
 			page, err = s.table.NewListEntitiesPager(options).NextPage(ctx) // a pager that failed once always fails
 			return err
 		})
-		if err == nil && clock.IsZero() { // the first page's clock: no row that was read is older
-			clock, err = reply.date()
-		}
 		if err == nil {
-			rows, err = appendRows(rows, page.Entities)
+			n, err = got(page.Entities, reply)
 		}
 		if err != nil {
 			what := fmt.Sprintf("list partition %s of table %s from %q to %q", partition, s.name, from, to)
-			return nil, time.Time{}, fmt.Errorf("%s: %w", what, err)
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		options.NextPartitionKey, options.NextRowKey = page.NextPartitionKey, page.NextRowKey
 		more = page.NextPartitionKey != nil
 	}
-	return rows[:min(len(rows), limit)], clock, nil
+	return nil
 }
 
 func appendRows(rows []backup.Row, entities [][]byte) ([]backup.Row, error) {

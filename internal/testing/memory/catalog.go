@@ -124,6 +124,12 @@ func (c *Catalog) List(
 	return rows, c.clock(), nil
 }
 
+// Count implements [backup.Catalog].
+func (c *Catalog) Count(ctx context.Context, partition, from, to string, limit int) (int, error) {
+	rows, _, err := c.List(ctx, partition, from, to, limit)
+	return len(rows), err
+}
+
 // Apply implements [backup.Catalog].
 func (c *Catalog) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
 	if err := ctx.Err(); err != nil {

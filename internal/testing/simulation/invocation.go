@@ -280,6 +280,10 @@ func (p present) List(ctx context.Context, partition, from, to string, limit int
 	return p.w.present.List(ctx, partition, from, to, limit)
 }
 
+func (p present) Count(ctx context.Context, partition, from, to string, limit int) (int, error) {
+	return p.w.present.Count(ctx, partition, from, to, limit)
+}
+
 func (p present) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
 	return p.w.present.Apply(ctx, writes...)
 }

@@ -378,8 +378,8 @@ func notesFacts(w backup.Write) bool {
 	return w.Op == backup.Replace && strings.HasPrefix(w.Row, "evaluated-")
 }
 
-// isNote reports whether a row is a note by which a timer shows that it runs.
-func isNote(row string) bool { return strings.HasPrefix(row, "last-run-") }
+// isNote reports whether a row is a note by which a timer shows that it runs, or the count of the recovery points.
+func isNote(row string) bool { return strings.HasPrefix(row, "last-run-") || row == "last-count" }
 
 // written returns the number of the write in an ETag of the catalog in memory.
 func written(etag string) (n int) {

@@ -1,0 +1,54 @@
+package health
+
+import (
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// Restored is a restore into a target, or into another service that a plan allows.
+type Restored struct {
+	ID string `json:"id"`
+	// Target is the destination, and Source the service that was backed up.
+	Target string       `json:"-"`
+	Source string       `json:"source"`
+	Plan   string       `json:"plan"`
+	State  backup.State `json:"state"`
+	// Created is the time at which it was asked for.
+	Created time.Time     `json:"created"`
+	Ended   time.Time     `json:"ended,omitzero"`
+	Extent  backup.Extent `json:"extent,omitempty"`
+}
+
+// newRestored returns what is kept of the restore.
+func newRestored(r backup.Run) Restored {
+	return Restored{
+		ID: r.ID, Target: r.Target, Source: r.Restore.Source, Plan: r.Plan, State: r.State, Created: r.Created, Ended: r.Ended, Extent: r.Extent(),
+	}
+}
+
+// newestRestores returns the restores that have not ended, and the newest that has; all are newest first.
+func newestRestores(all []Restored) (some []Restored) {
+	ended := false
+	for _, r := range all {
+		if !r.State.Final() || !ended {
+			some = append(some, r)
+		}
+		ended = ended || r.State.Final()
+	}
+	return some
+}
+
+// Older returns the restores of the former facts that are older than the newest rows, and still count.
+func (s Snapshot) Older(was Facts) (older []Restored) {
+	ended := slices.ContainsFunc(s.Restores, func(r Restored) bool { return r.State.Final() })
+	for _, r := range was.Restores {
+		seen := slices.ContainsFunc(s.Restores, func(o Restored) bool { return o.ID == r.ID })
+		if !seen && (!r.State.Final() || !ended) {
+			r.Target = s.Target
+			older = append(older, r)
+		}
+	}
+	return older
+}
