@@ -44,6 +44,11 @@ func (w *watched) Get(ctx context.Context, key backup.Key) (backup.Row, time.Tim
 	return w.Catalog.Get(ctx, key)
 }
 
+func (w *watched) Count(ctx context.Context, p, from, to string, limit int) (int, error) {
+	w.requests.Add(1)
+	return w.Catalog.Count(ctx, p, from, to, limit)
+}
+
 func (w *watched) List(ctx context.Context, p, from, to string, limit int) ([]backup.Row, time.Time, error) {
 	w.requests.Add(1)
 	deadline, ok := ctx.Deadline()

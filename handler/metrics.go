@@ -28,14 +28,18 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	letters, err := h.Engine.DeadLetters(r.Context())
+	if err != nil {
+		return err
+	}
 	s := metrics.State{
 		Version: h.Version, GoVersion: runtime.Version(), TimeZones: h.TimeZones, Refused: active.Refused != nil || noPlan != nil,
 		EventsWaiting: events.Waiting, EventsUndeliverable: events.Undeliverable,
-		Targets: only.targets(targets), Timers: timers, Brief: only.brief,
+		Targets: only.targets(targets), Timers: timers, All: only.plan == "", Brief: only.brief, DeadLetters: letters,
 	}
 	for _, plan := range active.Plans {
 		if only.has(plan.Name) {
-			s.Plans = append(s.Plans, plan.Name)
+			s.Plans = append(s.Plans, plan)
 		}
 	}
 	format := metrics.Negotiate(r.Header.Get("Accept"))

@@ -29,7 +29,7 @@ func scaled(t testing.TB, n int) *app {
 	plans := []backup.Plan{daily("nightly", targets...)}
 	d.plans = func() ([]backup.Plan, error) { return plans, nil }
 	for range 2 {
-		if w := d.call("POST", "/schedule", fmt.Sprintf(`{"Data":{"timer":{}},"Metadata":{"sys":{"MethodName":"schedule"}}}`)); w.Code != 200 {
+		if w := d.call("POST", "/schedule", `{"Data":{"timer":{}},"Metadata":{"sys":{"MethodName":"schedule"}}}`); w.Code != 200 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 	}
@@ -56,6 +56,20 @@ func (d *app) get(path, encoding string) int {
 	w := &counted{header: http.Header{}}
 	d.ServeHTTP(w, r)
 	return w.bytes
+}
+
+// TestRequestsOfMonitors: docs/metrics.md says what a scrape costs. A page of facts that is full asks for one more.
+func TestRequestsOfMonitors(t *testing.T) {
+	for n, facts := range map[int]int64{10: 1, 999: 1, 1000: 2, 2500: 3} {
+		d := scaled(t, n)
+		for path, more := range map[string]int64{"/api/metrics": 3, "/api/metrics?targets=false": 3, "/api/health": 1, "/api/live": -facts} {
+			before := d.catalog.requests.Load()
+			d.get(path, "")
+			if cost := d.catalog.requests.Load() - before; cost != facts+more {
+				t.Errorf("%s of %d targets costs %d requests, want %d", path, n, cost, facts+more)
+			}
+		}
+	}
 }
 
 // heap returns the bytes of the heap's objects, dead ones that were not collected among them.

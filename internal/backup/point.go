@@ -27,6 +27,9 @@ const (
 	Unreadable PointState = "unreadable"
 )
 
+// PointStates are the states of the recovery points that there are, in answers: an expired one is gone.
+var PointStates = []PointState{Live, CopyOnly, Suspect, Altered, Deleting, Unreadable}
+
 // Point is a recovery point: the result of a run that succeeded and was verified. Its row stands beside the run's row.
 type Point struct {
 	// ID is the ID of the run.

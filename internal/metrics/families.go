@@ -76,6 +76,10 @@ var Families = []Family{
 		func(s State, out samples) { out(float64(s.EventsUndeliverable)) },
 	},
 	{
+		"lifeboat_dead_letters", nil, "Messages that Lifeboat could do nothing with, and that no person has removed yet; up to 1,000.", "", deadLetters,
+		func(s State, out samples) { out(float64(s.DeadLetters)) },
+	},
+	{
 		"lifeboat_timer_last_run_timestamp_seconds",
 		[]string{"timer"},
 		"When a run of the timer was noted last, once in five minutes.",
@@ -107,9 +111,9 @@ var Families = []Family{
 		"When the plan makes its next runs.", "the plan makes none", nothing,
 		func(s State, out samples) {
 			for _, plan := range s.Plans {
-				i := slices.IndexFunc(s.Targets, func(t health.TargetHealth) bool { return t.Plan == plan })
+				i := slices.IndexFunc(s.Targets, func(t health.TargetHealth) bool { return t.Plan == plan.Name })
 				if i >= 0 && !s.Targets[i].NextScheduledTime.IsZero() {
-					out(seconds(s.Targets[i].NextScheduledTime), plan)
+					out(seconds(s.Targets[i].NextScheduledTime), plan.Name)
 				}
 			}
 		},
@@ -120,8 +124,99 @@ var Families = []Family{
 		"The last scheduled time that passed without runs.", "there never was one", timerRows,
 		func(s State, out samples) {
 			for _, c := range s.Timers.Checkpoints {
-				if slices.Contains(s.Plans, c.Plan) && c.LastMissedRuns.Count > 0 {
+				if s.plan(c.Plan) != nil && c.LastMissedRuns.Count > 0 {
 					out(seconds(c.LastMissedRuns.Last), c.Plan)
+				}
+			}
+		},
+	},
+	{
+		"lifeboat_plan_evaluated_timestamp_seconds",
+		[]string{"plan"},
+		"When a timer run evaluated the targets of the plan last.", "none ever did", timerRows,
+		func(s State, out samples) {
+			for _, e := range s.Timers.Evaluations {
+				if s.plan(e.Plan) != nil {
+					out(seconds(e.At), e.Plan)
+				}
+			}
+		},
+	},
+	{
+		"lifeboat_plan_evaluation_due_timestamp_seconds",
+		[]string{"plan"},
+		"When a timer run is to evaluate the targets of the plan next.",
+		"none ever did, or none is to", timerRows,
+		func(s State, out samples) {
+			for _, e := range s.Timers.Evaluations {
+				if plan := s.plan(e.Plan); plan != nil && !e.DueAt(*plan).IsZero() {
+					out(seconds(e.DueAt(*plan)), e.Plan)
+				}
+			}
+		},
+	},
+	{
+		"lifeboat_recovery_points",
+		[]string{"plan", "state"},
+		"Recovery points of the plan by their state, at the last count.", "they were never counted", timerRows,
+		func(s State, out samples) {
+			for _, p := range s.stock() {
+				out(float64(p.Points), p.Plan, string(p.State))
+			}
+		},
+	},
+	{
+		"lifeboat_recovery_points_bytes",
+		[]string{"plan", "state"},
+		"Bytes of these recovery points.", "they were never counted", timerRows,
+		func(s State, out samples) {
+			for _, p := range s.stock() {
+				out(float64(p.Bytes), p.Plan, string(p.State))
+			}
+		},
+	},
+	{
+		"lifeboat_recovery_points_counted_timestamp_seconds", nil, "When cleanup counted the recovery points last, once in an hour.",
+		"it never did", timerRows,
+		func(s State, out samples) {
+			if !s.Timers.Stock.At.IsZero() {
+				out(seconds(s.Timers.Stock.At))
+			}
+		},
+	},
+	{
+		"lifeboat_restores",
+		[]string{"state"},
+		"Restores by their state: those that have not ended, and the newest of each destination.", "", facts,
+		func(s State, out samples) {
+			n := map[backup.State]int{}
+			for _, r := range s.Timers.Restores {
+				n[r.State]++
+			}
+			for _, state := range backup.States {
+				out(float64(n[state]), string(state))
+			}
+		},
+	},
+	{
+		"lifeboat_restore_waiting_since_timestamp_seconds",
+		[]string{"target"},
+		"When the restore that waits longest for this destination was asked for.",
+		"none waits", facts,
+		func(s State, out samples) {
+			for _, r := range s.waiting() {
+				out(seconds(r.Created), r.Target)
+			}
+		},
+	},
+	{
+		"lifeboat_restore_incomplete_timestamp_seconds",
+		[]string{"target", "restored"},
+		"When the newest restore into this destination ended that restored nothing, or a part.", "it restored all, or was canceled", facts,
+		func(s State, out samples) {
+			for _, r := range s.Timers.Restores {
+				if r.Extent == backup.RestoredPart || r.Extent == backup.RestoredNothing && r.State != backup.Canceled {
+					out(seconds(r.Ended), r.Target, string(r.Extent))
 				}
 			}
 		},
@@ -148,6 +243,19 @@ var Families = []Family{
 		"there is none, or a newer copy", newest(false)),
 	perTarget("lifeboat_copy_timestamp_seconds", "The instant whose state the target's newest verified copy has; Azure restores nothing from it.",
 		"there is none, or a newer recovery point", newest(true)),
+	{
+		"lifeboat_target_failed_run_timestamp_seconds",
+		[]string{"target", "plan", "state"},
+		"When the newest ended run of the target ended without success.",
+		"it succeeded, or there is none", facts,
+		func(s State, out samples) {
+			for _, t := range s.Targets {
+				if r := t.LastEnded; r != nil && r.State != backup.Succeeded {
+					out(seconds(r.Ended), t.Target, t.Plan, string(r.State))
+				}
+			}
+		},
+	},
 	perTarget("lifeboat_catalog_incomplete", "1 if storage has artifacts of the target that the catalog does not know.", "it knows all",
 		func(t health.TargetHealth) (float64, bool) { return 1, t.Incomplete }),
 	{

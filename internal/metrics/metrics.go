@@ -22,10 +22,12 @@ type State struct {
 	Refused bool
 	// EventsWaiting, EventsUndeliverable and DeadLetters count rows of the table.
 	EventsWaiting, EventsUndeliverable, DeadLetters int
-	// Plans are the names of the active plans, and Targets are their targets.
-	Plans   []string
+	// Plans are the active plans, and Targets are their targets.
+	Plans   []backup.Plan
 	Targets []health.TargetHealth
 	Timers  health.TimersHealth
+	// All tells that no plan was asked for: so the recovery points of former plans count too.
+	All bool
 	// Brief leaves out the families with a label target.
 	Brief bool
 }
@@ -101,16 +103,68 @@ func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 func count[W ~string](s State, words []W, of func(t health.TargetHealth) W, out samples) {
 	n := map[string]map[W]int{}
 	for _, plan := range s.Plans {
-		n[plan] = map[W]int{}
+		n[plan.Name] = map[W]int{}
 	}
 	for _, t := range s.Targets {
 		n[t.Plan][of(t)]++
 	}
 	for _, plan := range s.Plans {
 		for _, word := range words {
-			out(float64(n[plan][word]), plan, string(word))
+			out(float64(n[plan.Name][word]), plan.Name, string(word))
 		}
 	}
+}
+
+// plan returns the active plan of the name, nil if there is none.
+func (s State) plan(name string) *backup.Plan {
+	i := slices.IndexFunc(s.Plans, func(p backup.Plan) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &s.Plans[i]
+}
+
+// stock returns how many recovery points there are, by plan and state: a 0 for each state of an active plan as well. A plan that is not
+// active any more may have some too.
+func (s State) stock() (all []health.Stocked) {
+	if s.Timers.Stock.At.IsZero() {
+		return nil
+	}
+	n := map[string]map[backup.PointState]bool{}
+	for _, p := range s.Timers.Stock.Points {
+		if s.All || s.plan(p.Plan) != nil {
+			all = append(all, p)
+		}
+		if n[p.Plan] == nil {
+			n[p.Plan] = map[backup.PointState]bool{}
+		}
+		n[p.Plan][p.State] = true
+	}
+	for _, plan := range s.Plans {
+		for _, state := range backup.PointStates {
+			if !n[plan.Name][state] {
+				all = append(all, health.Stocked{Plan: plan.Name, State: state})
+			}
+		}
+	}
+	return all
+}
+
+// waiting returns the restore that waits longest for each destination.
+func (s State) waiting() (longest []health.Restored) {
+	for _, r := range s.Timers.Restores {
+		if r.State != backup.Waiting && r.State != backup.Queued {
+			continue
+		}
+		i := slices.IndexFunc(longest, func(o health.Restored) bool { return backup.Same(o.Target, r.Target) })
+		switch {
+		case i < 0:
+			longest = append(longest, r)
+		case r.Created.Before(longest[i].Created):
+			longest[i] = r
+		}
+	}
+	return longest
 }
 
 // lastRun returns the state of the target's newest run, "" if there is none.

@@ -16,15 +16,17 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/health"
 	"lifeboat/internal/metrics"
+	"lifeboat/internal/schedule"
 )
 
 var now = time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
 
 // state is the state of an app with so many targets, each backed up an hour ago.
 func state(targets int) metrics.State {
-	s := metrics.State{Version: "v1", GoVersion: "go1", TimeZones: "2026f", Plans: []string{"nightly", "weekly"}}
+	s := metrics.State{Version: "v1", GoVersion: "go1", TimeZones: "2026f", Plans: []backup.Plan{{Name: "nightly"}, {Name: "weekly"}}}
 	for i := range targets {
 		s.Targets = append(s.Targets, health.TargetHealth{
 			Target: fmt.Sprintf("/subscriptions/%08x-0000-4000-8000-%012x/resourceGroups/production-%03d/providers/Microsoft.ApiManagement/service/contoso-%05d",
@@ -67,7 +69,7 @@ func read(t *testing.T, text []byte, f metrics.Format) map[string]float64 {
 func TestAnyLabelSurvives(t *testing.T) {
 	for _, value := range []string{`a"b`, `a\`, `a\n`, "a\nb", "ä𝄞", "{}", `",x="`, "a\rb", " "} {
 		s := state(1)
-		s.Targets[0].Target, s.Targets[0].Plan, s.Plans = value, value, []string{value}
+		s.Targets[0].Target, s.Targets[0].Plan, s.Plans = value, value, []backup.Plan{{Name: value}}
 		want := labels.FromStrings("__name__", "lifeboat_target_unprotected", "plan", value, "target", value).String()
 		for _, f := range []metrics.Format{metrics.Text, metrics.OpenMetrics} {
 			var text bytes.Buffer
@@ -77,6 +79,106 @@ func TestAnyLabelSurvives(t *testing.T) {
 			if got, ok := read(t, text.Bytes(), f)[want]; !ok || got != 0 {
 				t.Errorf("%s: %q is lost in %s", f, value, text.String())
 			}
+		}
+	}
+}
+
+// TestStateOfTheWhole holds the families that are of no single target, sample by sample.
+func TestStateOfTheWhole(t *testing.T) {
+	s := state(3)
+	hour := func(n int) time.Time { return now.Add(time.Duration(n) * time.Hour) }
+	s.Plans[0].Schedule, s.Plans[1].Schedule = schedule.Schedule{Zone: time.UTC}, schedule.Schedule{Zone: time.UTC}
+	s.DeadLetters, s.EventsWaiting, s.EventsUndeliverable, s.Refused, s.All = 3, 4, 5, true, true
+	s.Targets[1].Status, s.Targets[1].LastRun = health.Unprotected, &backup.Run{State: backup.Running}
+	s.Targets[1].LastEnded, s.Targets[2].LastEnded = &backup.Run{State: backup.Failed, Ended: hour(-1)}, &backup.Run{State: backup.Succeeded, Ended: hour(-1)}
+	s.Targets[2].Incomplete, s.Targets[2].Point = true, nil
+	s.Timers = health.TimersHealth{
+		Apps: health.Apps{App: "a", Owner: "b", Others: []health.OtherApp{{App: "c"}}},
+		Timers: []health.TimerHealth{
+			{Timer: "schedule", Last: hour(-1), Deadline: hour(1)}, {Timer: "cleanup"},
+		},
+		Checkpoints: []checkpoint.Checkpoint{
+			{Plan: "nightly", LastMissedRuns: schedule.MissedRuns{Count: 2, First: hour(-9), Last: hour(-8)}},
+			{Plan: "weekly"},
+			{Plan: "former", LastMissedRuns: schedule.MissedRuns{Count: 2, First: hour(-9), Last: hour(-8)}},
+		},
+		Evaluations: []health.Evaluation{{Plan: "nightly", At: hour(-2), Again: hour(3)}, {Plan: "weekly", At: hour(-3)}},
+		Stock: health.Stock{At: hour(-4), Points: []health.Stocked{
+			{Plan: "nightly", State: backup.Live, Points: 7, Bytes: 1 << 40}, {Plan: "former", State: backup.Suspect, Points: 1, Bytes: 2},
+		}},
+		Restores: []health.Restored{
+			{Target: "/x", State: backup.Waiting, Created: hour(-1)},
+			{Target: "/X", State: backup.Queued, Created: hour(-2)},
+			{Target: "/x", State: backup.Failed, Ended: hour(-3), Extent: backup.RestoredNothing},
+			{Target: "/y", State: backup.Succeeded, Ended: hour(-4), Extent: backup.RestoredPart},
+			{Target: "/z", State: backup.Succeeded, Ended: hour(-4), Extent: backup.RestoredAll},
+			{Target: "/w", State: backup.Canceled, Ended: hour(-4), Extent: backup.RestoredNothing},
+		},
+		Undeleted: []health.Undeleted{{Target: "/x", Points: 6}},
+	}
+	body := func(s metrics.State) map[string]float64 {
+		var text bytes.Buffer
+		if err := metrics.Write(&text, metrics.OpenMetrics, s); err != nil {
+			t.Fatal(err)
+		}
+		return read(t, text.Bytes(), metrics.OpenMetrics)
+	}
+	at := func(n int) float64 { return float64(hour(n).Unix()) }
+	got, counts := body(s), map[string]int{}
+	for name := range got {
+		family, _, _ := strings.Cut(strings.TrimPrefix(name, `{__name__="`), `"`)
+		counts[family]++
+	}
+	target := s.Targets[1].Target
+	for name, want := range map[string]float64{
+		`lifeboat_dead_letters"`: 3, `lifeboat_events_waiting"`: 4, `lifeboat_events_undeliverable"`: 5, `lifeboat_plan_refused"`: 1, `lifeboat_other_apps"`: 2,
+		`lifeboat_timer_last_run_timestamp_seconds", timer="schedule"`:                                           at(-1),
+		`lifeboat_timer_deadline_timestamp_seconds", timer="schedule"`:                                           at(1),
+		`lifeboat_plan_last_missed_timestamp_seconds", plan="nightly"`:                                           at(-8),
+		`lifeboat_plan_evaluated_timestamp_seconds", plan="nightly"`:                                             at(-2),
+		`lifeboat_plan_evaluated_timestamp_seconds", plan="weekly"`:                                              at(-3),
+		`lifeboat_plan_evaluation_due_timestamp_seconds", plan="nightly"`:                                        at(3),
+		`lifeboat_plan_targets", plan="nightly", status="protected"`:                                             2,
+		`lifeboat_plan_targets", plan="nightly", status="unprotected"`:                                           1,
+		`lifeboat_plan_targets", plan="weekly", status="unprotected"`:                                            0,
+		`lifeboat_plan_last_runs", plan="nightly", state="running"`:                                              1,
+		`lifeboat_plan_last_runs", plan="nightly", state="succeeded"`:                                            2,
+		`lifeboat_plan_last_runs", plan="nightly", state="failed"`:                                               0,
+		`lifeboat_recovery_points", plan="nightly", state="live"`:                                                7,
+		`lifeboat_recovery_points", plan="weekly", state="live"`:                                                 0,
+		`lifeboat_recovery_points", plan="former", state="suspect"`:                                              1,
+		`lifeboat_recovery_points_bytes", plan="nightly", state="live"`:                                          1 << 40,
+		`lifeboat_recovery_points_counted_timestamp_seconds"`:                                                    at(-4),
+		`lifeboat_restores", state="waiting"`:                                                                    1,
+		`lifeboat_restores", state="succeeded"`:                                                                  2,
+		`lifeboat_restores", state="running"`:                                                                    0,
+		`lifeboat_restore_waiting_since_timestamp_seconds", target="/X"`:                                         at(-2),
+		`lifeboat_restore_incomplete_timestamp_seconds", restored="nothing", target="/x"`:                        at(-3),
+		`lifeboat_restore_incomplete_timestamp_seconds", restored="part", target="/y"`:                           at(-4),
+		`lifeboat_recovery_points_undeleted", target="/x"`:                                                       6,
+		`lifeboat_target_failed_run_timestamp_seconds", plan="nightly", state="failed", target="` + target + `"`: at(-1),
+		`lifeboat_target_unprotected", plan="nightly", target="` + target + `"`:                                  1,
+		`lifeboat_catalog_incomplete", plan="nightly", target="` + s.Targets[2].Target + `"`:                     1,
+	} {
+		if value, ok := got[`{__name__="`+name+`}`]; !ok || value != want {
+			t.Errorf("%s is %v, %t, want %v", name, value, ok, want)
+		}
+	}
+	for family, want := range map[string]int{
+		"lifeboat_timer_last_run_timestamp_seconds": 1, "lifeboat_timer_deadline_timestamp_seconds": 1, "lifeboat_plan_last_missed_timestamp_seconds": 1,
+		"lifeboat_plan_evaluation_due_timestamp_seconds": 1, "lifeboat_plan_targets": 2 * 5, "lifeboat_plan_last_runs": 2 * 12, "lifeboat_restores": 12,
+		"lifeboat_recovery_points": 2*6 + 1, "lifeboat_restore_waiting_since_timestamp_seconds": 1, "lifeboat_restore_incomplete_timestamp_seconds": 2,
+		"lifeboat_target_failed_run_timestamp_seconds": 1, "lifeboat_catalog_incomplete": 1, "lifeboat_recovery_point_timestamp_seconds": 2,
+		"lifeboat_target_unprotected": 3,
+	} {
+		if counts[family] != want {
+			t.Errorf("%d samples of %s, want %d", counts[family], family, want)
+		}
+	}
+	s.All, s.Brief, s.Timers.Stock.At = false, true, time.Time{}
+	for name := range body(s) {
+		if strings.Contains(name, `target="`) || strings.Contains(name, "recovery_points") || strings.Contains(name, "former") {
+			t.Errorf("a brief body without a count has %s", name)
 		}
 	}
 }
