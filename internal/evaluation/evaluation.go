@@ -43,8 +43,9 @@ type Report struct {
 	Events []backup.Event
 }
 
-// Evaluate publishes which targets turned unprotected. It evaluates plans that make no runs as well: their targets are no better
-// protected for it.
+// Evaluate publishes which targets turned unprotected, and which of these are no longer so. It evaluates plans that make no runs as well:
+// their targets are no better protected for it. It evaluates a target with an alarm whenever that has changed, and all targets of a plan
+// with an alarm when plan.yaml has changed.
 func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, error) {
 	var report Report
 	head, err := plans.ReadHead(e.ActivePlan)
@@ -53,11 +54,12 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 	}
 	over, unchecked := e.Finder.Recheck(ctx, e.Incomplete, e.Now)
 	report.Events = over
-	errs := []error{err, e.takeBack(ctx, head, all, &report), unchecked}
-	if errs[1] != nil {
+	edited, untaken := e.takeBack(ctx, head, all, &report)
+	errs := []error{err, untaken, unchecked}
+	if untaken != nil {
 		return report, errors.Join(errs...) // an evaluation would forget the alarms about what has left
 	}
-	var due []planned
+	var due, others []planned
 	for _, plan := range all {
 		if e.unevaluated[plan.Name] != nil {
 			continue // the timer run says so; it is not known which alerts were published
@@ -70,12 +72,16 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 			s.AddCheckpoint(*c, e.Now)
 		}
 		was := e.last(plan)
-		if was.Due(plan, e.Now, e.Now.Add(e.Tolerance)) {
-			was.Plan, was.Text = plan.Name, head.Hash // it was looked for departed targets by now
+		if edited[plan.Name] || was.Due(plan, e.Now, e.Now.Add(e.Tolerance)) {
+			was.Plan, was.Text, was.ETag = plan.Name, head.Hash, e.evaluated[plan.Name].ETag // it was looked for departed targets by now
 			due = append(due, planned{s, was})
+		} else if len(was.Published) > 0 {
+			others = append(others, planned{s, was})
 		}
 	}
-	sights, err := e.look(ctx, head, all, due)
+	sights, err := e.look(ctx, head, all, due, func(sights map[string]sight) (map[string]bool, error) {
+		return e.endAlarms(ctx, others, all, sights, &report)
+	})
 	errs = append(errs, err)
 	for _, plan := range due {
 		if sights != nil {
@@ -85,7 +91,7 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 	return report, errors.Join(errs...)
 }
 
-// planned has a plan that is due, and its last evaluation.
+// planned has a plan, and its last evaluation.
 type planned struct {
 	health.Snapshot
 	was health.Evaluation
@@ -97,7 +103,7 @@ func (e Evaluator) evaluatePlan(
 	ctx context.Context, plan health.Snapshot, all []backup.Plan, sights map[string]sight, was health.Evaluation, report *Report,
 ) error {
 	targets := plan.Plan.Targets
-	outcomes, fresh := make([]health.TargetHealth, len(targets)), make([]bool, len(targets))
+	outcomes := make([]health.TargetHealth, len(targets))
 	var unread []error
 	for i, target := range targets {
 		s := plan
@@ -109,20 +115,20 @@ func (e Evaluator) evaluatePlan(
 			continue // the others are evaluated all the same
 		}
 		outcomes[i] = s.Evaluate(e.Now)
-		fresh[i] = outcomes[i].Status == health.Unprotected && !was.Told(outcomes[i])
 	}
 	var err error
 	if n := len(unread); n > 0 {
 		err = fmt.Errorf("%d of the %d targets of plan %s could not be evaluated: %w", n, len(targets), plan.Plan.Name, unread[0])
 	}
 	var events []backup.Event
-	for i, h := range outcomes {
-		if fresh[i] {
-			report.Unprotected = append(report.Unprotected, h)
-			events = append(events, event.TargetUnprotected(h, was.Alarm(h)))
-		}
+	is, begun, over := was.After(e.Now, outcomes, err == nil)
+	for _, alarm := range begun {
+		report.Unprotected = append(report.Unprotected, alarm.TargetHealth)
+		events = append(events, event.TargetUnprotected(alarm.TargetHealth, alarm.ID))
 	}
-	is := was.After(e.Now, outcomes, fresh, err == nil)
+	for _, alarm := range over {
+		events = append(events, event.TargetProtected(alarm.TargetHealth, alarm.ID, e.since(alarm.TargetHealth, was)))
+	}
 	if err == nil {
 		is.Known = was.Text
 	}
@@ -130,33 +136,95 @@ func (e Evaluator) evaluatePlan(
 	if err != nil && len(events)+len(found) == 0 && maps.Equal(is.Searched, was.Searched) {
 		return errors.Join(err, unsearched)
 	}
-	unsaved := e.save(ctx, is, events, report, rows...)
-	if unsaved == nil {
-		report.Events = append(report.Events, found...)
+	unsaved := e.save(ctx, is, append(events, found...), report, rows...)
+	if errors.Is(unsaved, errRaced) {
+		unsaved = nil // that one evaluated them, or the next one does
 	}
 	return errors.Join(err, unsearched, unsaved)
 }
 
+// since returns the time since which the target is no longer unprotected: that of its newest recovery point, or now if it had that at the
+// last evaluation. Then the point was accepted, or the plan was edited.
+func (e Evaluator) since(h health.TargetHealth, was health.Evaluation) time.Time {
+	if h.Point != nil && h.Point.Created.After(was.At) {
+		return h.Point.Created
+	}
+	return e.Now
+}
+
+// endAlarms publishes which alarms about the targets that were looked at are over, of plans that are not evaluated now. It returns the
+// partitions of targets for which that could not be saved: their marks stay, so that the next timer run looks again.
+func (e Evaluator) endAlarms(
+	ctx context.Context, others []planned, all []backup.Plan, sights map[string]sight, report *Report,
+) (unsaved map[string]bool, err error) {
+	unsaved = map[string]bool{}
+	var errs []error
+	for _, plan := range others {
+		is := plan.was
+		var ended []string
+		var events []backup.Event
+		for _, target := range plan.Plan.Targets {
+			here := backup.Partition(target)
+			saw, looked := sights[here]
+			if !looked || saw.err != nil || !is.Alarmed(here) {
+				continue
+			}
+			s := plan.Snapshot
+			s.Of(target, e.service(target), all)
+			s.Know(saw.facts)
+			h := s.Evaluate(e.Now)
+			if h.Status == health.Unprotected {
+				continue
+			}
+			var id string
+			is, id = is.End(h, e.Now)
+			ended, events = append(ended, here), append(events, event.TargetProtected(h, id, e.since(h, plan.was)))
+		}
+		if len(events) == 0 {
+			continue
+		}
+		if err := e.save(ctx, is, events, report); err != nil {
+			for _, here := range ended {
+				unsaved[here] = true
+			}
+			if !errors.Is(err, errRaced) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return unsaved, errors.Join(errs...)
+}
+
+// errRaced: another timer run has saved the evaluation since it was read.
+var errRaced = errors.New("another timer run evaluated the targets")
+
 // save saves the row with its events, behind other writes in pairs, which no transaction splits. The row comes last: a repeat
-// writes the same events.
+// writes the same events. It returns errRaced if another timer run was faster.
 func (e Evaluator) save(
 	ctx context.Context, is health.Evaluation, events []backup.Event, report *Report, pairs ...backup.Write,
 ) error {
-	writes := append(slices.Concat(pairs, event.OutboxWrites(backup.SchedulePartition, events)), backup.Write{
-		Op: backup.Put, Key: backup.EvaluatedKey(is.Plan), Body: backup.Encode(is),
-	})
+	writes := append(slices.Concat(pairs, event.OutboxWrites(backup.SchedulePartition, events)), is.Write())
+	var etags []string
 	for page := range slices.Chunk(writes, backup.MostWrites) {
-		if _, err := e.Catalog.Apply(ctx, page...); err != nil {
+		var err error
+		if etags, err = e.Catalog.Apply(ctx, page...); err != nil {
+			if _, raced := errors.AsType[*backup.WriteError](err); raced {
+				err = errRaced
+			}
 			return fmt.Errorf("save that the targets of plan %s were evaluated: %w", is.Plan, err)
 		}
 	}
+	is.ETag = etags[len(etags)-1]
+	e.evaluated[is.Plan] = is
 	report.Events = append(report.Events, events...)
 	return nil
 }
 
 // takeBack publishes that the alarms about targets that have left a plan are over. It looks once for each text of plan.yaml, and only if
-// an alarm of the plan holds; a repeat publishes the same.
-func (e Evaluator) takeBack(ctx context.Context, head plans.Head, all []backup.Plan, report *Report) error {
+// an alarm of the plan holds; a repeat publishes the same. It returns the plans with alarms that have another text by now: the evaluation
+// of their targets notes that it looked.
+func (e Evaluator) takeBack(ctx context.Context, head plans.Head, all []backup.Plan, report *Report) (edited map[string]bool, err error) {
+	edited = map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(e.evaluated)) {
 		is := e.evaluated[name]
 		if len(is.Published) == 0 || is.Text == head.Hash || all == nil || e.Left == nil {
@@ -164,12 +232,12 @@ func (e Evaluator) takeBack(ctx context.Context, head plans.Head, all []backup.P
 		}
 		left, err := e.Left(ctx, head, all, e.Now)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		left = slices.DeleteFunc(left, func(l plans.Left) bool { return l.Plan != name })
 		gone, err := e.readDeparted(ctx, left)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var events []backup.Event
 		for _, d := range gone {
@@ -178,13 +246,20 @@ func (e Evaluator) takeBack(ctx context.Context, head plans.Head, all []backup.P
 				events = append(events, event.TargetLeft(d, alarm))
 			}
 		}
-		is.Text = head.Hash
-		if err := e.save(ctx, is, events, report); err != nil {
-			return err
+		edited[name] = slices.ContainsFunc(all, func(p backup.Plan) bool { return p.Name == name })
+		if !edited[name] {
+			is.Text = head.Hash
+		} else if len(events) == 0 {
+			continue
 		}
-		e.evaluated[name] = is
+		switch err := e.save(ctx, is, events, report); {
+		case errors.Is(err, errRaced):
+			e.unevaluated[name] = err // the next timer run looks again
+		case err != nil:
+			return nil, err
+		}
 	}
-	return nil
+	return edited, nil
 }
 
 // readDeparted reads the newest recovery points of what has left the plans, in its order.

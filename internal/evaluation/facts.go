@@ -140,8 +140,11 @@ func known(all []backup.Plan) map[string]place {
 
 // look looks at the targets of the due plans, at each target that has changed since its facts were written, and at the targets that a new
 // text of plan.yaml brought. It writes what it found, under the ETags that it read before: so facts that are older than those of another timer
-// run never take their place, and the mark of a later change stays. It returns nothing if it could not begin.
-func (e Evaluator) look(ctx context.Context, head plans.Head, all []backup.Plan, due []planned) (map[string]sight, error) {
+// run never take their place, and the mark of a later change stays. Before that it calls looked, and leaves the facts and marks of the
+// targets that looked returns as they are. It returns nothing if it could not begin.
+func (e Evaluator) look(
+	ctx context.Context, head plans.Head, all []backup.Plan, due []planned, looked func(map[string]sight) (map[string]bool, error),
+) (map[string]sight, error) {
 	places, wanted := known(all), map[string]bool{}
 	for _, plan := range due {
 		for _, target := range plan.Plan.Targets {
@@ -182,7 +185,8 @@ func (e Evaluator) look(ctx context.Context, head plans.Head, all []backup.Plan,
 	if unread > 0 {
 		err = fmt.Errorf("%d of %d targets could not be looked at: %w", unread, len(here), err)
 	}
-	return sights, errors.Join(err, e.write(ctx, e.changes(places, facts, sights)), e.noteKnown(ctx, head, fresh, unread == 0))
+	later, unsaved := looked(sights)
+	return sights, errors.Join(err, unsaved, e.write(ctx, e.changes(places, facts, sights, later)), e.noteKnown(ctx, head, fresh, unread == 0))
 }
 
 // unknown returns the plans whose targets may have no facts yet: a new text is active, and the plan is not due.
@@ -204,20 +208,18 @@ func (e Evaluator) noteKnown(ctx context.Context, head plans.Head, fresh []backu
 		is := e.evaluated[plan.Name]
 		is.Known = head.Hash
 		if all {
-			errs = append(errs, e.write(ctx, [][]backup.Write{{{
-				Op: backup.Replace, Key: backup.EvaluatedKey(is.Plan), ETag: is.ETag, Body: backup.Encode(is),
-			}}}))
+			errs = append(errs, e.write(ctx, [][]backup.Write{{is.Write()}}))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // changes returns the writes of new facts, each with the deletion of the target's mark. The facts and the mark of a service that no plan
-// names are deleted.
-func (e Evaluator) changes(places map[string]place, facts map[string]row, sights map[string]sight) (groups [][]backup.Write) {
+// names are deleted. Those of a target in later stay as they are.
+func (e Evaluator) changes(places map[string]place, facts map[string]row, sights map[string]sight, later map[string]bool) (groups [][]backup.Write) {
 	for _, here := range slices.Sorted(maps.Keys(sights)) {
 		saw, was := sights[here], facts[here]
-		if saw.err != nil {
+		if saw.err != nil || later[here] {
 			continue
 		}
 		var group []backup.Write

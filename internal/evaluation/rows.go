@@ -48,12 +48,11 @@ func (r *Rows) Add(row backup.Row) error {
 	case strings.HasPrefix(row.Row, backup.MarkPrefix):
 		r.marks[strings.TrimPrefix(row.Row, backup.MarkPrefix)] = row.ETag
 	case strings.HasPrefix(row.Row, backup.EvaluatedPrefix):
-		v, err := backup.Decode[health.Evaluation](row)
+		v, err := health.DecodeEvaluation(row)
 		if err != nil {
 			r.unevaluated[strings.TrimPrefix(row.Row, backup.EvaluatedPrefix)] = err
 			return err
 		}
-		v.ETag = row.ETag
 		r.evaluated[v.Plan] = v
 	default:
 		c, err := backup.Decode[checkpoint.Checkpoint](row)

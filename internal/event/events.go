@@ -70,6 +70,20 @@ func TargetUnprotected(h health.TargetHealth, alarm string) backup.Event {
 	}
 }
 
+// TargetProtected makes the event that the alarm about a target is over, since the target is no longer unprotected. It names the alarm's
+// event, and has the time since which the target is so.
+func TargetProtected(h health.TargetHealth, alarm string, since time.Time) backup.Event {
+	data := encode(struct {
+		Target   string            `json:"target"`
+		Plan     string            `json:"plan"`
+		Status   health.Protection `json:"status"`
+		Alarm    string            `json:"alarm"`
+		Since    time.Time         `json:"since"`
+		Verified *point            `json:"lastVerified,omitempty"`
+	}{h.Target, h.Plan, h.Status, unprotected + h.Plan + "." + alarm, since, pointOf(h.Point, h.Age)})
+	return backup.Event{ID: "protected-" + h.Plan + "." + alarm, Type: "lifeboat.target.protected", Subject: h.Target, Time: since, Data: data}
+}
+
 // runPrefix begins the type of each event about the end of a run. The run's state follows it.
 const runPrefix = "lifeboat.run."
 

@@ -2,6 +2,7 @@ package health
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -14,11 +15,22 @@ type Evaluation struct {
 	At   time.Time `json:"At"`
 	// Again is the first deadline of a target that was not unprotected; zero if there is none.
 	Again time.Time `json:"Again,omitzero"`
-	// Published lists the alarms that were published and still held, as the last parts of their events' IDs.
+	// Published lists the alarms that were published and still hold: each is the last part of its event's ID, a space, and the partition of
+	// its target. The row has them in pages, since a column holds 32 Ki characters; Page2 goes on with Published.
 	Published []string `json:"Published,omitempty"`
+	Page2     []string `json:"Page2,omitempty"`
+	Page3     []string `json:"Page3,omitempty"`
+	Page4     []string `json:"Page4,omitempty"`
+	Page5     []string `json:"Page5,omitempty"`
+	Page6     []string `json:"Page6,omitempty"`
+	Page7     []string `json:"Page7,omitempty"`
+	Page8     []string `json:"Page8,omitempty"`
+	Page9     []string `json:"Page9,omitempty"`
+	Page10    []string `json:"Page10,omitempty"`
 	// Text is the hash of the text of plan.yaml by which it was looked what has left the plan, and whose alarms were taken back.
 	Text string `json:"Text,omitempty"`
-	// Back has the times at which alarms were taken back, by their keys: if such a target comes back, its alarm is another one.
+	// Back has the times at which alarms ended without a newer recovery point, by their keys: the next alarm at the same point is another
+	// one.
 	Back map[string]time.Time `json:"Back,omitempty"`
 	// Known is the hash of the text of plan.yaml by which each target of the plan was found to have its facts.
 	Known string `json:"Known,omitempty"`
@@ -35,7 +47,35 @@ const (
 	reevaluate = 10 * time.Minute
 	// mostBack is the greatest number of entries of Back, which is a column of 32 Ki characters.
 	mostBack = 500
+	// perPage is the greatest number of alarms in a page. More than fit into ten pages are not known to be published: they are published
+	// again, under the same IDs, and nothing says that they are over.
+	perPage = 600
 )
+
+// pages are the pages of Published.
+func (v *Evaluation) pages() []*[]string {
+	return []*[]string{&v.Published, &v.Page2, &v.Page3, &v.Page4, &v.Page5, &v.Page6, &v.Page7, &v.Page8, &v.Page9, &v.Page10}
+}
+
+// DecodeEvaluation reads the row.
+func DecodeEvaluation(row backup.Row) (Evaluation, error) {
+	v, err := backup.Decode[Evaluation](row)
+	v.ETag = row.ETag
+	for _, page := range v.pages()[1:] {
+		v.Published, *page = append(v.Published, *page...), nil
+	}
+	return v, err
+}
+
+// Write returns the write of the row, under the ETag that it was read with.
+func (v Evaluation) Write() backup.Write {
+	key, etag, all := backup.EvaluatedKey(v.Plan), v.ETag, v.Published
+	for _, page := range v.pages() {
+		n := min(len(all), perPage)
+		*page, all = all[:n:n], all[n:]
+	}
+	return backup.InsertOrReplace(key, etag, backup.Encode(v))
+}
 
 // Due says that a scheduled time of the plan, or a target's deadline, has passed since. A time later than latest comes from a clock that
 // was wrong.
@@ -57,8 +97,14 @@ func (v Evaluation) DueAt(plan backup.Plan) time.Time {
 	return next
 }
 
-// Alarm returns the last part of the ID of the event about the target: its alert, and when that was taken back before.
-func (v Evaluation) Alarm(h TargetHealth) string {
+// Alarm is an alarm about a target, as it was when the alarm began or ended. ID is the last part of the ID of the event about it.
+type Alarm struct {
+	TargetHealth
+	ID string
+}
+
+// alarm returns the ID of a new alarm about the target: its alert, and when an alarm at the same recovery point ended before.
+func (v Evaluation) alarm(h TargetHealth) string {
 	key := h.AlertKey()
 	if at, ok := v.Back[key]; ok {
 		return key + "." + backup.TimeKey(at)
@@ -66,46 +112,85 @@ func (v Evaluation) Alarm(h TargetHealth) string {
 	return key
 }
 
-// Told says that the alarm about the target was published, and still holds.
-func (v Evaluation) Told(h TargetHealth) bool { return slices.Contains(v.Published, v.Alarm(h)) }
+// published returns the index in Published of the alarm about the target; -1 if none holds. An older version kept no partition.
+func (v Evaluation) published(h TargetHealth) int {
+	here, older := backup.Partition(h.Target), v.alarm(h)
+	return slices.IndexFunc(v.Published, func(one string) bool {
+		_, of, ok := strings.Cut(one, " ")
+		return of == here || !ok && one == older
+	})
+}
 
-// After returns the row after an evaluation of these targets, whose alarms are fresh or not. If it is incomplete, since some could not be
-// evaluated, the next timer run evaluates again.
-func (v Evaluation) After(now time.Time, outcomes []TargetHealth, fresh []bool, complete bool) Evaluation {
-	is := v
+// Alarmed says that an alarm about the target with the partition was published, and still holds.
+func (v Evaluation) Alarmed(here string) bool {
+	return slices.ContainsFunc(v.Published, func(one string) bool { return strings.HasSuffix(one, " "+here) })
+}
+
+// After returns the row after an evaluation of these targets, the alarms that begin, and those that are over. A target without a name could
+// not be evaluated: then the evaluation is incomplete, and the next timer run evaluates again. An alarm holds until its target is no longer
+// unprotected.
+func (v Evaluation) After(now time.Time, outcomes []TargetHealth, complete bool) (is Evaluation, begun, over []Alarm) {
+	is = v
 	if complete {
-		is.At, is.Again, is.Published = now, time.Time{}, nil
+		is.At, is.Again = now, time.Time{}
 	}
-	is.Published = slices.Clone(is.Published)
-	for i, h := range outcomes {
+	var holds []string
+	for _, h := range outcomes {
+		told := v.published(h)
 		switch {
-		case fresh[i] || complete && h.Status == Unprotected:
-			is.Published = append(is.Published, v.Alarm(h))
-		case complete && !h.Deadline.IsZero() && (is.Again.IsZero() || h.Deadline.Before(is.Again)):
-			is.Again = h.Deadline
+		case h.Target == "":
+		case h.Status != Unprotected:
+			var id string
+			if is, id = is.End(h, now); id != "" {
+				over = append(over, Alarm{h, id})
+			}
+			if complete && !h.Deadline.IsZero() && (is.Again.IsZero() || h.Deadline.Before(is.Again)) {
+				is.Again = h.Deadline
+			}
+		case told < 0:
+			begun = append(begun, Alarm{h, v.alarm(h)})
+			holds = append(holds, v.alarm(h)+" "+backup.Partition(h.Target))
+		case complete:
+			id, _, _ := strings.Cut(v.Published[told], " ")
+			holds = append(holds, id+" "+backup.Partition(h.Target))
 		}
+	}
+	if is.Published = append(slices.Clone(is.Published), holds...); complete {
+		is.Published = holds // no others are in the plan
 	}
 	if complete && !is.Again.IsZero() {
 		is.Again = backup.Later(is.Again, now.Add(reevaluate))
 	}
-	return is
+	return is, begun, over
 }
 
-// TakeBack returns the row after the alarm about a target that has left the plan was taken back, and the alarm; "" if none holds.
-func (v Evaluation) TakeBack(d Departed, now time.Time) (Evaluation, string) {
-	h := TargetHealth{Plan: d.Plan, Target: d.Target, Point: d.Point}
-	if d.Plan != v.Plan || !v.Told(h) {
+// End returns the row after the alarm about the target is over, and the alarm's ID; "" if none holds.
+func (v Evaluation) End(h TargetHealth, now time.Time) (is Evaluation, id string) {
+	i := v.published(h)
+	if i < 0 {
 		return v, ""
 	}
-	alarm, is := v.Alarm(h), v
-	is.Published = slices.DeleteFunc(slices.Clone(v.Published), func(one string) bool { return one == alarm })
+	id, _, _ = strings.Cut(v.Published[i], " ")
+	is = v
+	is.Published = slices.Delete(slices.Clone(v.Published), i, i+1)
+	if key, _, _ := strings.Cut(id, "."); key != h.AlertKey() {
+		return is, id // an alarm at a newer point has another ID in any case
+	}
 	is.Back = map[string]time.Time{h.AlertKey(): now}
 	for key, at := range v.Back {
 		if _, again := is.Back[key]; !again && len(is.Back) < mostBack && now.Sub(at) < forgotten {
 			is.Back[key] = at
 		}
 	}
-	return is, alarm
+	return is, id
+}
+
+// TakeBack returns the row after the alarm about a target that has left the plan was taken back, and the alarm's ID; "" if none holds.
+func (v Evaluation) TakeBack(d Departed, now time.Time) (Evaluation, string) {
+	if d.Plan != v.Plan {
+		return v, ""
+	}
+	return v.End(TargetHealth{Plan: d.Plan, Target: d.Target, Point: d.Point}, now)
 }
 
 // forgotten is the time after which a target that comes back may have the alarm that it had before: its readers have long dealt with it.

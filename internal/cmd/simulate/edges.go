@@ -329,7 +329,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestNobodyIsToldTwiceWhileOneTargetCannotBeRead", "B15 others are told again while one target cannot be read",
 		"internal/health/evaluation.go",
-		"is.At, is.Again, is.Published = now, time.Time{}, nil\n	}\n", "is.At, is.Again = now, time.Time{}\n	}\n	is.Published = nil\n",
+		"if is.Published = append(slices.Clone(is.Published), holds...); complete {", "if is.Published = holds; complete {",
 	},
 	{
 		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a timer run does not look for an older live one",
@@ -556,7 +556,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left is never taken back", "internal/evaluation/evaluation.go",
-		"errs := []error{err, e.takeBack(ctx, head, all, &report), unchecked}", "errs := []error{err, nil, unchecked}",
+		"events = append(events, event.TargetLeft(d, alarm))", "_ = event.TargetLeft(d, alarm)",
 	},
 	{
 		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that came back has the ID of the one before", "internal/health/evaluation.go",

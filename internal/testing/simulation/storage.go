@@ -173,7 +173,7 @@ func (v *invocation) apply(writes []backup.Write) ([]string, error) {
 	}
 	v.w.figures.Writes++
 	for i, w := range writes {
-		if w.Op != backup.Delete && (isNote(w.Row) || isFacts(w.Row) || notesFacts(w)) {
+		if w.Op != backup.Delete && (isNote(w.Row) || isCount(w.Row) || isFacts(w.Row) || notesFacts(w)) {
 			v.w.aside = append(v.w.aside, written(etags[i]))
 		}
 	}

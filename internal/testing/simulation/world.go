@@ -334,14 +334,14 @@ func (w *World) newID() string {
 	return fmt.Sprintf("id%d", w.serial)
 }
 
-// digest returns a digest of all rows but the timers' notes. It counts the ETags as if no note had been written, and none of health's
+// digest returns a digest of all rows but the timers' notes and the count of the recovery points. It counts the ETags as if no note had been written, and none of health's
 // facts: how many transactions these take depends on the minutes at which timer runs come. The members of a row are sorted, so that the
 // order of a type's fields does not matter.
 func (w *World) digest() string {
 	sum := sha256.New()
 	for _, r := range w.catalog.Rows() {
 		switch n := written(r.ETag); {
-		case isNote(r.Row):
+		case isNote(r.Row), isCount(r.Row):
 		case isFacts(r.Row), r.Partition == "plan": // a text is kept at once, or a minute later if its process had it before
 			fmt.Fprintln(sum, r.Partition, r.Row, sorted(r.Body))
 		default:
@@ -378,8 +378,11 @@ func notesFacts(w backup.Write) bool {
 	return w.Op == backup.Replace && strings.HasPrefix(w.Row, "evaluated-")
 }
 
-// isNote reports whether a row is a note by which a timer shows that it runs, or the count of the recovery points.
-func isNote(row string) bool { return strings.HasPrefix(row, "last-run-") || row == "last-count" }
+// isNote reports whether a row is a note by which a timer shows that it runs.
+func isNote(row string) bool { return strings.HasPrefix(row, "last-run-") }
+
+// isCount reports whether a row says how many recovery points there are.
+func isCount(row string) bool { return row == "last-count" }
 
 // written returns the number of the write in an ETag of the catalog in memory.
 func written(etag string) (n int) {

@@ -1,0 +1,281 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/plans"
+)
+
+// over is what an event says about an alarm that is over.
+type over struct {
+	Target, Plan, Status, Alarm string
+	Since                       time.Time
+	LastVerified                struct{ ID string }
+}
+
+// overs returns these events by their IDs, and checks that each closes an alarm that was published, that no alarm is closed twice, and that
+// the alarm is in the event's ID.
+func (s *harness) overs() map[string]over {
+	s.t.Helper()
+	all, closed := map[string]over{}, map[string]string{}
+	alarms, _ := s.alarms()
+	for _, kind := range []string{"protected", "left"} {
+		for id, text := range s.published("lifeboat.target." + kind) {
+			subject, data, _ := strings.Cut(text, " ")
+			var o over
+			if err := json.Unmarshal([]byte(data), &o); err != nil {
+				s.t.Fatal(err)
+			}
+			if by := closed[o.Alarm]; by != "" || alarms[o.Alarm] == 0 || id != kind+"-"+strings.TrimPrefix(o.Alarm, "unprotected-") || subject != o.Target {
+				s.t.Errorf("%s closes %s, which %q has closed; alarms %v", id, o.Alarm, by, alarms)
+			}
+			if closed[o.Alarm] = id; kind == "protected" {
+				all[id] = o
+			}
+		}
+	}
+	return all
+}
+
+// byHand backs the target up now, for a plan that has it.
+func (s *harness) byHand(plan backup.Plan, target string) backup.Run {
+	s.t.Helper()
+	s.provider.begin, s.provider.hash = nil, nil
+	s.ids++
+	run, err := s.backup("by hand "+s.now.Format(time.RFC3339)+target, plan, target)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.finish()
+	return s.run(run.ID)
+}
+
+// TestAnAlarmIsOver: the first timer run after the backup says so, once, whether the scheduled time is far. The next alarm, and its end,
+// have other IDs.
+func TestAnAlarmIsOver(t *testing.T) {
+	plan := nightly()
+	s := rotten(t, plan)
+	for round := range 3 {
+		s.now = s.now.Add(3 * day).Truncate(day).Add(5 * time.Hour)
+		s.runSchedule(plan)
+		s.refuse()
+		s.finish()
+		s.now = s.now.Add(time.Hour)
+		s.runSchedule(plan)
+		before := s.overs()
+		if ids, _ := s.alarms(); len(ids) != round+1 || len(before) != round {
+			t.Fatalf("round %d: alarms %v, over %v", round, ids, before)
+		}
+		s.now = s.now.Add(time.Hour)
+		run := s.byHand(plan, target)
+		s.now = s.now.Add(time.Minute)
+		s.runSchedule(plan)
+		after := s.overs()
+		maps.DeleteFunc(after, func(id string, _ over) bool { _, known := before[id]; return known })
+		for id, o := range after {
+			if len(after) != 1 || o.Target != target || o.Plan != "nightly" || o.Status != "protected" || o.LastVerified.ID != run.ID ||
+				!o.Since.Equal(s.now.Add(-time.Minute)) {
+				t.Errorf("round %d: %s says %+v", round, id, o)
+			}
+		}
+		if len(after) != 1 {
+			t.Fatalf("round %d: over %v", round, after)
+		}
+		s.storage.calls = 0
+		if s.runSchedule(plan); s.storage.calls != 2 {
+			t.Errorf("an idle timer run makes %d requests", s.storage.calls)
+		}
+		s.refuse()
+	}
+}
+
+// TestTheEndOfAnAlarmSurvivesKills lets each storage call of the timer run fail that sees that the targets are backed up, before and after it
+// took effect: with a scheduled time to be made at the same time, and without.
+func TestTheEndOfAnAlarmSurvivesKills(t *testing.T) {
+	plan := many(2)
+	for _, at := range []time.Duration{3*day + 4*time.Hour, 4 * day} {
+		for _, made := range []bool{false, true} {
+			for k := 1; ; k++ {
+				s := rotten(t, plan)
+				s.now = begin.Add(3*day + 2*time.Hour)
+				s.runSchedule(plan)
+				s.finish()
+				s.now = begin.Add(3*day + 3*time.Hour)
+				s.runSchedule(plan)
+				s.byHand(plan, plan.Targets[0])
+				s.byHand(plan, plan.Targets[1])
+				if n := len(s.overs()); n > 0 {
+					t.Fatalf("%d are over before a timer run", n)
+				}
+				s.now = begin.Add(at)
+				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+				_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan})
+				s.storage.failAt = 0
+				reached := s.storage.calls >= k
+				for _, later := range []time.Duration{time.Minute, time.Minute, 20 * time.Minute, 20 * time.Minute} {
+					s.now = s.now.Add(later)
+					s.runSchedule(plan)
+					s.finish()
+				}
+				if ids, _ := s.alarms(); len(ids) != 2 || len(s.overs()) != 2 {
+					t.Errorf("call %d fails at %s (made: %v): alarms %v, over %v", k, at, made, ids, s.overs())
+				}
+				s.storage.calls, s.storage.writes = 0, 0
+				s.now = s.now.Add(time.Minute)
+				if s.runSchedule(plan); s.storage.calls != 2 || s.storage.writes != 0 {
+					t.Errorf("call %d fails at %s: a timer run later costs %d calls", k, at, s.storage.calls)
+				}
+				if !reached {
+					if k < 6 {
+						t.Errorf("only %d calls", k-1)
+					}
+					break
+				}
+			}
+		}
+	}
+}
+
+// TestTheEndOfAnAlarmInTwoTimerRuns: a second timer run happens as a whole before any one call of the first. They say the same.
+func TestTheEndOfAnAlarmInTwoTimerRuns(t *testing.T) {
+	plan := nightly()
+	for _, at := range []time.Duration{3*day + 4*time.Hour, 4 * day} {
+		for k := 1; ; k++ {
+			s := rotten(t, plan)
+			s.now = begin.Add(3*day + 2*time.Hour)
+			s.runSchedule(plan)
+			s.finish()
+			s.byHand(plan, target)
+			s.now = begin.Add(at)
+			other, reached := s.another(0), false
+			s.storage.calls = 0
+			s.storage.before = func(call int) {
+				if call != k || reached {
+					return
+				}
+				reached = true
+				if _, err := other.Schedule(t.Context(), []backup.Plan{plan}); err != nil {
+					t.Errorf("the other timer run: %v", err)
+				}
+			}
+			s.runSchedule(plan)
+			s.storage.before = nil
+			if !reached {
+				break
+			}
+			for range 2 {
+				s.now = s.now.Add(time.Minute)
+				s.runSchedule(plan)
+			}
+			if ids, _ := s.alarms(); len(ids) != 1 || len(s.overs()) != 1 {
+				t.Errorf("before call %d: alarms %v, over %v", k, ids, s.overs())
+			}
+		}
+	}
+}
+
+// TestAnAlarmHoldsWhileItsTargetIsUnprotected: a newer point that is too old as well, or is suspect, ends no alarm and begins no other. It
+// ends by a backup, by an acceptance, or when the target leaves its plan: by one of them alone.
+func TestAnAlarmHoldsWhileItsTargetIsUnprotected(t *testing.T) {
+	for end, kind := range map[string]string{"backup": "protected", "accept": "protected", "leave": "left"} {
+		var text string
+		s, book := alarmed(t, &text)
+		plan := nightly()
+		plan.Targets = []string{target + "-a", target + "-b"}
+		first, _ := s.alarms()
+		old := s.byHand(plan, target+"-a")
+		p := *s.status(old.ID).Point
+		p.Created, p.AsOf = begin.Add(day+2*time.Hour), begin.Add(day+2*time.Hour)
+		s.put(p)
+		s.now = s.now.Add(time.Hour)
+		suspect := s.byHand(plan, target+"-a")
+		p = *s.status(suspect.ID).Point
+		p.State, p.Suspicion = backup.Suspect, backup.NewReason("SizeSuspect", "it is small", "")
+		s.put(p)
+		for range 3 {
+			s.now = s.now.Add(time.Minute)
+			s.settle(book)
+		}
+		if ids, _ := s.alarms(); !maps.Equal(ids, first) || len(s.overs()) > 0 {
+			t.Fatalf("%s: alarms %v after %v, over %v", end, ids, first, s.overs())
+		}
+		switch end {
+		case "backup":
+			s.byHand(plan, target+"-a")
+		case "accept":
+			if _, err := s.engine.Accept(t.Context(), suspect.ID, "me", ""); err != nil {
+				t.Fatal(err)
+			}
+		case "leave":
+			text = "-b"
+		}
+		s.now = s.now.Add(time.Minute)
+		s.settle(book)
+		s.overs()
+		for other, want := range map[string]int{kind: 1, map[string]string{"left": "protected", "protected": "left"}[kind]: 0} {
+			if got := s.published("lifeboat.target." + other); len(got) != want {
+				t.Errorf("%s: %s of %v", end, other, got)
+			}
+		}
+		s.byHand(plan, target+"-b") // with the other one it ends too, once
+		text = "-a"
+		for range 3 {
+			s.now = s.now.Add(time.Minute)
+			s.settle(book)
+		}
+		s.overs()
+		if n := len(s.published("lifeboat.target.protected")) + len(s.published("lifeboat.target.left")); n != 2 {
+			t.Errorf("%s: %d alarms of two are over", end, n)
+		}
+	}
+}
+
+// TestAnEditEndsAnAlarm: at once, though the next scheduled time is a month away. Edited back, the alarm at the same recovery point has
+// another ID.
+func TestAnEditEndsAnAlarm(t *testing.T) {
+	text := "30 2 * * *"
+	plan := nightly()
+	plan.Expression = text
+	s := rotten(t, plan)
+	book := &plans.Store{
+		App: s.engine.App, Catalog: s.storage,
+		Read: func(context.Context) ([]byte, error) { return []byte(text), nil },
+		Parse: func(text []byte) ([]backup.Plan, error) {
+			p := plan
+			if p.Expression = string(text); p.Expression != plan.Expression {
+				p.Schedule.Day = 1
+			}
+			return []backup.Plan{p}, nil
+		},
+	}
+	s.engine.Left = book.Left
+	s.now = begin.Add(3*day + 2*time.Hour)
+	s.settle(book)
+	s.finish()
+	for round := 1; round < 4; round++ {
+		if ids, _ := s.alarms(); len(ids) != round || len(s.overs()) != round-1 {
+			t.Fatalf("round %d: alarms %v, over %v", round, ids, s.overs())
+		}
+		text = "30 2 1 * *"
+		s.now = s.now.Add(time.Minute)
+		s.settle(book)
+		if ended := s.overs(); len(ended) != round || slices.ContainsFunc(slices.Collect(maps.Values(ended)), func(o over) bool {
+			return o.Status == "unprotected" || o.Since.Before(begin.Add(3*day)) || o.LastVerified.ID == ""
+		}) {
+			t.Errorf("round %d: over %v", round, ended)
+		}
+		text = "30 2 * * *"
+		for range 3 * 24 {
+			s.now = s.now.Add(time.Hour)
+			s.settle(book)
+			s.finish()
+		}
+	}
+}
