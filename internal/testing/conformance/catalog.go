@@ -30,6 +30,7 @@ func TestCatalog(t *testing.T, open func(*testing.T) backup.Catalog) {
 		{"TransactionFails", testTransactionFails},
 		{"List", testList},
 		{"ListPages", testListPages},
+		{"Count", testCount},
 		{"Clock", testClock},
 		{"Bodies", testBodies},
 		{"BodiesRefused", testBodiesRefused},
@@ -303,6 +304,25 @@ func testList(t *testing.T, c catalog) {
 	}
 	c.holds(rows[0].Key, `{"Row":"b"}`, rows[0].ETag)
 	c.apply(replace("b", rows[0].ETag, `{}`)) // a listed ETag is good for a write
+}
+
+// testCount: a count is of the rows that a list has, and has a limit too.
+func testCount(t *testing.T, c catalog) {
+	for i := range 7 {
+		c.apply(backup.Write{Op: backup.Insert, Key: backup.Key{Partition: "p", Row: fmt.Sprintf("r%d", i)}, Body: json.RawMessage(`{"a":"b"}`)})
+	}
+	c.apply(backup.Write{Op: backup.Insert, Key: backup.Key{Partition: "q", Row: "r1"}, Body: json.RawMessage(`{}`)})
+	for _, count := range []struct {
+		from, to    string
+		limit, want int
+	}{{"", "~", 1000, 7}, {"r2", "r5", 1000, 3}, {"", "~", 4, 4}, {"s", "t", 1000, 0}} {
+		if n, err := c.Count(c.Context(), "p", count.from, count.to, count.limit); err != nil || n != count.want {
+			t.Errorf("from %q to %q, up to %d: %d, %v, want %d", count.from, count.to, count.limit, n, err, count.want)
+		}
+	}
+	if _, err := c.Count(c.Context(), "p", "", "~", 1001); err == nil {
+		t.Error("a count beyond the limit of a list")
+	}
 }
 
 func testListPages(t *testing.T, c catalog) {
