@@ -671,8 +671,8 @@ func TestEveryPartOfATargetsHealthIsTold(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
 	text, err := json.Marshal(viewHealth(health.TargetHealth{
 		Target: "target", Plan: "plan", Status: health.Late, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
-		Point: &backup.Point{ID: "point", Created: at(1)}, Age: 90 * time.Minute, Interval: 24 * time.Hour, NextScheduledTime: at(2),
-		LastRun: &backup.Run{ID: "run", State: backup.Failed, Ended: at(3)}, Deadline: at(4),
+		Point: &health.Verified{ID: "point", Created: at(1)}, Age: 90 * time.Minute, Interval: 24 * time.Hour, NextScheduledTime: at(2),
+		LastRun: &health.Ran{ID: "run", State: backup.Failed, Ended: at(3)}, Deadline: at(4),
 	}))
 	want := `{"target":"target","plan":"plan","status":"late","reason":{"code":"Code","message":"words","details":[{"code":"Hint","message":"do it"}]},` +
 		`"lastVerified":{"id":"point","createdDateTime":"2026-03-01T01:00:00Z","ageInSeconds":5400},"intervalInSeconds":86400,` +

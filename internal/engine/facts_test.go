@@ -245,7 +245,7 @@ func TestHealthNamesTheRunThatFailed(t *testing.T) {
 	for _, looked := range []bool{true, false} {
 		h := s.health(plan)
 		if h.LastRun == nil || h.LastRun.State.Final() || h.LastEnded == nil || h.LastEnded.State != backup.StateRefused && h.LastEnded.State != backup.Failed ||
-			h.LastEnded.Reason.Code != "AuthorizationFailed" || h.LastEnded.Ended.IsZero() {
+			h.Reason.Code != "AuthorizationFailed" || h.LastEnded.Ended.IsZero() {
 			t.Errorf("marked %t: %+v, %+v", looked, h.LastRun, h.LastEnded)
 		}
 		s.now = s.now.Add(time.Minute)

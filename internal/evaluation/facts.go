@@ -26,24 +26,29 @@ type row struct {
 	unread bool
 }
 
-// readFacts reads the rows of all facts, by the partitions of their targets.
-func (e Evaluator) readFacts(ctx context.Context) (map[string]row, error) {
-	all := map[string]row{}
+// eachFacts calls take with the row of the facts about each target, and the target's partition. It holds one page of them at a time.
+func (e Evaluator) eachFacts(ctx context.Context, take func(here string, r row)) error {
 	for from := backup.FactsPrefix; ; {
 		rows, _, err := e.Catalog.List(ctx, backup.SchedulePartition, from, backup.Behind(backup.FactsPrefix), 1000)
 		if err != nil {
-			return nil, fmt.Errorf("list the facts about targets: %w", err)
+			return fmt.Errorf("list the facts about targets: %w", err)
 		}
 		for _, one := range rows {
 			f, err := backup.Decode[health.Facts](one)
 			f.ETag = one.ETag
-			all[strings.TrimPrefix(one.Row, backup.FactsPrefix)] = row{f, err != nil}
+			take(strings.TrimPrefix(one.Row, backup.FactsPrefix), row{f, err != nil})
 		}
 		if len(rows) < 1000 {
-			return all, nil
+			return nil
 		}
 		from = rows[len(rows)-1].Row + "!"
 	}
+}
+
+// readFacts reads the rows of all facts, by the partitions of their targets.
+func (e Evaluator) readFacts(ctx context.Context) (map[string]row, error) {
+	all := map[string]row{}
+	return all, e.eachFacts(ctx, func(here string, r row) { all[here] = r })
 }
 
 // lookAt reads the newest recovery points and runs of the target. Retention deletes the oldest points first, so the newest live one is

@@ -26,56 +26,104 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found
 			return Found{}, err
 		}
 	}
-	var sights []health.Snapshot
-	for _, plan := range active.Plans {
+	bases := make([]health.Snapshot, 0, len(active.Plans))
+	seats, n := map[string][]seat{}, 0
+	for i, plan := range active.Plans {
 		if was := e.last(plan); was.Plan != "" {
 			found.Evaluations = append(found.Evaluations, was)
 		}
+		s := health.Snapshot{Plan: plan, Since: since, Paused: e.Paused(plan), Refused: active.Refused, RowError: e.Unread[plan.Name]}
+		if c := e.Checkpoints[plan.Name]; c != nil {
+			s.AddCheckpoint(*c, e.Now)
+		}
+		bases = append(bases, s)
 		for _, target := range plan.Targets {
-			s := health.Snapshot{
-				Plan: plan, Since: since, Paused: e.Paused(plan), Refused: active.Refused, RowError: e.Unread[plan.Name],
-			}
-			s.Of(target, e.service(target), active.Plans)
-			if i := slices.IndexFunc(e.Incomplete, func(i health.Incomplete) bool { return backup.Same(i.Target, target) }); i >= 0 {
-				s.Incomplete = &e.Incomplete[i]
-			}
-			if c := e.Checkpoints[plan.Name]; c != nil {
-				s.AddCheckpoint(*c, e.Now)
-			}
-			sights = append(sights, s)
+			here := backup.Partition(target)
+			seats[here] = append(seats[here], seat{i, n, target})
+			n++
 		}
 	}
-	facts, err := e.readFacts(ctx)
-	if err != nil {
-		return found, err
-	}
-	targets := len(sights)
-	sights = append(sights, e.destinations(active.Plans, facts)...)
-	_ = e.Finder.ForEach(len(sights), func(i int) error {
-		s := &sights[i]
-		here := backup.Partition(s.Target)
-		f, known := facts[here]
-		if _, changed := e.marks[here]; changed || !known || f.unread {
-			saw := e.lookAt(ctx, s.Target, f.Facts)
-			s.Know(saw.facts)
-			s.Unread = cmp.Or(saw.err, s.Unread)
-			return nil // the others are shown all the same
+	found.Targets = make([]health.TargetHealth, n)
+	into := destinations(active.Plans)
+	restores := map[string][]health.Restored{}
+	answer := func(here string, f health.Facts, unread error) {
+		of := health.Snapshot{Target: into[here]}
+		of.Know(f)
+		for _, seat := range seats[here] {
+			of = bases[seat.plan]
+			of.Of(seat.target, e.service(seat.target), active.Plans)
+			if i := slices.IndexFunc(e.Incomplete, func(i health.Incomplete) bool { return backup.Same(i.Target, seat.target) }); i >= 0 {
+				of.Incomplete = &e.Incomplete[i]
+			}
+			of.Know(f)
+			of.Unread = cmp.Or(unread, of.Unread)
+			found.Targets[seat.at] = of.Evaluate(e.Now)
 		}
-		s.Know(f.Facts)
-		return nil
+		if len(of.Restores) > 0 {
+			restores[here] = of.Restores
+		}
+	}
+	was, seen := map[string]health.Facts{}, map[string]bool{}
+	err = e.eachFacts(ctx, func(here string, r row) {
+		if _, changed := e.marks[here]; changed || r.unread {
+			was[here] = r.Facts
+			return
+		}
+		if seen[here] = true; len(seats[here]) > 0 || into[here] != "" {
+			answer(here, r.Facts, nil)
+		}
 	})
-	found.Targets = make([]health.TargetHealth, 0, targets)
-	seen := map[string]bool{}
-	for i, s := range sights {
-		if i < targets {
-			found.Targets = append(found.Targets, s.Evaluate(e.Now))
-		}
-		if here := backup.Partition(s.Target); !seen[here] { // several plans may have it
-			seen[here] = true
-			found.Restores = append(found.Restores, s.Restores...)
-		}
+	if err != nil {
+		return Found{Departed: found.Departed, Omitted: found.Omitted, Evaluations: found.Evaluations}, err
+	}
+	e.lookAtRest(ctx, seats, into, seen, was, answer)
+	for _, here := range slices.SortedFunc(maps.Keys(restores), func(a, b string) int {
+		return cmp.Or(first(seats[a], n)-first(seats[b], n), cmp.Compare(a, b))
+	}) {
+		found.Restores = append(found.Restores, restores[here]...)
 	}
 	return found, nil
+}
+
+// seat is the place of a target in the answer.
+type seat struct {
+	plan, at int
+	target   string
+}
+
+// first returns the first place in the answer, or last if there is none.
+func first(seats []seat, last int) int {
+	if len(seats) == 0 {
+		return last
+	}
+	return seats[0].at
+}
+
+// lookAtRest looks at the targets whose facts are not known, and at the other destinations that have changed.
+func (e Evaluator) lookAtRest(
+	ctx context.Context, seats map[string][]seat, into map[string]string, known map[string]bool, was map[string]health.Facts,
+	answer func(here string, f health.Facts, unread error),
+) {
+	var rest, ids []string
+	for _, here := range slices.Sorted(maps.Keys(seats)) {
+		if !known[here] {
+			rest, ids = append(rest, here), append(ids, seats[here][0].target)
+		}
+	}
+	for _, here := range slices.Sorted(maps.Keys(into)) {
+		_, changed := e.marks[here]
+		if _, unread := was[here]; changed || unread {
+			rest, ids = append(rest, here), append(ids, into[here])
+		}
+	}
+	saw := make([]sight, len(rest))
+	_ = e.Finder.ForEach(len(rest), func(i int) error {
+		saw[i] = e.lookAt(ctx, ids[i], was[rest[i]])
+		return nil // the others are shown all the same
+	})
+	for i, here := range rest {
+		answer(here, saw[i].facts, cmp.Or(saw[i].err, ctx.Err()))
+	}
 }
 
 // Found has what [Evaluator.Health] found; see [health.TimersHealth].
@@ -96,16 +144,15 @@ func (e Evaluator) last(plan backup.Plan) health.Evaluation {
 	return e.evaluated[plan.Name]
 }
 
-// destinations returns the services that are in no plan, that a plan allows to restore into, and that are known by their facts or marks.
-func (e Evaluator) destinations(all []backup.Plan, facts map[string]row) (some []health.Snapshot) {
-	places := known(all)
-	for _, here := range slices.Sorted(maps.Keys(places)) {
-		_, marked := e.marks[here]
-		if _, there := facts[here]; !places[here].isTarget && (there || marked) {
-			some = append(some, health.Snapshot{Target: places[here].id})
+// destinations returns the services that are in no plan, and that a plan allows to restore into, by their partitions.
+func destinations(all []backup.Plan) map[string]string {
+	into := map[string]string{}
+	for here, place := range known(all) {
+		if !place.isTarget {
+			into[here] = place.id
 		}
 	}
-	return some
+	return into
 }
 
 // departed returns the targets that no plan has any more, and how many more there are.

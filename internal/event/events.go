@@ -24,7 +24,7 @@ type point struct {
 	CopyOnly bool `json:"copyOnly,omitempty"`
 }
 
-func pointOf(p *backup.Point, age time.Duration) *point {
+func pointOf(p *health.Verified, age time.Duration) *point {
 	if p == nil {
 		return nil
 	}

@@ -37,7 +37,7 @@ func TestEvents(t *testing.T) {
 	}
 	alert := health.TargetHealth{Target: "service", Plan: "nightly", Status: health.Unprotected, Reason: why, Interval: 24 * time.Hour, Deadline: at}
 	aged := alert
-	aged.Point, aged.Age, aged.NextScheduledTime = &backup.Point{ID: "point", Created: at, CopyOnly: true}, 1500*time.Millisecond, at.AddDate(7000, 0, 0)
+	aged.Point, aged.Age, aged.NextScheduledTime = &health.Verified{ID: "point", Created: at, AsOf: at, CopyOnly: true}, 1500*time.Millisecond, at.AddDate(7000, 0, 0)
 	point := backup.Point{ID: "point", Plan: "nightly", Target: "service", Size: 7, Accepted: backup.Acceptance{Time: at, By: "invocation one"}}
 	copied := point
 	copied.CopyOnly, copied.Size, copied.Accepted.Reason = true, 1<<62, "looked at it"
@@ -54,7 +54,7 @@ func TestEvents(t *testing.T) {
 			`unprotected-nightly.e571050b109bb3b7 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","since":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"lastVerified":{"id":"point","created":"2026-01-15T02:30:00Z","ageInSeconds":1,"copyOnly":true},"intervalInSeconds":86400,"nextScheduledTime":"9026-01-15T02:30:00Z"}`,
 		},
 		"the end of an alarm": {
-			event.TargetLeft(health.Departed{Plan: "nightly", Target: "service", At: at.Add(time.Hour), Point: &backup.Point{ID: "point", Created: at}}, "df24b17470823587"),
+			event.TargetLeft(health.Departed{Plan: "nightly", Target: "service", At: at.Add(time.Hour), Point: &health.Verified{ID: "point", Created: at, AsOf: at}}, "df24b17470823587"),
 			`left-nightly.df24b17470823587 lifeboat.target.left service 2026-01-15T03:30:00Z {"target":"service","plan":"nightly","alarm":"unprotected-nightly.df24b17470823587","lastVerified":{"id":"point","created":"2026-01-15T02:30:00Z","ageInSeconds":3600}}`,
 		},
 		"an edit": {

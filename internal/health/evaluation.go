@@ -202,10 +202,10 @@ type Departed struct {
 	// At is the time at which plan.yaml had it last, as far as Lifeboat knows.
 	At time.Time
 	// Point is the newest live recovery point, of any plan; nil if there is none.
-	Point *backup.Point
+	Point *Verified
 }
 
 // NewDeparted makes what is known of a target that has left with these recovery points.
 func NewDeparted(plan, target string, at time.Time, points []backup.Point) Departed {
-	return Departed{Plan: plan, Target: target, At: at, Point: Snapshot{Points: points}.newest(backup.Point.Live)}
+	return Departed{Plan: plan, Target: target, At: at, Point: newVerified(Snapshot{Points: points}.newest(backup.Point.Live))}
 }

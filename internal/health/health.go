@@ -49,7 +49,7 @@ type TargetHealth struct {
 	// Reason says why the target is not Protected. It is empty for a protected target whose rows are all readable.
 	Reason backup.Reason
 	// Point is the newest live recovery point, of any plan; nil if there is none.
-	Point *backup.Point
+	Point *Verified
 	// Age is the age of the state that Point has; zero without one.
 	Age time.Duration
 	// Interval is the time between the plan's scheduled times around Point, or around the plan's beginning without one. It is
@@ -60,9 +60,9 @@ type TargetHealth struct {
 	// NextScheduledTime is the time of the plan's next run; zero while it makes none.
 	NextScheduledTime time.Time
 	// LastRun is the newest run of the target, of any plan, under way or ended; nil if there is none.
-	LastRun *backup.Run
-	// LastEnded is the newest run that has ended; nil if none has. It has its reason if it ended without a recovery point.
-	LastEnded *backup.Run
+	LastRun *Ran
+	// LastEnded is the newest run that has ended; nil if none has.
+	LastEnded *Ran
 	// Err says why the target could not be looked at, for the log; nil if it could.
 	Err error
 	// Blank: the catalog has no recovery point of the target, in any state.
@@ -70,6 +70,34 @@ type TargetHealth struct {
 	// Incomplete: the storage has artifacts of the target that the catalog does not know. That is an alarm, whatever the status.
 	Incomplete bool
 }
+
+// Verified is a live recovery point, as far as health tells of it: ten thousand of them are held at once.
+type Verified struct {
+	ID string
+	// Created is the time of its writing, and AsOf the time whose state of the service it has.
+	Created, AsOf time.Time
+	CopyOnly      bool
+}
+
+func newVerified(p *backup.Point) *Verified {
+	if p == nil {
+		return nil
+	}
+	return &Verified{ID: p.ID, Created: p.Created, AsOf: p.StateTime(), CopyOnly: p.CopyOnly}
+}
+
+// Age is the time since the state that it has; zero for a point of the future.
+func (v Verified) Age(now time.Time) time.Duration { return max(now.Sub(v.AsOf), 0) }
+
+// Ran is a run, as far as health tells of it.
+type Ran struct {
+	ID    string
+	State backup.State
+	// Ended is zero for a run under way.
+	Ended time.Time
+}
+
+func newRan(r backup.Run) *Ran { return &Ran{ID: r.ID, State: r.State, Ended: r.Ended} }
 
 // Snapshot has the known facts about one target of one plan, for Evaluate.
 type Snapshot struct {
@@ -115,24 +143,27 @@ type Snapshot struct {
 // the last one had. After an edit it has the same time from the edit on, unless it was unprotected already. A point beyond the time for
 // which the service can restore it protects nothing.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
-	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live), Blank: len(s.Points) == 0, Incomplete: s.Incomplete != nil}
+	point := s.newest(backup.Point.Live)
+	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: newVerified(point), Blank: len(s.Points) == 0, Incomplete: s.Incomplete != nil}
 	if len(s.Runs) > 0 {
-		h.LastRun = &s.Runs[0]
+		h.LastRun = newRan(s.Runs[0])
 	}
 	if i := slices.IndexFunc(s.Runs, func(r backup.Run) bool { return r.State.Final() }); i >= 0 {
-		h.LastEnded = &s.Runs[i]
+		if h.LastEnded = h.LastRun; i > 0 {
+			h.LastEnded = newRan(s.Runs[i])
+		}
 	}
 	if s.Paused == "" {
 		h.NextScheduledTime = s.Plan.Schedule.Next(now)
 	}
 	from := s.began()
 	if h.Point != nil {
-		from, h.Age = h.Point.StateTime(), h.Point.Age(now)
+		from, h.Age = h.Point.AsOf, h.Point.Age(now)
 	}
 	one, two := s.Plan.Schedule.Intervals(from)
 	h.Interval = one
 	if two > 0 {
-		h.Deadline = backup.Later(from.Add(two), s.grace(h.Point, from))
+		h.Deadline = backup.Later(from.Add(two), s.grace(h.Point != nil, from))
 	}
 	if end := s.horizon(h.Point); !end.IsZero() && (h.Deadline.IsZero() || end.Before(h.Deadline)) {
 		h.Deadline = end
@@ -163,7 +194,7 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 
 // grace returns the time until which a target that was protected at the last edit has had its first scheduled time since: the second
 // scheduled time after the edit. It is zero if nothing was edited, or if the target was unprotected then.
-func (s Snapshot) grace(p *backup.Point, from time.Time) (until time.Time) {
+func (s Snapshot) grace(backedUp bool, from time.Time) (until time.Time) {
 	since := s.Scheduled
 	own, others := s.oldest()
 	switch {
@@ -171,11 +202,11 @@ func (s Snapshot) grace(p *backup.Point, from time.Time) (until time.Time) {
 		if _, two := s.Before.Intervals(from); two > 0 && from.Add(two).Before(since) {
 			since = time.Time{}
 		}
-	case p == nil, !own.IsZero() && own.Before(since): // its first interval counts from the text anyway, or the plan is not new
+	case !backedUp, !own.IsZero() && own.Before(since): // its first interval counts from the text anyway, or the plan is not new
 		since = time.Time{}
 	}
 	switch {
-	case p == nil:
+	case !backedUp:
 	case own.IsZero() && (!s.Shared || !s.full()): // the plan has not had the target yet
 		since = backup.Later(since, s.Since)
 	case !s.Shared && !others.IsZero() && others.Before(own): // it got the target from another plan, just before its first run
@@ -214,7 +245,7 @@ func (s Snapshot) oldest() (own, others time.Time) {
 func (s Snapshot) full() bool { return len(s.Runs) >= RecentRows }
 
 // horizon returns the time from which the service restores the point no more; zero if that never comes.
-func (s Snapshot) horizon(p *backup.Point) time.Time {
+func (s Snapshot) horizon(p *Verified) time.Time {
 	if p == nil || p.CopyOnly || s.Restorable == 0 {
 		return time.Time{}
 	}
@@ -278,12 +309,12 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 		return backup.NewReason("SuspectRecoveryPoint", fmt.Sprintf("the newest recovery point %s is suspect: %s", suspect.ID,
 			suspect.Suspicion.Message), suspect.Suspicion.Hint)
 	case h.LastRun != nil && !h.LastRun.State.Final():
-		message := fmt.Sprintf("run %s is %s since %s", h.LastRun.ID, h.LastRun.State,
-			h.LastRun.Created.UTC().Format(time.RFC3339))
-		if h.LastRun.Reason.Message != "" {
-			message += ": " + h.LastRun.Reason.Message
+		run := s.Runs[0]
+		message := fmt.Sprintf("run %s is %s since %s", run.ID, run.State, run.Created.UTC().Format(time.RFC3339))
+		if run.Reason.Message != "" {
+			message += ": " + run.Reason.Message
 		}
-		return h.LastRun.Reason.Reword("RunUnderWay", message, h.LastRun.Reason.Hint)
+		return run.Reason.Reword("RunUnderWay", message, run.Reason.Hint)
 	case s.MissedRuns.Count > 0 && (h.Point == nil || s.MissedRuns.Last.After(h.Point.Created)):
 		return backup.NewReason("ScheduleMissed", fmt.Sprintf("no runs were made of %d scheduled times from %s to %s: %s", s.MissedRuns.Count,
 			s.MissedRuns.First.UTC().Format(time.RFC3339), s.MissedRuns.Last.UTC().Format(time.RFC3339), s.MissedRuns.Why), byHand)

@@ -435,7 +435,11 @@ func TestRowsOfASnapshot(t *testing.T) {
 func TestAlertKey(t *testing.T) {
 	first, second := pointOf(0), pointOf(1)
 	of := func(plan, target string, p *backup.Point) health.TargetHealth {
-		return health.TargetHealth{Plan: plan, Target: target, Point: p}
+		h := health.TargetHealth{Plan: plan, Target: target}
+		if p != nil {
+			h.Point = &health.Verified{ID: p.ID, Created: p.Created}
+		}
+		return h
 	}
 	seen := map[string]string{}
 	for name, h := range map[string]health.TargetHealth{

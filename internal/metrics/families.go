@@ -288,6 +288,6 @@ func newest(copies bool) func(t health.TargetHealth) (float64, bool) {
 		if t.Point == nil || t.Point.CopyOnly != copies {
 			return 0, false
 		}
-		return seconds(t.Point.StateTime()), true
+		return seconds(t.Point.AsOf), true
 	}
 }

@@ -31,8 +31,8 @@ func state(targets int) metrics.State {
 		s.Targets = append(s.Targets, health.TargetHealth{
 			Target: fmt.Sprintf("/subscriptions/%08x-0000-4000-8000-%012x/resourceGroups/production-%03d/providers/Microsoft.ApiManagement/service/contoso-%05d",
 				i/100*2654435761%4294967296, i/100*40503, i/10, i),
-			Plan: "nightly", Status: health.Protected, Point: &backup.Point{ID: "p", Created: now.Add(-time.Hour), AsOf: now.Add(-time.Hour - time.Duration(i)*time.Second)},
-			Deadline: now.Add(time.Duration(i) * time.Second), Interval: 24 * time.Hour, LastRun: &backup.Run{State: backup.Succeeded},
+			Plan: "nightly", Status: health.Protected, Point: &health.Verified{ID: "p", Created: now.Add(-time.Hour), AsOf: now.Add(-time.Hour - time.Duration(i)*time.Second)},
+			Deadline: now.Add(time.Duration(i) * time.Second), Interval: 24 * time.Hour, LastRun: &health.Ran{State: backup.Succeeded},
 		})
 	}
 	return s
@@ -89,8 +89,8 @@ func TestStateOfTheWhole(t *testing.T) {
 	hour := func(n int) time.Time { return now.Add(time.Duration(n) * time.Hour) }
 	s.Plans[0].Schedule, s.Plans[1].Schedule = schedule.Schedule{Zone: time.UTC}, schedule.Schedule{Zone: time.UTC}
 	s.DeadLetters, s.EventsWaiting, s.EventsUndeliverable, s.Refused, s.All = 3, 4, 5, true, true
-	s.Targets[1].Status, s.Targets[1].LastRun = health.Unprotected, &backup.Run{State: backup.Running}
-	s.Targets[1].LastEnded, s.Targets[2].LastEnded = &backup.Run{State: backup.Failed, Ended: hour(-1)}, &backup.Run{State: backup.Succeeded, Ended: hour(-1)}
+	s.Targets[1].Status, s.Targets[1].LastRun = health.Unprotected, &health.Ran{State: backup.Running}
+	s.Targets[1].LastEnded, s.Targets[2].LastEnded = &health.Ran{State: backup.Failed, Ended: hour(-1)}, &health.Ran{State: backup.Succeeded, Ended: hour(-1)}
 	s.Targets[2].Incomplete, s.Targets[2].Point = true, nil
 	s.Timers = health.TimersHealth{
 		Apps: health.Apps{App: "a", Owner: "b", Others: []health.OtherApp{{App: "c"}}},
