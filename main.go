@@ -79,7 +79,7 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	if noCredential != nil || noStorage != nil {
 		return app, err
 	}
-	queues := queue.New(clients.Queues, settings.Source)
+	queues := queue.New(clients.Queues, settings.Source(clients.Queues.URL()))
 	queues.Base64, app.Poison = settings.EventsBase64, queues.Poison
 	catalog := table.New(clients.Tables, "lifeboat", uuid.NewString)
 	if err == nil {

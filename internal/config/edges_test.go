@@ -430,7 +430,7 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 		"LIFEBOAT_CONCURRENCY": func(s config.Settings) bool { return s.Concurrency == 1 },
 		"LIFEBOAT_CLOUD":       func(s config.Settings) bool { return s.Cloud.Name == "china" },
 		"LIFEBOAT_STOPPED":     func(s config.Settings) bool { return s.Stopped == "stopped by LIFEBOAT_STOPPED" },
-		"WEBSITE_SITE_NAME":    func(s config.Settings) bool { return s.Source == "1" },
+		"WEBSITE_SITE_NAME":    func(s config.Settings) bool { return s.App == "1" },
 		"WEBSITE_HOSTNAME":     func(s config.Settings) bool { return s.Host == "1" },
 
 		"LIFEBOAT_EVENTS_ENCODING": func(s config.Settings) bool { return s.EventsBase64 },

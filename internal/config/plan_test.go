@@ -356,7 +356,7 @@ func TestFromEnvironment(t *testing.T) {
 		return config.FromEnvironment(func(k string) string { return env[k] })
 	}
 	s, err := read(map[string]string{"LIFEBOAT_PLAN": "plan.yaml"})
-	if err != nil || s.WaitFactor != 1 || s.Concurrency != 50 || s.Source != "lifeboat" || s.Secure {
+	if err != nil || s.WaitFactor != 1 || s.Concurrency != 50 || s.Resource != "" || s.Secure {
 		t.Errorf("defaults: %+v, %v", s, err)
 	}
 	if s.Timers["schedule"].Wrong == nil || s.Timers["cleanup"].Wrong == nil || !strings.Contains(s.Timers["cleanup"].Wrong.Error(), "missing") {
@@ -374,7 +374,7 @@ func TestFromEnvironment(t *testing.T) {
 	s, err = read(map[string]string{
 		"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "0.01", "LIFEBOAT_CONCURRENCY": "500", "WEBSITE_SITE_NAME": "contoso", "WEBSITE_INSTANCE_ID": "1",
 	})
-	if err != nil || s.WaitFactor != 0.01 || s.Concurrency != 500 || s.Source != "contoso" || !s.Secure {
+	if err != nil || s.WaitFactor != 0.01 || s.Concurrency != 500 || s.App != "contoso" || s.Resource != "" || !s.Secure {
 		t.Errorf("set: %+v, %v", s, err)
 	}
 	for _, env := range []map[string]string{

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,8 +37,8 @@ type Settings struct {
 	// slash (WEBSITE_SITE_NAME and WEBSITE_SLOT_NAME; Azure sets both, and the slot production is the site itself), or else
 	// LIFEBOAT_APP, or else the name of the machine.
 	App string
-	// Source names this app in events: App if Azure runs it, or "lifeboat".
-	Source string
+	// Resource is the ID of the app's resource with its slot; "" if Azure does not run the app, or does not say all of it.
+	Resource string
 	// EventsBase64 says that events and answers are sent in base64: LIFEBOAT_EVENTS_ENCODING, none (the default) or base64, the
 	// words of host.json.
 	EventsBase64 bool
@@ -54,7 +56,7 @@ const leastWaitFactor = 0.001
 // FromEnvironment reads the app settings.
 func FromEnvironment(getenv func(string) string) (Settings, error) {
 	s := Settings{
-		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: cmp.Or(site(getenv), "lifeboat"), Host: getenv("WEBSITE_HOSTNAME"),
+		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Resource: resource(getenv), Host: getenv("WEBSITE_HOSTNAME"),
 		Secure: getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != "",
 	}
 	s.Timers = map[string]health.TimerSchedule{
@@ -112,6 +114,37 @@ func site(getenv func(string) string) string {
 		return name
 	}
 	return name + "/" + slot
+}
+
+// subscription is the ID of a subscription, with which WEBSITE_OWNER_NAME begins. Behind it follow a resource group, which may be
+// another one than the app's, and a region (Azure's documentation "Environment variables and app settings in Azure App Service").
+var subscription = regexp.MustCompile(`^([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\+`)
+
+// resource returns the ID of the app's resource, with its slot; "" if it is not known.
+func resource(getenv func(string) string) string {
+	owner, group := subscription.FindStringSubmatch(getenv("WEBSITE_OWNER_NAME")), getenv("WEBSITE_RESOURCE_GROUP")
+	name, slot, _ := strings.Cut(site(getenv), "/")
+	if owner == nil || group == "" || name == "" {
+		return ""
+	}
+	id := "/subscriptions/" + owner[1] + "/resourceGroups/" + group + "/providers/Microsoft.Web/sites/" + name
+	if slot != "" {
+		id += "/slots/" + slot
+	}
+	return id
+}
+
+// Source returns the source of this app's events, which no other app has: the ID of its resource, or else the address of the queues
+// and App. It is a reference to a URI, and the same for all instances of the app.
+func (s Settings) Source(queues string) string {
+	if s.Resource != "" {
+		return (&url.URL{Path: s.Resource, RawPath: s.Resource}).EscapedPath() // RawPath leaves characters alone that a URI may have
+	}
+	u, err := url.Parse(queues)
+	if err != nil {
+		u = &url.URL{}
+	}
+	return "//" + u.Host + strings.TrimSuffix(u.EscapedPath(), "/") + "/" + url.PathEscape(s.App)
 }
 
 // CheckEnvironment refuses app settings that have not got their values: environ lists them as [os.Environ] does. Everything else
