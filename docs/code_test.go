@@ -366,34 +366,6 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// TestEvents checks that api.md has each event that is sent, and each member of its data.
-func TestEvents(t *testing.T) {
-	made := page(t, "../internal/event/events.go") + page(t, "../internal/event/request.go")
-	text := section(t, page(t, "api.md"), "Events")
-	types, documented := set(`"(lifeboat\.[a-z-]+\.[a-z]*)"`, made), set("`(lifeboat\\.[a-z-]+\\.[a-z]*)`", text)
-	for kind := range types {
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(documented)), func(d string) bool { return strings.HasPrefix(d, kind) }) {
-			t.Errorf("api.md has no event %s", kind)
-		}
-	}
-	for kind := range documented {
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(types)), func(made string) bool { return strings.HasPrefix(kind, made) }) {
-			t.Errorf("nobody sends the event %s", kind)
-		}
-	}
-	members := set(`json:"(\w+)`, made)
-	for name := range set(`"([a-z]+)": +[a-z]+\.`, made) {
-		members[name] = true
-	}
-	listed := map[string]bool{}
-	for _, row := range cells(text) {
-		for name := range set("`([A-Za-z]+)`", row[len(row)-1]) {
-			listed[name] = true
-		}
-	}
-	same(t, "the member", listed, members)
-}
-
 // TestStatuses checks that operate.md has each status of a target.
 func TestStatuses(t *testing.T) {
 	coded, documented := map[string]bool{}, map[string]bool{}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
@@ -15,7 +16,7 @@ const givenUp = "the host gave the message up after five failed deliveries: see 
 // it again, and its loss changes no run.
 func (h *handler) deadletter(ctx context.Context, _ invocation, message []byte) (fields, error) {
 	const queue = backup.ExecuteQueue + backup.Poison
-	return fields{"queue": queue, "bytes": len(message)}, h.Engine.DeadLetter(ctx, queue, message, givenUp)
+	return fields{"queue": queue, "bytes": len(message)}, h.Engine.DeadLetter(ctx, queue, message, engine.GivenUp(givenUp))
 }
 
 // deadletterRestore handles a request for a restore that the host gave up: it puts the request off, or keeps it and answers it,

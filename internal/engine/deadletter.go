@@ -12,6 +12,16 @@ import (
 	"lifeboat/internal/event"
 )
 
+// These are the codes of dead letters; a refused request has the code of its refusal.
+const (
+	unreadableStep = "InvalidStepMessage"
+	unknownRun     = "RunNotFound"
+	givenUp        = "MessageGivenUp"
+)
+
+// GivenUp is the reason of a dead letter that the host gave up.
+func GivenUp(why string) backup.Reason { return backup.NewReason(givenUp, why, "") }
+
 // deadLetter is a message that Lifeboat can do nothing with, kept for people with the reason.
 type deadLetter struct {
 	Queue  string    `json:"Queue"`
@@ -42,8 +52,8 @@ func (e *Engine) DeadLetters(ctx context.Context) (int, error) {
 
 // DeadLetter keeps a hopeless message of the queue, and then publishes where. Once it returns without an error the message may
 // go: the same message again changes only the time, and is the same event. Messages have at most 64 KiB.
-func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why string) error {
-	l := deadLetter{Queue: queue, Reason: backup.NewReason("", why, "").Message, Time: e.Now().UTC(), Encoding: "text"}
+func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why backup.Reason) error {
+	l := deadLetter{Queue: queue, Reason: why.Code + ": " + why.Message, Time: e.Now().UTC(), Encoding: "text"}
 	text := string(body)
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, backup.IsUnreadable) {
 		l.Encoding, text = "base64", base64.StdEncoding.EncodeToString(body)
@@ -57,5 +67,5 @@ func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why 
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {
 		return fmt.Errorf("keep a dead letter of the queue %s: %w", queue, err)
 	}
-	return e.Outbox().Announce(ctx, event.DeadLettered(event.DeadLetter{Queue: queue, Reason: l.Reason, Bytes: len(body), Row: key, Time: l.Time}))
+	return e.Outbox().Announce(ctx, event.DeadLettered(event.DeadLetter{Queue: queue, Reason: why, Bytes: len(body), Row: key, Time: l.Time}))
 }

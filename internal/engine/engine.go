@@ -289,11 +289,11 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		run.App, notes = e.App, append([]backup.Row{}, others...)
 	}
 	if bad != nil {
-		return Outcome{Note: "dead letter: " + bad.Error()}, e.DeadLetter(ctx, backup.ExecuteQueue, message, bad.Error())
+		return Outcome{Note: "dead letter: " + bad.Error()}, e.DeadLetter(ctx, backup.ExecuteQueue, message, backup.NewReason(unreadableStep, bad.Error(), ""))
 	}
 	if errors.Is(err, backup.ErrNotFound) {
 		why := "there is no run " + w.Run
-		return Outcome{Run: w.Run, Note: "dead letter: " + why}, e.DeadLetter(ctx, backup.ExecuteQueue, message, why)
+		return Outcome{Run: w.Run, Note: "dead letter: " + why}, e.DeadLetter(ctx, backup.ExecuteQueue, message, backup.NewReason(unknownRun, why, ""))
 	}
 	if err != nil {
 		return Outcome{Run: w.Run}, err

@@ -80,12 +80,13 @@ func TestUnprotected(t *testing.T) {
 			continue
 		}
 		var d struct {
-			Target, Plan, Status     string
-			Since, NextScheduledTime time.Time
-			Reason                   backup.Reason
-			LastVerified             struct {
+			Target, Plan, Status string
+			Since                time.Time `json:"sinceDateTime"`
+			NextScheduledTime    time.Time
+			Reason               backup.Reason
+			LastVerified         struct {
 				ID           string
-				Created      time.Time
+				Created      time.Time `json:"createdDateTime"`
 				AgeInSeconds int64
 			}
 			IntervalInSeconds int64

@@ -225,7 +225,7 @@ func TestDeadLettersAreCounted(t *testing.T) {
 		if err != nil || n != want || s.storage.calls != 1 {
 			t.Errorf("%d dead letters in %d requests, want %d: %v", n, s.storage.calls, want, err)
 		}
-		if err := s.engine.DeadLetter(t.Context(), "execute", []byte{byte(min(i, 1))}, "nobody can read it"); err != nil {
+		if err := s.engine.DeadLetter(t.Context(), "execute", []byte{byte(min(i, 1))}, backup.NewReason("Unreadable", "nobody can read it", "")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -41,10 +41,10 @@ func (e *Engine) AnswerBackup(ctx context.Context, q request.Backup, plans []bac
 func (e *Engine) RejectBackup(
 	ctx context.Context, queue string, message []byte, q request.Backup, plans []backup.Plan, code string, why error,
 ) error {
-	if err := e.DeadLetter(ctx, queue, message, code+": "+why.Error()); err != nil {
+	no := backup.NewReason(code, why.Error(), correct)
+	if err := e.DeadLetter(ctx, queue, message, no); err != nil {
 		return err
 	}
-	no := backup.NewReason(code, why.Error(), correct)
 	a := event.BackupAnswer{Request: q, Refused: &no, Time: e.Now().UTC(), Message: message}
 	return e.Outbox().Announce(ctx, event.BackupAnswered(a, q.Replies(plans))...)
 }
@@ -62,7 +62,7 @@ func (e *Engine) GiveUpBackup(
 	if later, err = e.PutOff(ctx, backup.BackupQueue, g); later || err != nil {
 		return Batch{}, later, err
 	}
-	if err := e.DeadLetter(ctx, queue, g.Message, why); err != nil || azures {
+	if err := e.DeadLetter(ctx, queue, g.Message, GivenUp(why)); err != nil || azures {
 		return Batch{}, false, err
 	}
 	b, err = e.AnswerBackup(ctx, q, plans, givenUpReason("backup", why))

@@ -178,10 +178,11 @@ func (e *Engine) AnswerPreview(ctx context.Context, q restore.Request, p restore
 func (e *Engine) RefuseRequest(
 	ctx context.Context, message []byte, q restore.Request, plans []backup.Plan, code string, why error,
 ) error {
-	if err := e.DeadLetter(ctx, backup.RestoreQueue, message, code+": "+why.Error()); err != nil {
+	no := backup.NewReason(code, why.Error(), correct)
+	if err := e.DeadLetter(ctx, backup.RestoreQueue, message, no); err != nil {
 		return err
 	}
-	return e.reject(ctx, message, q, plans, backup.NewReason(code, why.Error(), correct))
+	return e.reject(ctx, message, q, plans, no)
 }
 
 const correct = "Send it again, corrected. The message is kept in the table, in the partition deadletter."
@@ -218,7 +219,7 @@ func (e *Engine) GiveUpRequest(
 func (e *Engine) refuseGivenUp(
 	ctx context.Context, message []byte, q restore.Request, err error, plans []backup.Plan, why string,
 ) (backup.Run, error) {
-	if err := e.DeadLetter(ctx, backup.RestoreQueue+backup.Poison, message, why); err != nil {
+	if err := e.DeadLetter(ctx, backup.RestoreQueue+backup.Poison, message, GivenUp(why)); err != nil {
 		return backup.Run{}, err
 	}
 	refusal := givenUpReason("restore", why)

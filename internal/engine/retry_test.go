@@ -392,7 +392,7 @@ func TestAChangeDuringTheBackupIsKept(t *testing.T) {
 			t.Errorf("the recovery point is %+v, want the change %+v", p, c)
 		}
 		for _, e := range s.storage.queue.Events() {
-			told := strings.Contains(string(e.Data), `"changedDuringBackup":{"time":"2026-01-15T02:31:00Z","resource":"`+target+`/apis/echo","operation":"apis/write"}`)
+			told := strings.Contains(string(e.Data), `"changedDuringBackup":{"dateTime":"2026-01-15T02:31:00Z","resource":"`+target+`/apis/echo","operation":"apis/write"}`)
 			if e.ID == run.ID+".succeeded" && told == c.Time.IsZero() {
 				t.Errorf("told %s", e.Data)
 			}

@@ -115,7 +115,7 @@ func TestSuspect(t *testing.T) {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	if n, data := s.told(id + ".accepted"); n != 1 || data["type"] != "lifeboat.recovery-point.accepted" ||
-		data["recoveryPoint"] != id || data["reason"] != "looked at it" || data["target"] != target {
+		data["recoveryPoint"] != id || data["requestReason"] != "looked at it" || data["target"] != target {
 		t.Errorf("told %d times: %v", n, data)
 	}
 	s.timerUntilSettled()

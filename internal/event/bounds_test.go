@@ -41,7 +41,7 @@ func TestEveryEventFitsInBase64(t *testing.T) {
 			"a preview":        event.RestorePreviewed(q, p),
 			"a refusal":        event.RequestRefused([]byte("{}"), q, why, "answers", at),
 			"a plan":           {event.PlanTurned(event.PlanTurn{Hash: "h", Refused: true, Reason: backup.Bounded(long), Found: at})},
-			"a dead letter":    {event.DeadLettered(event.DeadLetter{Queue: "execute", Reason: long, Row: backup.Key{Row: "row"}, Time: at})},
+			"a dead letter":    {event.DeadLettered(event.DeadLetter{Queue: "execute", Reason: why, Row: backup.Key{Row: "row"}, Time: at})},
 			"a refused backup": event.BackupAnswered(event.BackupAnswer{Request: request.Backup{ID: id, Target: target, RequestedBy: words, Reason: words}, Refused: &why, Time: at}, ""),
 		} {
 			for _, e := range events {

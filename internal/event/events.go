@@ -17,8 +17,8 @@ import (
 
 // point is the newest verified recovery point of a target.
 type point struct {
-	ID      string    `json:"id"`
-	Created time.Time `json:"created"`
+	ID      string    `json:"id,omitempty"`
+	Created time.Time `json:"createdDateTime,omitzero"`
 	Age     int64     `json:"ageInSeconds"`
 	// CopyOnly: Azure can restore nothing from it.
 	CopyOnly bool `json:"copyOnly,omitempty"`
@@ -28,7 +28,7 @@ func pointOf(p *health.Verified, age time.Duration) *point {
 	if p == nil {
 		return nil
 	}
-	return &point{p.ID, p.Created, int64(age.Seconds()), p.CopyOnly}
+	return &point{p.ID, p.Created.UTC(), int64(age.Seconds()), p.CopyOnly}
 }
 
 // unprotected begins the ID of the event about an alarm; the plan and the alarm follow.
@@ -42,9 +42,9 @@ func TargetLeft(d health.Departed, alarm string) backup.Event {
 		last = pointOf(d.Point, d.Point.Age(d.At))
 	}
 	data := encode(struct {
-		Target   string `json:"target"`
-		Plan     string `json:"plan"`
-		Alarm    string `json:"alarm"`
+		Target   string `json:"target,omitempty"`
+		Plan     string `json:"plan,omitempty"`
+		Alarm    string `json:"alarm,omitempty"`
 		Verified *point `json:"lastVerified,omitempty"`
 	}{d.Target, d.Plan, unprotected + d.Plan + "." + alarm, last})
 	return backup.Event{ID: "left-" + d.Plan + "." + alarm, Type: "lifeboat.target.left", Subject: d.Target, Time: d.At, Data: data}
@@ -55,15 +55,15 @@ func TargetLeft(d health.Departed, alarm string) backup.Event {
 func TargetUnprotected(h health.TargetHealth, alarm string) backup.Event {
 	last := pointOf(h.Point, h.Age)
 	data := encode(struct {
-		Target            string            `json:"target"`
-		Plan              string            `json:"plan"`
-		Status            health.Protection `json:"status"`
-		Since             time.Time         `json:"since"`
-		Reason            backup.Reason     `json:"reason"`
+		Target            string            `json:"target,omitempty"`
+		Plan              string            `json:"plan,omitempty"`
+		Status            health.Protection `json:"status,omitempty"`
+		Since             time.Time         `json:"sinceDateTime,omitzero"`
+		Reason            backup.Reason     `json:"reason,omitzero"`
 		Verified          *point            `json:"lastVerified,omitempty"`
 		Interval          int64             `json:"intervalInSeconds"`
 		NextScheduledTime time.Time         `json:"nextScheduledTime,omitzero"`
-	}{h.Target, h.Plan, h.Status, h.Deadline, h.Reason, last, int64(h.Interval.Seconds()), h.NextScheduledTime})
+	}{h.Target, h.Plan, h.Status, h.Deadline.UTC(), h.Reason, last, int64(h.Interval.Seconds()), h.NextScheduledTime.UTC()})
 	return backup.Event{
 		ID: unprotected + h.Plan + "." + alarm, Type: "lifeboat.target.unprotected", Subject: h.Target,
 		Time: h.Deadline, Data: data,
@@ -74,13 +74,13 @@ func TargetUnprotected(h health.TargetHealth, alarm string) backup.Event {
 // event, and has the time since which the target is so.
 func TargetProtected(h health.TargetHealth, alarm string, since time.Time) backup.Event {
 	data := encode(struct {
-		Target   string            `json:"target"`
-		Plan     string            `json:"plan"`
-		Status   health.Protection `json:"status"`
-		Alarm    string            `json:"alarm"`
-		Since    time.Time         `json:"since"`
+		Target   string            `json:"target,omitempty"`
+		Plan     string            `json:"plan,omitempty"`
+		Status   health.Protection `json:"status,omitempty"`
+		Alarm    string            `json:"alarm,omitempty"`
+		Since    time.Time         `json:"sinceDateTime,omitzero"`
 		Verified *point            `json:"lastVerified,omitempty"`
-	}{h.Target, h.Plan, h.Status, unprotected + h.Plan + "." + alarm, since, pointOf(h.Point, h.Age)})
+	}{h.Target, h.Plan, h.Status, unprotected + h.Plan + "." + alarm, since.UTC(), pointOf(h.Point, h.Age)})
 	return backup.Event{ID: "protected-" + h.Plan + "." + alarm, Type: "lifeboat.target.protected", Subject: h.Target, Time: since, Data: data}
 }
 
@@ -102,42 +102,54 @@ func RunEnded(r backup.Run, copyOnly bool) []backup.Event {
 		}
 	}
 	data := encode(struct {
-		Run           string       `json:"run"`
-		State         backup.State `json:"state"`
-		Plan          string       `json:"plan"`
-		Target        string       `json:"target"`
+		Run           string       `json:"run,omitempty"`
+		State         backup.State `json:"state,omitempty"`
+		Plan          string       `json:"plan,omitempty"`
+		Target        string       `json:"target,omitempty"`
 		ScheduledTime time.Time    `json:"scheduledTime,omitzero"`
 		Request       string       `json:"request,omitempty"`
-		Created       time.Time    `json:"created"`
-		Ended         time.Time    `json:"ended"`
+		Created       time.Time    `json:"createdDateTime,omitzero"`
+		Ended         time.Time    `json:"endedDateTime,omitzero"`
 		Point         string       `json:"recoveryPoint,omitempty"`
 		// PointState is the state in which the run left the recovery point. Reason says why the point is suspect.
 		PointState backup.PointState `json:"recoveryPointState,omitempty"`
 		// CopyOnly: Azure can restore nothing from it.
-		CopyOnly bool          `json:"copyOnly,omitempty"`
-		Changed  backup.Change `json:"changedDuringBackup,omitzero"`
+		CopyOnly bool   `json:"copyOnly,omitempty"`
+		Changed  change `json:"changedDuringBackup,omitzero"`
 		// Failed lists the attempts that Azure has failed for a reason that may pass.
 		Failed []failedAttempt `json:"failedAttempts,omitempty"`
 		Reason backup.Reason   `json:"reason,omitzero"`
 	}{
-		r.ID, r.State, r.Plan, r.Target, r.ScheduledTime, r.Request, r.Created, r.Ended, point, state, point != "" && copyOnly,
-		r.Changed, failedAttempts(r), r.Reason,
+		r.ID, r.State, r.Plan, r.Target, r.ScheduledTime.UTC(), r.Request, r.Created.UTC(), r.Ended.UTC(), point, state,
+		point != "" && copyOnly,
+		change{r.Changed.Time.UTC(), r.Changed.Resource, r.Changed.Operation},
+		failedAttempts(r), r.Reason,
 	})
 	return backup.Event{
 		ID: r.ID + "." + string(r.State), Type: runPrefix + string(r.State), Subject: r.Target, Time: r.Ended, Data: data,
 	}.AndTo(r.ReplyTo)
 }
 
+// change is a [backup.Change] by the names of events.
+type change struct {
+	Time      time.Time `json:"dateTime,omitzero"`
+	Resource  string    `json:"resource,omitempty"`
+	Operation string    `json:"operation,omitempty"`
+}
+
+// IsZero tells whether no change is known.
+func (c change) IsZero() bool { return c.Time.IsZero() && c.Resource == "" && c.Operation == "" }
+
 // failedAttempt is a [backup.FailedAttempt] without its message: the reason of the run has room for one.
 type failedAttempt struct {
 	Attempt int       `json:"attempt"`
-	Time    time.Time `json:"time"`
-	Code    string    `json:"code"`
+	Time    time.Time `json:"dateTime,omitzero"`
+	Code    string    `json:"code,omitempty"`
 }
 
 func failedAttempts(r backup.Run) (all []failedAttempt) {
 	for _, f := range r.Failed {
-		all = append(all, failedAttempt{f.Attempt, f.Time, f.Code})
+		all = append(all, failedAttempt{f.Attempt, f.Time.UTC(), f.Code})
 	}
 	return all
 }
@@ -163,44 +175,52 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 		safety = r.ID
 	}
 	data := encode(struct {
-		Request     string             `json:"request"`
-		Run         string             `json:"run"`
-		State       backup.State       `json:"state"`
-		Plan        string             `json:"plan"`
-		Source      string             `json:"source"`
-		Target      string             `json:"target"`
+		Request     string             `json:"request,omitempty"`
+		Run         string             `json:"run,omitempty"`
+		State       backup.State       `json:"state,omitempty"`
+		Plan        string             `json:"plan,omitempty"`
+		Source      string             `json:"source,omitempty"`
+		Target      string             `json:"target,omitempty"`
 		Point       string             `json:"recoveryPoint,omitempty"`
-		Kind        backup.RestoreKind `json:"kind"`
+		Kind        backup.RestoreKind `json:"kind,omitempty"`
 		Key         string             `json:"key,omitempty"`
 		RequestedBy string             `json:"requestedBy,omitempty"`
 		Asked       string             `json:"requestReason,omitempty"`
-		Hash        string             `json:"previewHash"`
+		Hash        string             `json:"previewHash,omitempty"`
 		// Safety is the recovery point of the destination from before the restore; it is held until the restore is confirmed.
 		Safety string `json:"safetyBackup,omitempty"`
 		// NoSafety: the request wanted none, for Asked.
 		NoSafety bool          `json:"noSafetyBackup,omitempty"`
-		Created  time.Time     `json:"created"`
-		Ended    time.Time     `json:"ended,omitzero"`
+		Created  time.Time     `json:"createdDateTime,omitzero"`
+		Ended    time.Time     `json:"endedDateTime,omitzero"`
 		Warning  string        `json:"warning,omitempty"`
 		Reason   backup.Reason `json:"reason,omitzero"`
 	}{
 		r.Request, r.ID, r.State, r.Plan, q.Source, r.Target, q.Point, q.Kind, q.Key, q.RequestedBy, q.Reason, q.Preview, safety, q.NoSafety,
-		r.Created, r.Ended, q.Warning, r.Reason,
+		r.Created.UTC(), r.Ended.UTC(), q.Warning, r.Reason,
 	})
 	return backup.Event{
 		ID: r.ID + "." + strings.TrimPrefix(kind, restorePrefix), Type: kind, Subject: r.Target, Time: at, Data: data,
 	}.AndTo(q.ReplyTo)
 }
 
+// reason makes the reason of a text for people; the zero value of none.
+func reason(code, message, hint string) backup.Reason {
+	if message == "" {
+		return backup.Reason{}
+	}
+	return backup.Reason{Code: code, Message: message, Hint: hint}
+}
+
 // ScheduleMissed makes the event about a missed period. Its ID is stable: it consists of the plan and the first scheduled time.
 func ScheduleMissed(m schedule.MissedRuns) backup.Event {
 	data := encode(struct {
-		Plan  string    `json:"plan"`
-		First time.Time `json:"first"`
-		Last  time.Time `json:"last"`
-		Count int       `json:"count"`
-		Why   string    `json:"why"`
-	}{m.Plan, m.First, m.Last, m.Count, m.Why})
+		Plan   string        `json:"plan,omitempty"`
+		First  time.Time     `json:"firstScheduledTime,omitzero"`
+		Last   time.Time     `json:"lastScheduledTime,omitzero"`
+		Count  int           `json:"count"`
+		Reason backup.Reason `json:"reason,omitzero"`
+	}{m.Plan, m.First.UTC(), m.Last.UTC(), m.Count, reason("ScheduleMissed", m.Why, "")})
 	return backup.Event{
 		ID: "missed-" + m.Plan + "." + backup.TimeKey(m.First), Type: "lifeboat.schedule.missed", Time: m.Found, Data: data,
 	}
@@ -209,15 +229,15 @@ func ScheduleMissed(m schedule.MissedRuns) backup.Event {
 // PointAccepted makes the event about the acceptance of a recovery point. Its ID is stable: a point is accepted once at most.
 func PointAccepted(p backup.Point) backup.Event {
 	data := encode(struct {
-		Point    string    `json:"recoveryPoint"`
-		Plan     string    `json:"plan"`
-		Target   string    `json:"target"`
+		Point    string    `json:"recoveryPoint,omitempty"`
+		Plan     string    `json:"plan,omitempty"`
+		Target   string    `json:"target,omitempty"`
 		Size     int64     `json:"sizeInBytes"`
 		CopyOnly bool      `json:"copyOnly,omitempty"`
-		Accepted time.Time `json:"accepted"`
-		By       string    `json:"by"`
-		Reason   string    `json:"reason,omitempty"`
-	}{p.ID, p.Plan, p.Target, p.Size, p.CopyOnly, p.Accepted.Time, p.Accepted.By, p.Accepted.Reason})
+		Accepted time.Time `json:"acceptedDateTime,omitzero"`
+		By       string    `json:"by,omitempty"`
+		Asked    string    `json:"requestReason,omitempty"`
+	}{p.ID, p.Plan, p.Target, p.Size, p.CopyOnly, p.Accepted.Time.UTC(), p.Accepted.By, p.Accepted.Reason})
 	return backup.Event{
 		ID: p.ID + ".accepted", Type: "lifeboat.recovery-point.accepted", Subject: p.Target, Time: p.Accepted.Time, Data: data,
 	}
@@ -235,26 +255,26 @@ const (
 // is stable, so that one event tells of all tries.
 func PointNotDeleted(p backup.Point, kind string, why backup.Reason, at time.Time) backup.Event {
 	data := backup.Encode(struct {
-		Point    string            `json:"recoveryPoint"`
-		State    backup.PointState `json:"state"`
-		Plan     string            `json:"plan"`
-		Target   string            `json:"target"`
-		Account  string            `json:"account"`
-		Artifact string            `json:"artifact"`
-		Expires  time.Time         `json:"expires"`
-		Reason   backup.Reason     `json:"reason"`
-	}{p.ID, p.Called(), p.Plan, p.Target, p.Storage.AccountName(), p.Storage.Container + "/" + p.Artifact, p.Expires, why})
+		Point    string            `json:"recoveryPoint,omitempty"`
+		State    backup.PointState `json:"state,omitempty"`
+		Plan     string            `json:"plan,omitempty"`
+		Target   string            `json:"target,omitempty"`
+		Account  string            `json:"account,omitempty"`
+		Artifact string            `json:"artifact,omitempty"`
+		Expires  time.Time         `json:"expiresDateTime,omitzero"`
+		Reason   backup.Reason     `json:"reason,omitzero"`
+	}{p.ID, p.Called(), p.Plan, p.Target, p.Storage.AccountName(), p.Storage.Container + "/" + p.Artifact, p.Expires.UTC(), why})
 	return backup.Event{ID: p.ID + path.Ext(kind), Type: kind, Subject: p.Target, Time: at, Data: data}
 }
 
 // PointDeleted makes the event about a recovery point that is deleted after an event of [PointNotDeleted].
 func PointDeleted(p backup.Point) backup.Event {
 	data := backup.Encode(struct {
-		Point   string    `json:"recoveryPoint"`
-		Plan    string    `json:"plan"`
-		Target  string    `json:"target"`
-		Deleted time.Time `json:"deleted"`
-	}{p.ID, p.Plan, p.Target, p.Deleted})
+		Point   string    `json:"recoveryPoint,omitempty"`
+		Plan    string    `json:"plan,omitempty"`
+		Target  string    `json:"target,omitempty"`
+		Deleted time.Time `json:"deletedDateTime,omitzero"`
+	}{p.ID, p.Plan, p.Target, p.Deleted.UTC()})
 	return backup.Event{ID: p.ID + path.Ext(pointDeleted), Type: pointDeleted, Subject: p.Target, Time: p.Deleted, Data: data}
 }
 
@@ -264,14 +284,14 @@ const incomplete = "incomplete-"
 // CatalogIncomplete makes the event that storage holds artifacts of a target that the catalog does not know.
 func CatalogIncomplete(i health.Incomplete) backup.Event {
 	data := backup.Encode(struct {
-		Target    string        `json:"target"`
-		Plan      string        `json:"plan"`
-		Account   string        `json:"account"`
-		Container string        `json:"container"`
+		Target    string        `json:"target,omitempty"`
+		Plan      string        `json:"plan,omitempty"`
+		Account   string        `json:"account,omitempty"`
+		Container string        `json:"container,omitempty"`
 		Artifacts int           `json:"artifacts"`
 		Manifests int           `json:"manifests"`
-		First     string        `json:"first"`
-		Reason    backup.Reason `json:"reason"`
+		First     string        `json:"first,omitempty"`
+		Reason    backup.Reason `json:"reason,omitzero"`
 	}{i.Target, i.Plan, i.Storage.AccountName(), i.Storage.Container, i.Artifacts, i.Manifests, i.First, i.Reason()})
 	return backup.Event{ID: incomplete + i.Alarm, Type: "lifeboat.catalog.incomplete", Subject: i.Target, Time: i.Found, Data: data}
 }
@@ -279,9 +299,9 @@ func CatalogIncomplete(i health.Incomplete) backup.Event {
 // CatalogComplete makes the event that storage holds no such artifacts any more. It names the event of the alarm.
 func CatalogComplete(i health.Incomplete, at time.Time) backup.Event {
 	data := backup.Encode(struct {
-		Target string `json:"target"`
-		Plan   string `json:"plan"`
-		Alarm  string `json:"alarm"`
+		Target string `json:"target,omitempty"`
+		Plan   string `json:"plan,omitempty"`
+		Alarm  string `json:"alarm,omitempty"`
 	}{i.Target, i.Plan, incomplete + i.Alarm})
 	return backup.Event{ID: "complete-" + i.Alarm, Type: "lifeboat.catalog.complete", Subject: i.Target, Time: at, Data: data}
 }
@@ -309,9 +329,9 @@ func PlanTurned(t PlanTurn) backup.Event {
 		ID:   "plan-" + backup.Digest(t.Hash+"\n"+t.LastGood.UTC().Format(time.RFC3339), 16) + "." + kind,
 		Type: "lifeboat.plan." + kind, Time: t.Found,
 		Data: encode(struct {
-			Reason      string    `json:"reason,omitempty"`
-			ActiveSince time.Time `json:"activeSince,omitzero"`
-		}{t.Reason, t.ActiveSince}),
+			Reason      backup.Reason `json:"reason,omitzero"`
+			ActiveSince time.Time     `json:"activeSinceDateTime,omitzero"`
+		}{reason("PlanRefused", t.Reason, "Mend plan.yaml; lifeboat plan check says what is wrong."), t.ActiveSince.UTC()}),
 	}
 }
 
@@ -332,18 +352,19 @@ func PlanChanged(e PlanEdit) backup.Event {
 		ID:   "plan-" + backup.Digest(strings.Join([]string{e.Old, e.New, e.OldSince.UTC().Format(time.RFC3339)}, "\n"), 16) + ".changed",
 		Type: "lifeboat.plan.changed", Time: e.Found,
 		Data: encode(struct {
-			Changes   []string `json:"changes"`
+			Changes   []string `json:"changes,omitempty"`
 			Omitted   int      `json:"omitted,omitempty"`
 			Attention []string `json:"attention,omitempty"`
-			Old       string   `json:"oldHash"`
-			New       string   `json:"newHash"`
+			Old       string   `json:"oldHash,omitempty"`
+			New       string   `json:"newHash,omitempty"`
 		}{changes, len(e.Changes) - len(changes), e.Attention, e.Old, e.New}),
 	}
 }
 
 // DeadLetter is a message that was put among the dead letters.
 type DeadLetter struct {
-	Queue, Reason string
+	Queue  string
+	Reason backup.Reason
 	// Bytes is the length of the message, and Row is the place where it is kept.
 	Bytes int
 	Row   backup.Key
@@ -354,7 +375,12 @@ type DeadLetter struct {
 func DeadLettered(l DeadLetter) backup.Event {
 	return backup.Event{
 		ID: "deadletter-" + l.Row.Row, Type: "lifeboat.message.deadlettered", Time: l.Time,
-		Data: encode(map[string]any{"queue": l.Queue, "reason": l.Reason, "bytes": l.Bytes, "row": l.Row.Row}),
+		Data: encode(struct {
+			Queue  string        `json:"queue,omitempty"`
+			Row    string        `json:"row,omitempty"`
+			Bytes  int           `json:"bytes"`
+			Reason backup.Reason `json:"reason,omitzero"`
+		}{l.Queue, l.Row.Row, l.Bytes, l.Reason}),
 	}
 }
 
@@ -363,9 +389,10 @@ func DeadLettered(l DeadLetter) backup.Event {
 func ClockJumped(storage, process time.Time) backup.Event {
 	return backup.Event{
 		ID: "clock-" + storage.UTC().Format("2006010215"), Type: "lifeboat.clock.jumped", Time: storage,
-		Data: encode(map[string]string{
-			"storage": storage.UTC().Format(time.RFC3339), "process": process.UTC().Format(time.RFC3339),
-		}),
+		Data: encode(struct {
+			Storage time.Time `json:"storageDateTime,omitzero"`
+			Process time.Time `json:"processDateTime,omitzero"`
+		}{storage.UTC().Truncate(time.Second), process.UTC().Truncate(time.Second)}),
 	}
 }
 
@@ -384,10 +411,10 @@ func AppRefused(t AppTurn) backup.Event {
 			".refused",
 		Type: "lifeboat.app.refused", Time: t.Seen,
 		Data: backup.Encode(struct {
-			App   string    `json:"app"`
-			Owner string    `json:"owner"`
-			Since time.Time `json:"ownerSince"`
-		}{t.App, t.Owner, t.Since}),
+			App   string    `json:"app,omitempty"`
+			Owner string    `json:"owner,omitempty"`
+			Since time.Time `json:"ownerSinceDateTime,omitzero"`
+		}{t.App, t.Owner, t.Since.UTC()}),
 	}
 }
 
@@ -397,9 +424,9 @@ func AppReplaced(app, from, by string, at time.Time) backup.Event {
 		ID:   "app-" + backup.Digest(strings.Join([]string{from, app, backup.TimeKey(at)}, "\n"), 16) + ".replaced",
 		Type: "lifeboat.app.replaced", Time: at,
 		Data: backup.Encode(struct {
-			App      string `json:"app"`
-			Replaced string `json:"replaced"`
-			By       string `json:"by"`
+			App      string `json:"app,omitempty"`
+			Replaced string `json:"replaced,omitempty"`
+			By       string `json:"by,omitempty"`
 		}{app, from, by}),
 	}
 }
@@ -413,12 +440,12 @@ func Stop(s stop.Switch, app string, at time.Time) backup.Event {
 	return backup.Event{
 		ID: "app-" + backup.Digest(strings.Join([]string{app, backup.TimeKey(s.Since), id}, "\n"), 16) + "." + kind, Type: "lifeboat." + kind, Time: at,
 		Data: encode(struct {
-			App     string    `json:"app"`
-			Since   time.Time `json:"stoppedSince"`
-			Reason  string    `json:"reason"`
+			App     string    `json:"app,omitempty"`
+			Since   time.Time `json:"stoppedSinceDateTime,omitzero"`
+			Asked   string    `json:"requestReason,omitempty"`
 			Backups bool      `json:"backups"`
-			By      string    `json:"by"`
-		}{app, s.Since, s.Reason, s.Backups, by}),
+			By      string    `json:"by,omitempty"`
+		}{app, s.Since.UTC(), s.Reason, s.Backups, by}),
 	}
 }
 
@@ -432,13 +459,19 @@ func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {
 			said = append(said, g.Reason.Code)
 		}
 	}
+	shown := p
+	if shown.Made = p.Made.UTC(); p.Point != nil {
+		point := *p.Point
+		point.Written = point.Written.UTC()
+		shown.Point = &point
+	}
 	return backup.Event{
 		ID: "restore-preview-" + backup.Digest(strings.Join(said, "\n"), 32), Type: restorePreviewed, Subject: p.Destination, Time: p.Made,
 		Data: encode(struct {
-			Request string          `json:"request"`
+			Request string          `json:"request,omitempty"`
 			Preview restore.Preview `json:"preview"`
 			Reason  *backup.Reason  `json:"reason,omitempty"`
-		}{q.ID, p, p.Refusal()}),
+		}{q.ID, shown, p.Refusal()}),
 	}.AndTo(p.ReplyTo(q))
 }
 
@@ -454,7 +487,7 @@ func RequestRefused(message []byte, q restore.Request, why backup.Reason, replyT
 		Target      string        `json:"target,omitempty"`
 		RequestedBy string        `json:"requestedBy,omitempty"`
 		Asked       string        `json:"requestReason,omitempty"`
-		Reason      backup.Reason `json:"reason"`
+		Reason      backup.Reason `json:"reason,omitzero"`
 	}{Request: q.ID, Reason: why}
 	if why.Code != request.InvalidRequest {
 		said.Source, said.Target, said.RequestedBy, said.Asked = q.Target, q.Destination(), q.RequestedBy, q.Reason

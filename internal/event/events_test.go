@@ -47,15 +47,15 @@ func TestEvents(t *testing.T) {
 	}{
 		"a target without any point": {
 			event.TargetUnprotected(alert, alert.AlertKey()),
-			`unprotected-nightly.df24b17470823587 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","since":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"intervalInSeconds":86400}`,
+			`unprotected-nightly.df24b17470823587 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","sinceDateTime":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"intervalInSeconds":86400}`,
 		},
 		"a target with an old copy": {
 			event.TargetUnprotected(aged, aged.AlertKey()),
-			`unprotected-nightly.e571050b109bb3b7 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","since":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"lastVerified":{"id":"point","created":"2026-01-15T02:30:00Z","ageInSeconds":1,"copyOnly":true},"intervalInSeconds":86400,"nextScheduledTime":"9026-01-15T02:30:00Z"}`,
+			`unprotected-nightly.e571050b109bb3b7 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","sinceDateTime":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"lastVerified":{"id":"point","createdDateTime":"2026-01-15T02:30:00Z","ageInSeconds":1,"copyOnly":true},"intervalInSeconds":86400,"nextScheduledTime":"9026-01-15T02:30:00Z"}`,
 		},
 		"the end of an alarm": {
 			event.TargetLeft(health.Departed{Plan: "nightly", Target: "service", At: at.Add(time.Hour), Point: &health.Verified{ID: "point", Created: at, AsOf: at}}, "df24b17470823587"),
-			`left-nightly.df24b17470823587 lifeboat.target.left service 2026-01-15T03:30:00Z {"target":"service","plan":"nightly","alarm":"unprotected-nightly.df24b17470823587","lastVerified":{"id":"point","created":"2026-01-15T02:30:00Z","ageInSeconds":3600}}`,
+			`left-nightly.df24b17470823587 lifeboat.target.left service 2026-01-15T03:30:00Z {"target":"service","plan":"nightly","alarm":"unprotected-nightly.df24b17470823587","lastVerified":{"id":"point","createdDateTime":"2026-01-15T02:30:00Z","ageInSeconds":3600}}`,
 		},
 		"an edit": {
 			event.PlanChanged(event.PlanEdit{Old: "old", New: "new", OldSince: at.Add(-time.Hour), Found: at, Changes: []string{"~ plan nightly: paused", "! b"}, Attention: []string{"paused"}}),
@@ -63,69 +63,69 @@ func TestEvents(t *testing.T) {
 		},
 		"a backup": {
 			ended(false, func(*backup.Run) {}),
-			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"live"}`,
+			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","createdDateTime":"2026-01-15T02:30:00Z","endedDateTime":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"live"}`,
 		},
 		"a backup of a scheduled time": {
 			ended(false, func(r *backup.Run) { r.ScheduledTime = at }),
-			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","scheduledTime":"2026-01-15T02:30:00Z","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"live"}`,
+			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","scheduledTime":"2026-01-15T02:30:00Z","createdDateTime":"2026-01-15T02:30:00Z","endedDateTime":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"live"}`,
 		},
 		"a copy": {
 			ended(true, func(r *backup.Run) { r.Request = "request" }),
-			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","request":"request","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"copyOnly","copyOnly":true}`,
+			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","request":"request","createdDateTime":"2026-01-15T02:30:00Z","endedDateTime":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"copyOnly","copyOnly":true}`,
 		},
 		"a suspect backup": {
 			ended(false, func(r *backup.Run) { r.Reason = why }),
-			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"suspect","reason":{"code":"Code","message":"message"}}`,
+			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","createdDateTime":"2026-01-15T02:30:00Z","endedDateTime":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"suspect","reason":{"code":"Code","message":"message"}}`,
 		},
 		"a suspect copy": {
 			ended(true, func(r *backup.Run) { r.Reason = why }),
-			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"suspect","copyOnly":true,"reason":{"code":"Code","message":"message"}}`,
+			`run.succeeded lifeboat.run.succeeded service 2026-01-15T03:30:00Z {"run":"run","state":"succeeded","plan":"nightly","target":"service","createdDateTime":"2026-01-15T02:30:00Z","endedDateTime":"2026-01-15T03:30:00Z","recoveryPoint":"run","recoveryPointState":"suspect","copyOnly":true,"reason":{"code":"Code","message":"message"}}`,
 		},
 		"no backup, though of a service with copies": {
 			ended(true, func(r *backup.Run) { r.State, r.Reason = backup.Failed, why }),
-			`run.failed lifeboat.run.failed service 2026-01-15T03:30:00Z {"run":"run","state":"failed","plan":"nightly","target":"service","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","reason":{"code":"Code","message":"message"}}`,
+			`run.failed lifeboat.run.failed service 2026-01-15T03:30:00Z {"run":"run","state":"failed","plan":"nightly","target":"service","createdDateTime":"2026-01-15T02:30:00Z","endedDateTime":"2026-01-15T03:30:00Z","reason":{"code":"Code","message":"message"}}`,
 		},
 		"a missed period of one scheduled time": {
 			event.ScheduleMissed(schedule.MissedRuns{Plan: "nightly", First: at, Last: at, Count: 1, Why: "no timer run read", Found: at.Add(time.Hour)}),
-			`missed-nightly.20260115T023000Z lifeboat.schedule.missed  2026-01-15T03:30:00Z {"plan":"nightly","first":"2026-01-15T02:30:00Z","last":"2026-01-15T02:30:00Z","count":1,"why":"no timer run read"}`,
+			`missed-nightly.20260115T023000Z lifeboat.schedule.missed  2026-01-15T03:30:00Z {"plan":"nightly","firstScheduledTime":"2026-01-15T02:30:00Z","lastScheduledTime":"2026-01-15T02:30:00Z","count":1,"reason":{"code":"ScheduleMissed","message":"no timer run read"}}`,
 		},
 		"a missed period in another zone": {
 			event.ScheduleMissed(schedule.MissedRuns{
 				Plan: "nightly", First: at.In(time.FixedZone("", 3600)), Last: at.AddDate(100, 0, 0), Count: 36_524, Found: at,
 			}),
-			`missed-nightly.20260115T023000Z lifeboat.schedule.missed  2026-01-15T02:30:00Z {"plan":"nightly","first":"2026-01-15T03:30:00+01:00","last":"2126-01-15T02:30:00Z","count":36524,"why":""}`,
+			`missed-nightly.20260115T023000Z lifeboat.schedule.missed  2026-01-15T02:30:00Z {"plan":"nightly","firstScheduledTime":"2026-01-15T02:30:00Z","lastScheduledTime":"2126-01-15T02:30:00Z","count":36524}`,
 		},
 		"an accepted point": {
 			event.PointAccepted(point),
-			`point.accepted lifeboat.recovery-point.accepted service 2026-01-15T02:30:00Z {"recoveryPoint":"point","plan":"nightly","target":"service","sizeInBytes":7,"accepted":"2026-01-15T02:30:00Z","by":"invocation one"}`,
+			`point.accepted lifeboat.recovery-point.accepted service 2026-01-15T02:30:00Z {"recoveryPoint":"point","plan":"nightly","target":"service","sizeInBytes":7,"acceptedDateTime":"2026-01-15T02:30:00Z","by":"invocation one"}`,
 		},
 		"an accepted copy": {
 			event.PointAccepted(copied),
-			`point.accepted lifeboat.recovery-point.accepted service 2026-01-15T02:30:00Z {"recoveryPoint":"point","plan":"nightly","target":"service","sizeInBytes":4611686018427387904,"copyOnly":true,"accepted":"2026-01-15T02:30:00Z","by":"invocation one","reason":"looked at it"}`,
+			`point.accepted lifeboat.recovery-point.accepted service 2026-01-15T02:30:00Z {"recoveryPoint":"point","plan":"nightly","target":"service","sizeInBytes":4611686018427387904,"copyOnly":true,"acceptedDateTime":"2026-01-15T02:30:00Z","by":"invocation one","requestReason":"looked at it"}`,
 		},
 		"the first text is refused": {
 			event.PlanTurned(event.PlanTurn{Hash: "bad", Refused: true, Reason: "plan.yaml:1: bad", Found: at}),
-			`plan-eb98f396f702b26e.refused lifeboat.plan.refused  2026-01-15T02:30:00Z {"reason":"plan.yaml:1: bad"}`,
+			`plan-eb98f396f702b26e.refused lifeboat.plan.refused  2026-01-15T02:30:00Z {"reason":{"code":"PlanRefused","message":"plan.yaml:1: bad","hint":"Mend plan.yaml; lifeboat plan check says what is wrong."}}`,
 		},
 		"a text is refused": {
 			event.PlanTurned(event.PlanTurn{Hash: "bad", Refused: true, Reason: "plan.yaml:1: bad", LastGood: at, ActiveSince: at, Found: at.Add(time.Hour)}),
-			`plan-e769528177c0e453.refused lifeboat.plan.refused  2026-01-15T03:30:00Z {"reason":"plan.yaml:1: bad","activeSince":"2026-01-15T02:30:00Z"}`,
+			`plan-e769528177c0e453.refused lifeboat.plan.refused  2026-01-15T03:30:00Z {"reason":{"code":"PlanRefused","message":"plan.yaml:1: bad","hint":"Mend plan.yaml; lifeboat plan check says what is wrong."},"activeSinceDateTime":"2026-01-15T02:30:00Z"}`,
 		},
 		"a text is accepted": {
 			event.PlanTurned(event.PlanTurn{Hash: "good", LastGood: at, ActiveSince: at.Add(time.Hour), Found: at.Add(time.Hour)}),
-			`plan-a1c673ba90aee17a.accepted lifeboat.plan.accepted  2026-01-15T03:30:00Z {"activeSince":"2026-01-15T03:30:00Z"}`,
+			`plan-a1c673ba90aee17a.accepted lifeboat.plan.accepted  2026-01-15T03:30:00Z {"activeSinceDateTime":"2026-01-15T03:30:00Z"}`,
 		},
 		"a dead letter": {
-			event.DeadLettered(event.DeadLetter{Queue: "execute", Reason: "not a step message", Bytes: 65_536, Row: backup.Key{Partition: "deadletter", Row: "row"}, Time: at}),
-			`deadletter-row lifeboat.message.deadlettered  2026-01-15T02:30:00Z {"bytes":65536,"queue":"execute","reason":"not a step message","row":"row"}`,
+			event.DeadLettered(event.DeadLetter{Queue: "execute", Reason: why, Bytes: 65_536, Row: backup.Key{Partition: "deadletter", Row: "row"}, Time: at}),
+			`deadletter-row lifeboat.message.deadlettered  2026-01-15T02:30:00Z {"queue":"execute","row":"row","bytes":65536,"reason":{"code":"Code","message":"message"}}`,
 		},
 		"an empty dead letter": {
 			event.DeadLettered(event.DeadLetter{Queue: "execute", Row: backup.Key{Partition: "deadletter", Row: "row"}, Time: at}),
-			`deadletter-row lifeboat.message.deadlettered  2026-01-15T02:30:00Z {"bytes":0,"queue":"execute","reason":"","row":"row"}`,
+			`deadletter-row lifeboat.message.deadlettered  2026-01-15T02:30:00Z {"queue":"execute","row":"row","bytes":0}`,
 		},
 		"clocks": {
 			event.ClockJumped(at, at.Add(time.Hour).In(time.FixedZone("", 3600))),
-			`clock-2026011502 lifeboat.clock.jumped  2026-01-15T02:30:00Z {"process":"2026-01-15T03:30:00Z","storage":"2026-01-15T02:30:00Z"}`,
+			`clock-2026011502 lifeboat.clock.jumped  2026-01-15T02:30:00Z {"storageDateTime":"2026-01-15T02:30:00Z","processDateTime":"2026-01-15T03:30:00Z"}`,
 		},
 	} {
 		if got := is(c.event); got != c.want {
@@ -179,8 +179,8 @@ func TestEventsOfARestore(t *testing.T) {
 		Source: "service", Kind: backup.RestoreKey, Key: "rsa-1", RequestedBy: "me", Reason: "incident", Preview: "hash", SafetyBackedUp: at,
 		Warning: "the network stays as it was", ReplyTo: "answers",
 	}
-	const data = `{"request":"request","run":"run","state":"queued","plan":"nightly","source":"service","target":"standby","recoveryPoint":"point","kind":"full","previewHash":"hash","created":"2026-01-15T02:30:00Z"}`
-	const done = `run.succeeded lifeboat.restore.succeeded standby 2026-01-15T03:30:00Z {"request":"request","run":"run","state":"succeeded","plan":"nightly","source":"service","target":"standby","kind":"selective","key":"rsa-1","requestedBy":"me","requestReason":"incident","previewHash":"hash","safetyBackup":"run","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","warning":"the network stays as it was","reason":{"code":"Code","message":"message"}}`
+	const data = `{"request":"request","run":"run","state":"queued","plan":"nightly","source":"service","target":"standby","recoveryPoint":"point","kind":"full","previewHash":"hash","createdDateTime":"2026-01-15T02:30:00Z"}`
+	const done = `run.succeeded lifeboat.restore.succeeded standby 2026-01-15T03:30:00Z {"request":"request","run":"run","state":"succeeded","plan":"nightly","source":"service","target":"standby","kind":"selective","key":"rsa-1","requestedBy":"me","requestReason":"incident","previewHash":"hash","safetyBackup":"run","createdDateTime":"2026-01-15T02:30:00Z","endedDateTime":"2026-01-15T03:30:00Z","warning":"the network stays as it was","reason":{"code":"Code","message":"message"}}`
 	for name, c := range map[string]struct {
 		events []backup.Event
 		want   []string

@@ -14,7 +14,7 @@ import (
 type Preview struct {
 	// Hash identifies the effect: the destination, the recovery point and its content, the kind, the key, the region, and whether
 	// there is a safety backup. Ages and outcomes are not in it.
-	Hash string `json:"hash"`
+	Hash string `json:"hash,omitempty"`
 	// Made is the time of the preview.
 	Made time.Time `json:"createdDateTime"`
 	// Plan is the name of the plan that allows it, Target the service that was backed up, Destination the service to restore
@@ -22,7 +22,7 @@ type Preview struct {
 	Plan        string             `json:"plan,omitempty"`
 	Target      string             `json:"target"`
 	Destination string             `json:"destination"`
-	Kind        backup.RestoreKind `json:"kind"`
+	Kind        backup.RestoreKind `json:"kind,omitempty"`
 	Key         string             `json:"key,omitempty"`
 	Region      string             `json:"restoreRegion,omitempty"`
 	// Point is the recovery point; nil if there is none.
@@ -31,10 +31,10 @@ type Preview struct {
 	Safety   bool `json:"safetyBackup"`
 	NoSafety bool `json:"noSafetyBackup,omitempty"`
 	// Overwrites says what the restore destroys, NotIncluded what it does not bring back, in words for people.
-	Overwrites  []string `json:"overwrites"`
-	NotIncluded []string `json:"notIncluded"`
+	Overwrites  []string `json:"overwrites,omitempty"`
+	NotIncluded []string `json:"notIncluded,omitempty"`
 	// Calls lists the calls to Azure that change something, or ask whether it may be changed, in their order.
-	Calls []string `json:"calls"`
+	Calls []string `json:"calls,omitempty"`
 	// Guards lists all the guards that were asked, in their order, up to the first that refused.
 	Guards []Guard `json:"guards"`
 
@@ -93,7 +93,7 @@ type PreviewedPoint struct {
 	// Age is the age of the state that it has, in whole seconds: changes since then are lost.
 	Age    int64  `json:"ageInSeconds"`
 	Size   int64  `json:"sizeInBytes"`
-	SHA256 string `json:"sha256"`
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // Guard is a question that a restore must answer before it changes anything.

@@ -24,25 +24,14 @@ const (
 type event struct {
 	ID, Type, Subject string
 	Data              struct {
-		Request, Run   string
-		Created, Ended time.Time
-		SafetyBackup   string
-		Reason         reason
+		Request, Run string
+		Created      time.Time `json:"createdDateTime"`
+		Ended        time.Time `json:"endedDateTime"`
+		SafetyBackup string
+		Reason       struct{ Code, Message, Hint string }
 	}
 
 	text string
-}
-
-// reason says why. An event has it as an object, or in words alone.
-type reason struct{ Code, Message, Hint string }
-
-// UnmarshalJSON reads both forms.
-func (r *reason) UnmarshalJSON(text []byte) error {
-	if text[0] == '"' {
-		return json.Unmarshal(text, &r.Message)
-	}
-	type plain reason
-	return json.Unmarshal(text, (*plain)(r))
 }
 
 // word returns the last word of the type: the result.

@@ -21,6 +21,18 @@ type edge struct{ test, name, file, old, new string }
 // edges is the list of these bugs. The bugs with a number were invented from outside, to find gaps in the tests.
 var edges = []edge{
 	{
+		"./internal/storage/queue TestTwoAppsOfOneName", "events of two apps of one name have one source", "internal/config/settings.go",
+		`return "//" + u.Host + strings.TrimSuffix(u.EscapedPath(), "/") + "/" +`, `return "//azure/" +`,
+	},
+	{
+		"./internal/config TestSourceOfEvents", "a slot has the same source of events as its site", "internal/config/settings.go",
+		`if slot != "" {`, `if slot == "" {`,
+	},
+	{
+		"./internal/event TestTimesAreInUTC", "a missed period is told in the zone of its plan", "internal/event/events.go",
+		"m.First.UTC(), m.Last.UTC()", "m.First, m.Last",
+	},
+	{
 		"./handler TestHealthOfTimers", "the health of one plan hides a silent timer", "handler/health.go",
 		"		if t.Silent {\n			body.OverallStatus", "		if t.Silent && only.plan == \"\" {\n			body.OverallStatus",
 	},

@@ -20,7 +20,8 @@ type editEvent struct {
 	ID, Type, Subject string
 	Data              struct {
 		Changes, Attention []string
-		Alarm, Plan, Why   string
+		Alarm, Plan        string
+		Reason             struct{ Message string }
 		Count              int
 		ScheduledTime      time.Time
 		LastVerified       struct{ ID string }
@@ -154,7 +155,7 @@ func TestAnEditOfThePlanIsTold(t *testing.T) {
 	a.config.Plan = strings.Replace(running, "name: test", "name: renamed", 1)
 	a.start(t)
 	missed := await("a missed period of the old name", func(e editEvent) bool {
-		return e.Type == "lifeboat.schedule.missed" && strings.Contains(e.Data.Why, "does not hold the plan any more")
+		return e.Type == "lifeboat.schedule.missed" && strings.Contains(e.Data.Reason.Message, "does not hold the plan any more")
 	})
 	if missed.Data.Plan != "test" || missed.Data.Count < 2 {
 		t.Errorf("%+v", missed)

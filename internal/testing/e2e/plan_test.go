@@ -30,7 +30,7 @@ type planApp struct {
 // planEvent is a CloudEvent about the plan.
 type planEvent struct {
 	ID, Type string
-	Data     struct{ Reason string }
+	Data     struct{ Reason struct{ Message string } }
 }
 
 func newPlanApp(t *testing.T, blob bool, c stack.AppConfig) *planApp {
@@ -80,7 +80,7 @@ func (a *planApp) told(ctx context.Context, kind, word string) {
 	a.t.Helper()
 	for {
 		for _, e := range a.seen {
-			if e.Type == kind && strings.Contains(e.Data.Reason, word) {
+			if e.Type == kind && strings.Contains(e.Data.Reason.Message, word) {
 				return
 			}
 		}

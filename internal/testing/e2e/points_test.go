@@ -159,7 +159,7 @@ func TestSuspectRecoveryPoint(t *testing.T) {
 	for id, wants := range map[string][]string{
 		ids[2] + ".succeeded": {"lifeboat.run.succeeded ", `"recoveryPointState":"live"`},
 		ids[3] + ".succeeded": {"lifeboat.run.succeeded ", `"recoveryPointState":"suspect"`, `"code":"SizeSuspect"`},
-		ids[3] + ".accepted":  {"lifeboat.recovery-point.accepted ", `"reason":"half of the APIs were retired"`},
+		ids[3] + ".accepted":  {"lifeboat.recovery-point.accepted ", `"requestReason":"half of the APIs were retired"`},
 		ids[4] + ".accepted":  {"lifeboat.recovery-point.accepted ", `"by":"` + first.AcceptedBy},
 	} {
 		for _, want := range wants {

@@ -429,7 +429,7 @@ func (h *host) deliverPoison(queue string) {
 				return err
 			}
 			if queue == executeQueue {
-				return e.DeadLetter(ctx, d.queue, d.body, why)
+				return e.DeadLetter(ctx, d.queue, d.body, engine.GivenUp(why))
 			}
 			if active, err := v.on.book.Current(ctx); err == nil {
 				v.plans = active.Plans

@@ -182,12 +182,12 @@ func toldOfApps(w *World, moment any) string {
 		case "lifeboat.app.refused":
 			var data struct {
 				App, Owner string
-				OwnerSince time.Time
+				Since      time.Time `json:"ownerSinceDateTime"`
 			}
 			if err := json.Unmarshal(m.event.Data, &data); err != nil || data.App == "" || data.Owner == "" || data.App == data.Owner {
 				return fmt.Sprintf("told of two apps without their names: %s", m.event.Data)
 			}
-			key := meetingKey(data.App, data.OwnerSince)
+			key := meetingKey(data.App, data.Since)
 			before := o.lastSeen(key, m.event.Time)
 			meeting := key + before.Format(time.RFC3339)
 			switch id := o.told[meeting]; {
