@@ -231,8 +231,22 @@ shells: ## Complete commands in a real zsh, and check the man pages with mandoc:
 	rm -rf build/man && go run ./internal/cmd/manual man build/man
 	mandoc -Tlint -W error build/man/*.1
 
+# Maven only fetches: java compiles the one file itself.
+maven := mvn -q -B -f build/readers/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory=lib
+
+.PHONY: readers
+readers: python ## Read the examples of events in the CloudEvents SDKs of JavaScript, Python and Java; JAVA=skip where there is no JDK
+	mkdir -p build/readers && cp internal/testing/clients/events/* build/readers/
+	cd build/readers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(PYTHON) -m venv build/readers/venv
+	build/readers/venv/bin/pip install --quiet --disable-pip-version-check -r build/readers/requirements.txt
+	cd build/readers && export LIFEBOAT_DOCS=$(CURDIR)/docs && node --test events.test.mjs && venv/bin/python events_test.py
+	$(if $(filter skip,$(JAVA)),@echo "JAVA=skip: the Java reader of events was not run",@for program in javac mvn; do \
+		command -v $$program >/dev/null || { echo "make readers needs $$program: apt-get install default-jdk-headless maven on Debian" >&2; exit 1; }; done)
+	$(if $(filter skip,$(JAVA)),,$(maven) && java -cp 'build/readers/lib/*' build/readers/Events.java docs)
+
 .PHONY: clients
-clients: schemas $(if $(filter skip,$(SHELLS)),,shells) ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API
+clients: schemas readers $(if $(filter skip,$(SHELLS)),,shells) ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API
 	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/requirements.txt internal/testing/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv
