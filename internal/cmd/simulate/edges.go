@@ -43,7 +43,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestHealthReadsPages", "health looks at each target itself", "internal/evaluation/health.go",
-		"changed || !known || f.unread {", "changed || known || f.unread {",
+		"changed || r.unread {", "changed || !r.unread {",
 	},
 	{
 		"./internal/engine TestOneUnreadTargetHidesNoOther", "health calls a target protected that it cannot read", "internal/health/health.go",
@@ -51,7 +51,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestOneUnreadTargetHidesNoOther", "health goes by the facts of a target that has changed since", "internal/evaluation/health.go",
-		"changed || !known || f.unread {", "!known || f.unread {\n\t\t\t_ = changed",
+		"changed || r.unread {", "changed && r.unread {",
 	},
 	{
 		"./internal/health TestFactsSayAllThatHealthGoesBy", "the facts have no suspect point", "internal/health/facts.go",
@@ -391,7 +391,7 @@ var edges = []edge{
 	{
 		"./internal/health TestAnEditHasItsFirstInterval", "an edit makes its targets unprotected at once",
 		"internal/health/health.go",
-		"h.Deadline = backup.Later(from.Add(two), s.grace(h.Point, from))", "h.Deadline = from.Add(two)",
+		"h.Deadline = backup.Later(from.Add(two), s.grace(h.Point != nil, from))", "h.Deadline = from.Add(two)",
 	},
 	{
 		"./internal/health TestAnEditHasItsFirstInterval", "an edit hides that a target was unprotected before",
