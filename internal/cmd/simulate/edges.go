@@ -22,7 +22,7 @@ type edge struct{ test, name, file, old, new string }
 var edges = []edge{
 	{
 		"./internal/storage/queue TestTwoAppsOfOneName", "events of two apps of one name have one source", "internal/config/settings.go",
-		`return "//" + u.Host + strings.TrimSuffix(u.EscapedPath(), "/") + "/" +`, `return "//azure/" +`,
+		`return "//" + u.Host + strings.TrimSuffix(u.EscapedPath(), "/") + "/" +`, `return "//" + u.Scheme + "/" +`,
 	},
 	{
 		"./internal/config TestSourceOfEvents", "a slot has the same source of events as its site", "internal/config/settings.go",

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,14 +80,17 @@ func (a *app) deployAnswers(ctx context.Context, t *testing.T, request string) s
 		written := a.written()
 		for _, text := range a.receive(ctx, t, "deploy") {
 			var e struct {
-				Type string
-				Data struct {
+				Source, Type string
+				Data         struct {
 					Request, Run string
 					Runs         []string
 				}
 			}
 			if err := json.Unmarshal([]byte(text), &e); err != nil || e.Data.Request != request {
 				t.Fatalf("%s: %v", text, err)
+			}
+			if want := "//" + a.config.Account + ".queue.core.windows.net/" + strings.ToLower(a.config.Name); e.Source != want {
+				t.Errorf("it comes from %s, want %s", e.Source, want)
 			}
 			switch e.Type {
 			case "lifeboat.backup.accepted":
