@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -73,6 +75,7 @@ func TestHost(t *testing.T) {
 	}{
 		{"all functions load", h.load},
 		{"keys open what they are for", h.openEndpoints},
+		{"metrics come as the scraper asks", h.scrape},
 		{"paths help no key", h.trickPaths},
 		{"the administration runs a timer", h.administer},
 		{"timers fire", h.timer},
@@ -227,9 +230,9 @@ func (h *hosted) load(_ context.Context, t *testing.T) {
 
 // function is a function.json, as far as the tests read it.
 type function struct {
-	name, route string
-	methods     []string
-	http        bool
+	name, route, level string
+	methods            []string
+	http               bool
 }
 
 // functions returns the functions of the package, sorted by name.
@@ -246,8 +249,8 @@ func functions(t *testing.T) (all []function) {
 		}
 		var document struct {
 			Bindings []struct {
-				Type, Route string
-				Methods     []string
+				Type, Route, AuthLevel string
+				Methods                []string
 			}
 		}
 		if err := json.Unmarshal(text, &document); err != nil {
@@ -256,7 +259,7 @@ func functions(t *testing.T) (all []function) {
 		f := function{name: filepath.Base(filepath.Dir(file))}
 		for _, b := range document.Bindings {
 			if b.Type == "httpTrigger" {
-				f.route, f.methods, f.http = b.Route, b.Methods, true
+				f.route, f.level, f.methods, f.http = b.Route, b.AuthLevel, b.Methods, true
 			}
 		}
 		all = append(all, f)
@@ -308,7 +311,8 @@ func (h *hosted) knock(ctx context.Context, t *testing.T, method, path, key stri
 }
 
 // openEndpoints tries every function, key, method and route. A method that function.json does not have gets the host's 404,
-// whatever the key. Any key but the function's own, the host's and the master's gets 401. With these the function answers.
+// whatever the key. Any key but the function's own, the host's and the master's gets 401. With these the function answers. The function
+// live answers everybody.
 func (h *hosted) openEndpoints(ctx context.Context, t *testing.T) {
 	keys := h.keys(t)
 	of := map[string][]string{"api": {"/api/runs/x", "/API/Runs/x", "/api/backups", "/api/healthy", "/api/metrics/x", "/api/health/x"}}
@@ -329,7 +333,7 @@ func (h *hosted) openEndpoints(ctx context.Context, t *testing.T) {
 					want := "401"
 					if !slices.Contains(f.methods, strings.ToLower(method)) {
 						want = "none"
-					} else if whose == f.name || strings.HasPrefix(whose, "the ") {
+					} else if whose == f.name || strings.HasPrefix(whose, "the ") || f.level == "anonymous" {
 						want = "open"
 					}
 					if got, status := h.knock(ctx, t, method, route, key); got != want {
@@ -337,6 +341,34 @@ func (h *hosted) openEndpoints(ctx context.Context, t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// scrape: the host passes on what a scraper accepts, and what it gets.
+func (h *hosted) scrape(ctx context.Context, t *testing.T) {
+	for _, c := range []struct{ accept, encoding, kind, end string }{
+		{"application/openmetrics-text;version=1.0.0;q=0.7,text/plain;version=0.0.4;q=0.4", "gzip", "application/openmetrics-text; version=1.0.0; charset=utf-8", "# EOF\n"},
+		{"text/plain;version=0.0.4;q=1,*/*;q=0.1", "identity", "text/plain; version=0.0.4; charset=utf-8", "\n"},
+	} {
+		response, text, err := h.request(ctx, http.MethodGet, "/api/metrics", "", map[string]string{
+			"x-functions-key": h.Key("metrics"), "Accept": c.accept, "Accept-Encoding": c.encoding,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.Header.Get("Content-Encoding") == "gzip" {
+			z, err := gzip.NewReader(bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err = io.ReadAll(z); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if (response.Header.Get("Content-Encoding") == "gzip") != (c.encoding == "gzip") || response.Header.Get("Content-Type") != c.kind ||
+			!strings.HasSuffix(string(text), c.end) || !strings.Contains(string(text), "\nlifeboat_plan_refused 0\n") {
+			t.Errorf("%s, %s: %v %s", c.accept, c.encoding, response.Header, text)
 		}
 	}
 }
