@@ -246,10 +246,14 @@ func (e Evaluator) takeBack(ctx context.Context, head plans.Head, all []backup.P
 				events = append(events, event.TargetLeft(d, alarm))
 			}
 		}
-		edited[name] = slices.ContainsFunc(all, func(p backup.Plan) bool { return p.Name == name })
-		if !edited[name] {
+		i := slices.IndexFunc(all, func(p backup.Plan) bool { return p.Name == name })
+		if edited[name] = i >= 0; edited[name] {
+			is = is.Only(all[i].Targets)
+		} else {
+			is = is.Only(nil)
 			is.Text = head.Hash
-		} else if len(events) == 0 {
+		}
+		if e.evaluated[name] = is; edited[name] && len(events) == 0 {
 			continue
 		}
 		switch err := e.save(ctx, is, events, report); {

@@ -135,8 +135,10 @@ func (v Evaluation) After(now time.Time, outcomes []TargetHealth, complete bool)
 		is.At, is.Again = now, time.Time{}
 	}
 	var holds []string
+	there := map[string]bool{}
 	for _, h := range outcomes {
 		told := v.published(h)
+		there[backup.Partition(h.Target)] = true
 		switch {
 		case h.Target == "":
 		case h.Status != Unprotected:
@@ -155,13 +157,32 @@ func (v Evaluation) After(now time.Time, outcomes []TargetHealth, complete bool)
 			holds = append(holds, id+" "+backup.Partition(h.Target))
 		}
 	}
-	if is.Published = append(slices.Clone(is.Published), holds...); complete {
-		is.Published = holds // no others are in the plan
+	if complete { // what has left the plan is not dealt with here
+		is = is.forget(func(here string) bool { return here == "" || there[here] })
 	}
+	is.Published = append(slices.Clone(is.Published), holds...)
 	if complete && !is.Again.IsZero() {
 		is.Again = backup.Later(is.Again, now.Add(reevaluate))
 	}
 	return is, begun, over
+}
+
+// forget returns the row without the alarms about such targets, by their partitions.
+func (v Evaluation) forget(such func(here string) bool) Evaluation {
+	v.Published = slices.DeleteFunc(slices.Clone(v.Published), func(one string) bool {
+		_, here, _ := strings.Cut(one, " ")
+		return such(here)
+	})
+	return v
+}
+
+// Only returns the row with the alarms about these targets alone: of the others it is not known any more which targets they had.
+func (v Evaluation) Only(targets []string) Evaluation {
+	there := map[string]bool{}
+	for _, target := range targets {
+		there[backup.Partition(target)] = true
+	}
+	return v.forget(func(here string) bool { return here != "" && !there[here] })
 }
 
 // End returns the row after the alarm about the target is over, and the alarm's ID; "" if none holds.

@@ -33,6 +33,42 @@ var edges = []edge{
 		"m.First.UTC(), m.Last.UTC()", "m.First, m.Last",
 	},
 	{
+		"./internal/engine TestAnAlarmIsOver", "an alarm holds until the next evaluation of its plan", "internal/evaluation/evaluation.go",
+		"if !looked || saw.err != nil || !is.Alarmed(here) {", "if !looked || saw.err != nil || is.Alarmed(here) {",
+	},
+	{
+		"./internal/engine TestTheEndOfAnAlarmSurvivesKills", "the mark of a target goes before the end of its alarm is saved", "internal/evaluation/facts.go",
+		"if saw.err != nil || later[here] {", "if saw.err != nil || later[here] && here == \"\" {",
+	},
+	{
+		"./internal/engine TestAnEditEndsAnAlarm", "an edit of plan.yaml ends no alarm", "internal/evaluation/evaluation.go",
+		"if edited[plan.Name] || was.Due(", "if edited[\"\"] || was.Due(",
+	},
+	{
+		"./internal/engine TestAnEditEndsAnAlarm", "the alarm after an edit has the ID of one that is over", "internal/health/evaluation.go",
+		"key != h.AlertKey() {", "key != h.Plan {",
+	},
+	{
+		"./internal/engine TestAnAlarmHoldsWhileItsTargetIsUnprotected", "a newer point that is too old begins another alarm", "internal/health/evaluation.go",
+		"return of == here || !ok && one == older", "return of == here && strings.HasPrefix(one, older) || !ok && one == older",
+	},
+	{
+		"./internal/engine TestHealthKnowsRestores", "health hears of a restore only at its end", "internal/engine/save.go",
+		"if s.run.Restore != nil && !s.run.State.Final() { // it was made", "if s.run.Restore != nil && s.run.State.Final() { // it was made",
+	},
+	{
+		"./internal/engine TestHealthForgetsNoWaitingRestore", "health forgets a waiting restore behind ten backups", "internal/evaluation/facts.go",
+		"if len(rows) == few && len(runs) == few {", "if len(rows) == few && len(runs) < few {",
+	},
+	{
+		"./internal/engine TestCleanupCountsThePoints", "an accepted recovery point is counted as suspect", "internal/deletion/count.go",
+		"looked < mostLooked {", "looked < mostLooked-mostLooked {",
+	},
+	{
+		"./internal/engine TestCleanupCountsThePoints", "cleanup counts all recovery points each time", "internal/health/stock.go",
+		"now.Sub(s.At) >= CountEvery", "now.Sub(s.At) >= 0",
+	},
+	{
 		"./handler TestHealthOfTimers", "the health of one plan hides a silent timer", "handler/health.go",
 		"		if t.Silent {\n			body.OverallStatus", "		if t.Silent && only.plan == \"\" {\n			body.OverallStatus",
 	},
@@ -341,7 +377,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestNobodyIsToldTwiceWhileOneTargetCannotBeRead", "B15 others are told again while one target cannot be read",
 		"internal/health/evaluation.go",
-		"if is.Published = append(slices.Clone(is.Published), holds...); complete {", "if is.Published = holds; complete {",
+		"	is.Published = append(slices.Clone(is.Published), holds...)\n	if complete && !is.Again", "	is.Published = holds\n	if complete && !is.Again",
 	},
 	{
 		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a timer run does not look for an older live one",

@@ -78,8 +78,8 @@ func (a *app) healthUntil(ctx context.Context, what string, wanted func(status i
 	}
 }
 
-// toldUnprotected waits for the event about the service.
-func (a *app) toldUnprotected(ctx context.Context, t *testing.T, service string) {
+// toldUnprotected waits for the event about the service, and returns its ID.
+func (a *app) toldUnprotected(ctx context.Context, t *testing.T, service string) string {
 	t.Helper()
 	for {
 		for _, text := range a.events(ctx, t) {
@@ -97,7 +97,7 @@ func (a *app) toldUnprotected(ctx context.Context, t *testing.T, service string)
 				!strings.Contains(e.Data.Reason.Message, "the service is in a bad mood") {
 				t.Errorf("told: %s", text)
 			}
-			return
+			return e.ID
 		}
 		if ctx.Err() != nil {
 			t.Fatal("nobody was told that the target is unprotected")
@@ -106,8 +106,46 @@ func (a *app) toldUnprotected(ctx context.Context, t *testing.T, service string)
 	}
 }
 
+// toldProtected mends the service between two runs, and waits for the event that the alarm is over.
+func (a *app) toldProtected(ctx context.Context, t *testing.T, service, alarm string) {
+	t.Helper()
+	for mended := false; ; pause(ctx) {
+		for _, text := range a.events(ctx, t) {
+			var e struct {
+				ID, Type, Subject string
+				Data              struct {
+					Alarm, Status, Plan string
+					LastVerified        struct{ ID string }
+				}
+			}
+			if err := json.Unmarshal([]byte(text), &e); err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case e.Subject != stack.Service(service):
+			case e.Type == "lifeboat.run.failed" && !mended:
+				mended = true
+				if err := world.AddService(service); err != nil {
+					t.Fatal(err)
+				}
+			case e.Type == "lifeboat.target.protected":
+				if e.Data.Alarm != alarm || e.Data.Status != "protected" || e.Data.Plan != "test" || e.ID != "protected-"+strings.TrimPrefix(alarm, "unprotected-") {
+					t.Errorf("told: %s", text)
+				}
+				if s, _, err := a.engine.Status(ctx, e.Data.LastVerified.ID); err != nil || s.Point == nil || s.Point.Target != stack.Service(service) {
+					t.Errorf("the recovery point of %s: %+v, %v", text, s, err)
+				}
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			t.Fatal("nobody was told that the target is protected")
+		}
+	}
+}
+
 // TestHealth: a service with a good backup gives 200. A service whose backups Azure refuses turns the answer into 503, in
-// Azure's words, and makes an event. A broken plan.yaml is reported first, and the targets are measured by the last good one.
+// Azure's words, and makes an event; once it is backed up, another event closes that. A broken plan.yaml is reported first, and the targets are measured by the last good one.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -154,7 +192,7 @@ func TestHealth(t *testing.T) {
 		!strings.Contains(v.Reason.Message, "the service is in a bad mood") {
 		t.Errorf("unprotected: %+v", v)
 	}
-	a.toldUnprotected(ctx, t, ill)
+	alarm := a.toldUnprotected(ctx, t, ill)
 	for name, want := range map[string]int{"test": 503, "tests": 404} {
 		response, text, err := a.request(ctx, "GET", "/api/health?plan="+name, "", map[string]string{"x-functions-key": a.Key("health")})
 		if err != nil || response.StatusCode != want || !strings.Contains(string(text), "test") {
@@ -175,6 +213,8 @@ func TestHealth(t *testing.T) {
 			t.Errorf("metrics: %v %v %s", response, err, text)
 		}
 	}
+
+	a.toldProtected(ctx, t, ill, alarm)
 
 	a.place(strings.Replace(good, "schedule:", "shedule:", 1))
 	h = a.healthUntil(ctx, "refused", func(_ int, h health) bool {

@@ -31,12 +31,14 @@ func (watched) Apply(context.Context, ...backup.Write) ([]string, error) {
 
 // healthOf returns what health says of the targets of the plans: by the facts, and by a look at each.
 func (w *World) healthOf(active []backup.Plan) (told, seen []health.TargetHealth) {
+	row, _, _ := w.catalog.Get(context.Background(), backup.ActivePlanKey)
+	head, _ := plans.ReadHead(row) // without one the plans are as new as can be
 	of := func(blind bool) []health.TargetHealth {
 		e := engine.Engine{
 			Catalog: watched{w.catalog, blind}, App: w.ledger.owner.app, Services: known, Timings: engine.DefaultTimings(), Parallelism: 1,
 			Now: func() time.Time { return w.now },
 		}
-		targets, _, err := e.Health(context.Background(), plans.Active{Plans: active})
+		targets, _, err := e.Health(context.Background(), plans.Active{Plans: active, Hash: head.Hash})
 		if err != nil {
 			panic(err) // the catalog itself never fails
 		}

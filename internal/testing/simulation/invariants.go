@@ -228,6 +228,7 @@ var Invariants = []Invariant{
 	{"a meeting of two apps has one event", "", toldOfApps},
 	{"health names the other app while it is there", "", healthOfApps},
 	{"health never says better than a look at the target", "", healthIsTrue},
+	{"an alarm is over once, and when its target is unprotected no longer", "", alarmsEnd},
 }
 
 func notedSeldom(_ *World, moment any) string {

@@ -41,6 +41,8 @@ type ledger struct {
 	locks      map[string]string
 	// told has the types of the events that were sent, by their IDs.
 	told map[string]string
+	// alarms are the alarms about targets, by the IDs of their events.
+	alarms map[string]*alarm
 	// evaluations has the times at which the targets of plans are to be evaluated again. permits and queue have the rows of the
 	// gate.
 	evaluations map[string]time.Time
@@ -171,7 +173,7 @@ func newLedger() ledger {
 		runs:  map[string]*facts{}, byScheduledTime: map[string]*facts{}, points: map[string]*backup.Point{},
 		live: map[string][]*backup.Point{}, missedRuns: map[string][]schedule.MissedRuns{}, locks: map[string]string{},
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
-		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
+		told: map[string]string{}, alarms: map[string]*alarm{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
 		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
 	}
