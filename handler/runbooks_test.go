@@ -222,7 +222,10 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	lost := health.Incomplete{
 		Target: target, Plan: "nightly", Storage: backup.Storage{Account: account, Container: "c"}, Manifests: 1, First: "m", Found: time.Now(), Alarm: "1",
 	}
-	for _, e := range []backup.Event{event.CatalogIncomplete(lost), event.CatalogComplete(lost, time.Now())} {
+	well := health.TargetHealth{Target: target, Plan: "nightly", Status: health.Protected}
+	for _, e := range []backup.Event{
+		event.CatalogIncomplete(lost), event.CatalogComplete(lost, time.Now()), event.TargetProtected(well, "1", time.Now()),
+	} {
 		if err := (logged{d.queue, zerolog.New(&d.log)}).Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}

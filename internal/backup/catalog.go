@@ -35,7 +35,7 @@ type Catalog interface {
 	// List reads the rows of one partition with from <= row key < to, in the order of their keys, at most limit (1 to 1000). No
 	// row is no error. A row that cannot be read has an Err in place of its body: it must not hide the others.
 	List(ctx context.Context, partition, from, to string, limit int) ([]Row, time.Time, error)
-	// Count counts these rows, up to limit, without their bodies: also those that cannot be read.
+	// Count counts these rows, up to limit, without their bodies: also rows that cannot be read.
 	Count(ctx context.Context, partition, from, to string, limit int) (int, error)
 	// Apply makes all the writes, or none of them: 1 to MostWrites, all in one partition, each of another row. It returns the new
 	// ETags in the order of the writes ("" for a delete). If the store applied the writes but the response was lost, Apply

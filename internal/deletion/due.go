@@ -17,8 +17,8 @@ type Due struct {
 	Point   string    `json:"Point"`
 	Target  string    `json:"Target"`
 	Created time.Time `json:"Created"`
-	// Plan, Size and State are those of the point when the entry was written, so that points are counted by the index. State is "" if
-	// there may be no point.
+	// Plan, Size and State describe the point as it was when the entry was written, so that points are counted by the index. State is ""
+	// if there may be no point.
 	Plan  string            `json:"Plan,omitempty"`
 	Size  int64             `json:"Size,omitempty"`
 	State backup.PointState `json:"State,omitempty"`

@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// over is what an event says about an alarm that is over.
+// over has the words of an event about an alarm that is over.
 type over struct {
 	Target, Plan, Status, Alarm string
 	Since                       time.Time

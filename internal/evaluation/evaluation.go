@@ -143,8 +143,8 @@ func (e Evaluator) evaluatePlan(
 	return errors.Join(err, unsearched, unsaved)
 }
 
-// since returns the time since which the target is no longer unprotected: that of its newest recovery point, or now if it had that at the
-// last evaluation. Then the point was accepted, or the plan was edited.
+// since returns the time since which the target is no longer unprotected: its newest recovery point was made then. It is now if the target
+// had that point at the last evaluation. Then the point was accepted, or the plan was edited.
 func (e Evaluator) since(h health.TargetHealth, was health.Evaluation) time.Time {
 	if h.Point != nil && h.Point.Created.After(was.At) {
 		return h.Point.Created
@@ -152,8 +152,8 @@ func (e Evaluator) since(h health.TargetHealth, was health.Evaluation) time.Time
 	return e.Now
 }
 
-// endAlarms publishes which alarms about the targets that were looked at are over, of plans that are not evaluated now. It returns the
-// partitions of targets for which that could not be saved: their marks stay, so that the next timer run looks again.
+// endAlarms publishes which alarms of these plans are over by the sights; the plans are not evaluated now. It returns the partitions of the
+// targets whose alarms could not be ended: their marks stay, so that the next timer run looks again.
 func (e Evaluator) endAlarms(
 	ctx context.Context, others []planned, all []backup.Plan, sights map[string]sight, report *Report,
 ) (unsaved map[string]bool, err error) {

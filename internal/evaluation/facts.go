@@ -52,8 +52,8 @@ func (e Evaluator) readFacts(ctx context.Context) (map[string]row, error) {
 }
 
 // lookAt reads the newest recovery points and runs of the target. Retention deletes the oldest points first, so the newest live one is
-// among the newest of all, unless many are suspect. A restore of the former facts that is older than all that was read is read by itself
-// if it had not ended.
+// among the newest of all, unless many are suspect. A restore under way may be older than all of these: the former facts name it, and it is
+// read by itself.
 func (e Evaluator) lookAt(ctx context.Context, target string, was health.Facts) sight {
 	s, few := health.Snapshot{Target: target}, health.RecentRows
 	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
@@ -99,7 +99,7 @@ func (e Evaluator) lookAt(ctx context.Context, target string, was health.Facts) 
 	return sight{facts: s.Facts()}
 }
 
-// addOlder adds the restores of the former facts that are older than the rows that were read.
+// addOlder adds the restores of the former facts that are too old for the newest rows.
 func (e Evaluator) addOlder(ctx context.Context, s *health.Snapshot, was health.Facts) error {
 	for _, r := range s.Older(was) {
 		if r.State.Final() {
@@ -220,7 +220,7 @@ func (e Evaluator) noteKnown(ctx context.Context, head plans.Head, fresh []backu
 }
 
 // changes returns the writes of new facts, each with the deletion of the target's mark. The facts and the mark of a service that no plan
-// names are deleted. Those of a target in later stay as they are.
+// names are deleted. A target in later keeps its own.
 func (e Evaluator) changes(places map[string]place, facts map[string]row, sights map[string]sight, later map[string]bool) (groups [][]backup.Write) {
 	for _, here := range slices.Sorted(maps.Keys(sights)) {
 		saw, was := sights[here], facts[here]

@@ -157,7 +157,7 @@ func (v Evaluation) After(now time.Time, outcomes []TargetHealth, complete bool)
 			holds = append(holds, id+" "+backup.Partition(h.Target))
 		}
 	}
-	if complete { // what has left the plan is not dealt with here
+	if complete { // the alarms of targets that have left stay
 		is = is.forget(func(here string) bool { return here == "" || there[here] })
 	}
 	is.Published = append(slices.Clone(is.Published), holds...)
@@ -176,7 +176,7 @@ func (v Evaluation) forget(such func(here string) bool) Evaluation {
 	return v
 }
 
-// Only returns the row with the alarms about these targets alone: of the others it is not known any more which targets they had.
+// Only returns the row with the alarms about these targets alone: nothing tells any more which targets the others were about.
 func (v Evaluation) Only(targets []string) Evaluation {
 	there := map[string]bool{}
 	for _, target := range targets {

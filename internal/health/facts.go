@@ -14,7 +14,7 @@ type Facts struct {
 	Target string      `json:"Target"`
 	Points []pointFact `json:"Points,omitempty"`
 	Runs   []runFact   `json:"Runs,omitempty"`
-	// Restores are those into the target that have not ended, and the newest that has.
+	// Restores are the restores into the target under way, and the newest that has ended.
 	Restores []Restored `json:"Restores,omitempty"`
 	// Unread says why a row of the target cannot be read, "" if every row that was read can be.
 	Unread string `json:"Unread,omitempty"`

@@ -28,7 +28,7 @@ func newRestored(r backup.Run) Restored {
 	}
 }
 
-// newestRestores returns the restores that have not ended, and the newest that has; all are newest first.
+// newestRestores returns the restores under way, and the newest that has ended; all are newest first.
 func newestRestores(all []Restored) (some []Restored) {
 	ended := false
 	for _, r := range all {

@@ -10,7 +10,7 @@ import (
 )
 
 // Stock says how many recovery points there are, by plan and state, and how large. It is a row of the catalog: cleanup counts them once in
-// CountEvery. Those that are expired do not count.
+// CountEvery. Expired ones do not count.
 type Stock struct {
 	// At is the time at which they were counted.
 	At time.Time `json:"At"`

@@ -66,8 +66,8 @@ type TimersHealth struct {
 	// Evaluations say when the targets of the active plans were evaluated last, in the order of the plans; a plan whose targets never
 	// were has none.
 	Evaluations []Evaluation
-	// Restores are those into targets, and into other services that a plan allows: of each destination the newest that has ended, and
-	// those that have not, newest first.
+	// Restores are the restores into targets, and into other services that a plan allows: of each destination those under way, and the
+	// newest that has ended, newest first.
 	Restores []Restored
 	// Stock says which recovery points there are, as of the last whole count; its time is zero if there was none.
 	Stock Stock
