@@ -1,6 +1,8 @@
 package health
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -112,13 +114,23 @@ func (v Evaluation) alarm(h TargetHealth) string {
 	return key
 }
 
-// published returns the index in Published of the alarm about the target; -1 if none holds. An older version kept no partition.
-func (v Evaluation) published(h TargetHealth) int {
-	here, older := backup.Partition(h.Target), v.alarm(h)
-	return slices.IndexFunc(v.Published, func(one string) bool {
-		_, of, ok := strings.Cut(one, " ")
-		return of == here || !ok && one == older
-	})
+// holding returns the IDs of the alarms in Published by the partitions of their targets. An older version kept no partition: such an alarm
+// stands by its ID.
+func (v Evaluation) holding() map[string]string {
+	all := make(map[string]string, len(v.Published))
+	for _, one := range v.Published {
+		id, here, ok := strings.Cut(one, " ")
+		if !ok {
+			here = id
+		}
+		all[here] = id
+	}
+	return all
+}
+
+// about returns the ID of the alarm about the target among those that hold; "" if none does.
+func (v Evaluation) about(h TargetHealth, holding map[string]string) string {
+	return cmp.Or(holding[backup.Partition(h.Target)], holding[v.alarm(h)])
 }
 
 // Alarmed says that an alarm about the target with the partition was published, and still holds.
@@ -134,46 +146,45 @@ func (v Evaluation) After(now time.Time, outcomes []TargetHealth, complete bool)
 	if complete {
 		is.At, is.Again = now, time.Time{}
 	}
+	holding := v.holding()
 	var holds []string
-	there := map[string]bool{}
+	gone, there := map[string]bool{}, map[string]bool{}
 	for _, h := range outcomes {
-		told := v.published(h)
-		there[backup.Partition(h.Target)] = true
-		switch {
+		here := backup.Partition(h.Target)
+		there[here] = true
+		switch id := v.about(h, holding); {
 		case h.Target == "":
 		case h.Status != Unprotected:
-			var id string
-			if is, id = is.End(h, now); id != "" {
-				over = append(over, Alarm{h, id})
+			if id != "" {
+				gone[id], over = true, append(over, Alarm{h, id})
 			}
 			if complete && !h.Deadline.IsZero() && (is.Again.IsZero() || h.Deadline.Before(is.Again)) {
 				is.Again = h.Deadline
 			}
-		case told < 0:
+		case id == "":
 			begun = append(begun, Alarm{h, v.alarm(h)})
-			holds = append(holds, v.alarm(h)+" "+backup.Partition(h.Target))
+			holds = append(holds, v.alarm(h)+" "+here)
 		case complete:
-			id, _, _ := strings.Cut(v.Published[told], " ")
-			holds = append(holds, id+" "+backup.Partition(h.Target))
+			holds = append(holds, id+" "+here)
 		}
 	}
-	if complete { // the alarms of targets that have left stay
-		is = is.forget(func(here string) bool { return here == "" || there[here] })
-	}
-	is.Published = append(slices.Clone(is.Published), holds...)
+	is.Published = without(v.Published, func(id, here string) bool {
+		return gone[id] || complete && (here == "" || there[here]) // the alarms of targets that have left stay
+	})
+	is.Published = append(is.Published, holds...)
+	is.Back = v.back(over, now)
 	if complete && !is.Again.IsZero() {
 		is.Again = backup.Later(is.Again, now.Add(reevaluate))
 	}
 	return is, begun, over
 }
 
-// forget returns the row without the alarms about such targets, by their partitions.
-func (v Evaluation) forget(such func(here string) bool) Evaluation {
-	v.Published = slices.DeleteFunc(slices.Clone(v.Published), func(one string) bool {
-		_, here, _ := strings.Cut(one, " ")
-		return such(here)
+// without returns the alarms but those with such an ID and such a partition of their target.
+func without(published []string, such func(id, here string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(published), func(one string) bool {
+		id, here, _ := strings.Cut(one, " ")
+		return such(id, here)
 	})
-	return v
 }
 
 // Only returns the row with the alarms about these targets alone: nothing tells any more which targets the others were about.
@@ -182,28 +193,38 @@ func (v Evaluation) Only(targets []string) Evaluation {
 	for _, target := range targets {
 		there[backup.Partition(target)] = true
 	}
-	return v.forget(func(here string) bool { return here != "" && !there[here] })
+	v.Published = without(v.Published, func(_, here string) bool { return here != "" && !there[here] })
+	return v
 }
 
 // End returns the row after the alarm about the target is over, and the alarm's ID; "" if none holds.
-func (v Evaluation) End(h TargetHealth, now time.Time) (is Evaluation, id string) {
-	i := v.published(h)
-	if i < 0 {
+func (v Evaluation) End(h TargetHealth, now time.Time) (Evaluation, string) {
+	over := v.about(h, v.holding())
+	if over == "" {
 		return v, ""
 	}
-	id, _, _ = strings.Cut(v.Published[i], " ")
-	is = v
-	is.Published = slices.Delete(slices.Clone(v.Published), i, i+1)
-	if key, _, _ := strings.Cut(id, "."); key != h.AlertKey() {
-		return is, id // an alarm at a newer point has another ID in any case
-	}
-	is.Back = map[string]time.Time{h.AlertKey(): now}
-	for key, at := range v.Back {
-		if _, again := is.Back[key]; !again && len(is.Back) < mostBack && now.Sub(at) < forgotten {
-			is.Back[key] = at
+	v.Published = without(v.Published, func(id, _ string) bool { return id == over })
+	v.Back = v.back([]Alarm{{h, over}}, now)
+	return v, over
+}
+
+// back returns Back after these alarms are over. The next alarm at a newer point has another ID in any case.
+func (v Evaluation) back(over []Alarm, now time.Time) map[string]time.Time {
+	ended := map[string]time.Time{}
+	for _, alarm := range over {
+		if key, _, _ := strings.Cut(alarm.ID, "."); key == alarm.AlertKey() && len(ended) < mostBack {
+			ended[key] = now
 		}
 	}
-	return is, id
+	if len(ended) == 0 {
+		return v.Back
+	}
+	for _, key := range slices.Sorted(maps.Keys(v.Back)) {
+		if _, again := ended[key]; !again && len(ended) < mostBack && now.Sub(v.Back[key]) < forgotten {
+			ended[key] = v.Back[key]
+		}
+	}
+	return ended
 }
 
 // TakeBack returns the row after the alarm about a target that has left the plan was taken back, and the alarm's ID; "" if none holds.

@@ -46,11 +46,12 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAnEditEndsAnAlarm", "the alarm after an edit has the ID of one that is over", "internal/health/evaluation.go",
-		"key != h.AlertKey() {", "key != h.Plan {",
+		"key == alarm.AlertKey() && len", "key == alarm.Plan && len",
 	},
 	{
 		"./internal/engine TestAnAlarmHoldsWhileItsTargetIsUnprotected", "a newer point that is too old begins another alarm", "internal/health/evaluation.go",
-		"return of == here || !ok && one == older", "return of == here && strings.HasPrefix(one, older) || !ok && one == older",
+		"return cmp.Or(holding[backup.Partition(h.Target)], holding[v.alarm(h)])",
+		"if id := holding[backup.Partition(h.Target)]; id == v.alarm(h) {\n\t\treturn id\n\t}\n\treturn cmp.Or(holding[v.alarm(h)])",
 	},
 	{
 		"./internal/engine TestHealthKnowsRestores", "health hears of a restore only at its end", "internal/engine/save.go",
@@ -377,7 +378,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestNobodyIsToldTwiceWhileOneTargetCannotBeRead", "B15 others are told again while one target cannot be read",
 		"internal/health/evaluation.go",
-		"	is.Published = append(slices.Clone(is.Published), holds...)\n	if complete && !is.Again", "	is.Published = holds\n	if complete && !is.Again",
+		"	is.Published = append(is.Published, holds...)\n", "	is.Published = holds\n",
 	},
 	{
 		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a timer run does not look for an older live one",

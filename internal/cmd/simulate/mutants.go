@@ -21,11 +21,11 @@ type mutant struct{ name, file, old, new string }
 var mutants = []mutant{
 	{
 		"nobody is told that a target is protected again", "internal/health/evaluation.go",
-		"if is, id = is.End(h, now); id != \"\" {", "if is, id = is.End(h, now); id == h.Plan {",
+		"gone[id], over = true, append(over, Alarm{h, id})", "gone[id] = true",
 	},
 	{
 		"an evaluation forgets the alarms about what has left the plan", "internal/health/evaluation.go",
-		"return here == \"\" || there[here] })", "return here == \"\" || len(there) > 0 })",
+		"complete && (here == \"\" || there[here])", "complete && (here == \"\" || len(there) > 0)",
 	},
 	{
 		"health never hears of the end of a run", "internal/engine/save.go",
