@@ -26,13 +26,14 @@ type alert struct {
 	begins, ends span
 }
 
-// every is the time between evaluations in minutes. While an app sleeps, an alert may flap from minute to minute.
+// every is the time between evaluations in minutes. Three goes through each minute of the ten
+// of which an app sleeps nine.
 func (s state) every() int {
 	switch {
 	case s.step > 0:
 		return s.step
 	case s.asleep:
-		return 1
+		return 3
 	}
 	return 5
 }
@@ -59,7 +60,7 @@ func afterDeath(ends span) []alert {
 func longGone(down span) []alert {
 	ends := span{4410, 4430}
 	return []alert{
-		{"LifeboatDown", job, span{120, 140}, down},
+		{"LifeboatDown", job, span{124, 240}, down},
 		{"LifeboatScheduleSilent", job, span{110, 120}, ends},
 		{"LifeboatEvaluationSilent", hourly, span{150, 160}, ends},
 		{"LifeboatCleanupFailing", job, span{150, 160}, ends},
@@ -79,30 +80,30 @@ func failing(begins, ends span) []alert {
 
 // states is the table of both engines.
 var states = []state{
-	{name: "well", minutes: 400},
-	{name: "asleep nine minutes of ten", asleep: true, minutes: 400},
+	{name: "well", minutes: 300},
+	{name: "asleep nine minutes of ten", asleep: true, minutes: 300},
 	{name: "two scrapers", scrapers: 2, minutes: 300},
 	{name: "instance replaced", replaced: 100, minutes: 300},
 	{name: "killed", blind: span{100, never}, minutes: 300, alerts: afterDeath(span{})},
 	{name: "killed, two scrapers", blind: span{100, never}, scrapers: 2, minutes: 240, alerts: afterDeath(span{})},
 	{name: "killed, asleep before", asleep: true, blind: span{100, never}, minutes: 240, alerts: []alert{
-		{"LifeboatDown", job, span{115, 117}, span{}},
+		{"LifeboatDown", job, span{115, 120}, span{}},
 		{"LifeboatScheduleSilent", job, span{106, 106}, span{}},
 		{"LifeboatEvaluationSilent", hourly, span{151, 151}, span{}},
 		{"LifeboatCleanupFailing", job, span{151, 151}, span{}},
 		{"LifeboatTargetUnprotected", a, span{181, 181}, span{}},
 		{"LifeboatTargetUnprotected", b, span{181, 181}, span{}},
 	}},
-	{name: "killed, after three days", blind: span{100, never}, minutes: 4500, step: 10, alerts: longGone(span{})},
-	{name: "forgotten, after three days", forgotten: 100, minutes: 4500, step: 10, alerts: append(longGone(span{4410, 4430}),
-		alert{"LifeboatDown", "", span{4410, 4430}, span{}})},
+	{name: "killed, after three days", blind: span{100, never}, minutes: 4620, step: 60, alerts: longGone(span{})},
+	{name: "forgotten, after three days", forgotten: 100, minutes: 4620, step: 60, alerts: append(longGone(span{4410, 4430}),
+		alert{"LifeboatDown", "", span{4410, 4560}, span{}})},
 	{name: "forgotten by the scrape configuration", forgotten: 100, minutes: 240, alerts: afterDeath(span{})},
 	{name: "restart with a gap", story: story{down: span{100, 280}}, minutes: 400, alerts: append(
 		afterDeath(span{280, 280}), alert{"LifeboatRunsMissed", hourly, span{280, 280}, span{}})},
 	{name: "target removed from the plan", story: story{removed: span{100, never}}, minutes: 300, alerts: []alert{
 		{"LifeboatTargetGone", `job="lifeboat", ` + b, span{129, 130}, span{}},
 	}},
-	{name: "target removed, a day later", story: story{removed: span{100, never}}, minutes: 1700, step: 10, alerts: []alert{
+	{name: "target removed, a day later", story: story{removed: span{100, never}}, minutes: 1700, step: 60, alerts: []alert{
 		{"LifeboatTargetGone", `job="lifeboat", ` + b, span{120, 140}, span{1530, 1550}},
 	}},
 	{name: "target removed, asleep nine minutes of ten", story: story{removed: span{100, never}}, asleep: true, minutes: 300, alerts: []alert{
@@ -165,7 +166,7 @@ var states = []state{
 	{name: "restore of nothing", story: story{nothing: span{60, 150}}, minutes: 200, alerts: []alert{
 		{"LifeboatRestoreIncomplete", `job="lifeboat", restored="nothing", target="a"`, span{60, 60}, span{154, 155}},
 	}},
-	{name: "restore of nothing, a day later", story: story{nothing: span{60, never}}, minutes: 1600, step: 10, alerts: []alert{
+	{name: "restore of nothing, a day later", story: story{nothing: span{60, never}}, minutes: 1600, step: 60, alerts: []alert{
 		{"LifeboatRestoreIncomplete", `job="lifeboat", restored="nothing", target="a"`, span{60, 60}, span{1500, 1510}},
 	}},
 	dies("restore of nothing", story{nothing: span{60, never}},
@@ -178,7 +179,7 @@ var states = []state{
 	dies("dead letter", story{dead: span{60, never}}, alert{"LifeboatDeadLetters", job, span{60, 60}, span{}}),
 	{name: "plan refused", story: story{refused: span{60, 120}}, minutes: 200, alerts: []alert{{"LifeboatPlanRefused", job, span{65, 65}, span{120, 120}}}},
 	dies("plan refused", story{refused: span{60, never}}, alert{"LifeboatPlanRefused", job, span{65, 65}, span{}}),
-	{name: "event undeliverable", story: story{undeliverable: span{60, never}}, minutes: 1700, step: 10, alerts: []alert{
+	{name: "event undeliverable", story: story{undeliverable: span{60, never}}, minutes: 1700, step: 60, alerts: []alert{
 		{"LifeboatEventsUndeliverable", job, span{60, 60}, span{1490, 1510}},
 	}},
 	dies("event undeliverable", story{undeliverable: span{60, never}}, alert{"LifeboatEventsUndeliverable", job, span{60, 60}, span{}}),
