@@ -3,10 +3,8 @@ package monitors
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"os"
@@ -22,7 +20,6 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
-	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -40,34 +37,6 @@ type series struct {
 	values []*float64
 }
 
-// samples reads a body as Prometheus does.
-func samples(t *testing.T, body string) map[string]sample {
-	t.Helper()
-	p, all := textparse.NewPromParser([]byte(body), labels.NewSymbolTable(), false), map[string]sample{}
-	for {
-		entry, err := p.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return all
-		case err != nil:
-			t.Fatalf("%v in %s", err, body)
-		case entry == textparse.EntrySeries:
-			var l labels.Labels
-			p.Labels(&l)
-			_, _, v := p.Series()
-			all[l.String()] = sample{l, v}
-		}
-	}
-}
-
-type sample struct {
-	labels labels.Labels
-	value  float64
-}
-
-// bodyOf returns the body of the state in the minute, its times from 1970 on: the one place that knows where bodies come from.
-func bodyOf(s state, minute int) string { return s.body(minute) }
-
 // series returns what Prometheus stores of the state, as far as a rule reads it.
 func (s state) series(t *testing.T) []*series {
 	t.Helper()
@@ -75,7 +44,7 @@ func (s state) series(t *testing.T) []*series {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]*series{}
+	told, all := storyOf(t, s.story), map[string]*series{}
 	put := func(l labels.Labels, minute int, v float64) {
 		if !bytes.Contains(text, []byte(l.Get("__name__"))) {
 			return
@@ -90,9 +59,9 @@ func (s state) series(t *testing.T) []*series {
 		if s.forgotten > 0 && minute >= s.forgotten {
 			break
 		}
-		body := bodyOf(s, minute)
+		said := told.at(minute)
 		if s.blind.has(minute) || s.asleep && minute%10 != 0 {
-			body = ""
+			said = nil
 		}
 		instance := "contoso.azurewebsites.net"
 		if s.replaced > 0 && minute >= s.replaced {
@@ -111,11 +80,11 @@ func (s state) series(t *testing.T) []*series {
 				return b.Labels()
 			}
 			up := 0.0
-			if body != "" {
+			if len(said) > 0 {
 				up = 1
 			}
 			put(with(labels.FromStrings("__name__", "up")), minute, up)
-			for _, sample := range samples(t, body) {
+			for _, sample := range said {
 				put(with(sample.labels), minute, sample.value)
 			}
 		}
