@@ -1,7 +1,6 @@
 package handler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,8 +35,6 @@ type teller struct {
 	ill     bool
 	down    bool
 	without map[string]bool
-	// still are families that the program does not tell yet, by their spans: TODO(author): empty.
-	still map[string]bool
 }
 
 // sometimes is a service whose backups and deletions fail on demand.
@@ -65,9 +62,10 @@ const second = target + "-b"
 // tell returns an app after three good hours.
 func tell(t *testing.T) *teller {
 	t.Helper()
-	w := &teller{t: t, service: &sometimes{restoring: &restoring{}}, text: "both", without: map[string]bool{}, still: map[string]bool{}}
+	w := &teller{t: t, service: &sometimes{restoring: &restoring{}}, text: "both", without: map[string]bool{}}
 	plan := daily("hourly", target, second)
 	plan.Schedule = schedule.Schedule{Second: 1, Minute: 1, Hour: schedule.EveryHour, Day: 1<<32 - 1, Month: 1<<32 - 1, Weekday: 1<<32 - 1, Zone: time.UTC}
+	plan.Settings.KeepWithin = 3 * time.Hour // so that a recovery point outlives the wait of a restore
 	plan.Restore = backup.RestorePolicy{Into: []string{backup.Itself}, Safety: backup.SafetyNever}
 	change := func(app string) func(c *Config) {
 		return func(c *Config) {
@@ -123,42 +121,56 @@ func (w *teller) minute(minute int) string {
 	if answer.Code != 200 {
 		w.t.Errorf("minute %d: %d %s", minute, answer.Code, answer.Body)
 	}
-	return answer.Body.String() + w.rest(answer.Body.String(), minute)
+	return answer.Body.String()
 }
 
-// rest are the samples of families that are to come.
-func (w *teller) rest(said string, minute int) string {
-	now := time.Now().Unix()
-	evaluated := now - int64((minute%60+60)%60*60)
-	if w.without["evaluation"] || w.without["schedule"] {
-		evaluated = time.Date(2000, 1, 1, 4, 0, 0, 0, time.UTC).Unix()
+// unreadable makes a row of the second target unreadable, or deletes it.
+func (w *teller) unreadable(is bool) {
+	w.t.Helper()
+	const row = "point-8000000000-000000000000"
+	if w.ill = is; is {
+		w.row(w.t, second, row, struct{ Created string }{"never"})
+		return
 	}
-	text := ""
-	say := func(name, labels string, value int64) {
-		if !strings.Contains(said, "# TYPE "+name+" ") {
-			text += fmt.Sprintf("%s%s %d\n", name, labels, value)
-		}
-	}
-	say("lifeboat_plan_evaluated_timestamp_seconds", `{plan="hourly"}`, evaluated)
-	say("lifeboat_plan_evaluation_due_timestamp_seconds", `{plan="hourly"}`, evaluated+3600)
-	say("lifeboat_dead_letters", "", int64(flagOf(w.still["dead"])))
-	for _, state := range []string{"queued", "waiting", "running", "succeeded", "failed"} {
-		say("lifeboat_restores", fmt.Sprintf(`{state=%q}`, state), int64(flagOf(state == "waiting" && w.still["waiting"])))
-	}
-	for _, state := range []string{"live", "deleting"} {
-		say("lifeboat_recovery_points", fmt.Sprintf(`{plan="hourly",state=%q}`, state), 4)
-		say("lifeboat_recovery_points_bytes", fmt.Sprintf(`{plan="hourly",state=%q}`, state), 4000)
-	}
-	if w.still["waiting"] {
-		say("lifeboat_restore_waiting_since_timestamp_seconds", fmt.Sprintf(`{target=%q}`, target), time.Date(2000, 1, 1, 3, 20, 0, 0, time.UTC).Unix())
-	}
-	if w.still["nothing"] {
-		say("lifeboat_restore_incomplete_timestamp_seconds", fmt.Sprintf(`{target=%q,restored="nothing"}`, target), time.Date(2000, 1, 1, 4, 0, 0, 0, time.UTC).Unix())
-	}
-	return text
+	w.remove(backup.Key{Partition: w.partition(w.t, second), Row: row})
 }
 
-func flagOf(is bool) int { return map[bool]int{true: 1}[is] }
+// remove deletes a row, as a person may.
+func (w *teller) remove(key backup.Key) {
+	w.t.Helper()
+	row, _, err := w.catalog.Get(w.t.Context(), key)
+	if !errors.Is(err, backup.ErrUnreadable) && err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.catalog.Apply(w.t.Context(), backup.Write{Op: backup.Delete, Key: key, ETag: row.ETag}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ask makes a call that a person makes.
+func (w *teller) ask(path, body string, status int) {
+	w.t.Helper()
+	if answer := w.call("POST", path, body, "Repeatability-Request-ID", strings.ReplaceAll(path, "/", "-")+fmt.Sprint(len(body))); answer.Code != status {
+		w.t.Fatalf("%s: %d %s", path, answer.Code, answer.Body)
+	}
+}
+
+// stopped lets a restore wait from the first minute until the second: the app is stopped.
+func stopped(from, to int) map[int]func(*teller) {
+	return map[int]func(*teller){
+		from: func(w *teller) {
+			w.ask("/api/stop", `{"reason":"an incident"}`, 200)
+			w.ask("/api/restores", orderText, 202)
+		},
+		to: func(w *teller) { w.ask("/api/resume", "{}", 200) },
+	}
+}
+
+// fail asks for a restore that Azure refuses.
+func fail(w *teller) {
+	w.service.can = func() error { return &backup.Fault{Kind: backup.Refused, Code: "C", Message: "words", Hint: "do"} }
+	w.ask("/api/restores", orderText, 202)
+}
 
 // stories are all that the rules tell apart in what the app says.
 var stories = map[string]story{
@@ -179,18 +191,8 @@ var stories = map[string]story{
 		230: func(w *teller) { w.service.backups = nil },
 	}},
 	"unreadable": {200, map[int]func(*teller){
-		60: func(w *teller) {
-			w.ill = true
-			w.row(w.t, second, "point-8000000000-000000000000", struct{ Created string }{"never"})
-		},
-		130: func(w *teller) {
-			key := backup.Key{Partition: w.partition(w.t, second), Row: "point-8000000000-000000000000"}
-			row, _, err := w.catalog.Get(w.t.Context(), key)
-			if _, err2 := w.catalog.Apply(w.t.Context(), backup.Write{Op: backup.Delete, Key: key, ETag: row.ETag}); cmp.Or(err, err2) != nil {
-				w.t.Error(err, err2)
-			}
-			w.ill = false
-		},
+		60:  func(w *teller) { w.unreadable(true) },
+		130: func(w *teller) { w.unreadable(false) },
 	}},
 	"schedule silent": {300, map[int]func(*teller){
 		101: func(w *teller) { w.without["schedule"] = true },
@@ -207,25 +209,28 @@ var stories = map[string]story{
 		120: func(w *teller) { w.service.deletions = nil },
 	}},
 	"evaluation dead": {300, map[int]func(*teller){
-		110: func(w *teller) { w.without["evaluation"] = true },
-		200: func(w *teller) { w.without["evaluation"] = false },
+		110: func(w *teller) { w.unreadable(true) },
+		200: func(w *teller) { w.unreadable(false) },
 	}},
-	"waiting": {200, map[int]func(*teller){
-		20:  func(w *teller) { w.still["waiting"] = true },
-		150: func(w *teller) { w.still["waiting"] = false },
-	}},
-	"waiting, not too long": {200, map[int]func(*teller){
-		20: func(w *teller) { w.still["waiting"] = true },
-		75: func(w *teller) { w.still["waiting"] = false },
-	}},
+	"waiting": {200, stopped(20, 150)},
+	"waiting, not too long": {200, stopped(20, 65)},
 	"nothing": {200, map[int]func(*teller){
-		60:  func(w *teller) { w.still["nothing"] = true },
-		150: func(w *teller) { w.still["nothing"] = false },
+		60: fail,
+		150: func(w *teller) {
+			w.service.can = nil
+			w.ask("/api/restores", strings.Replace(orderText, `"i"`, `"j"`, 1), 202)
+		},
 	}},
-	"nothing, a day": {1600, map[int]func(*teller){60: func(w *teller) { w.still["nothing"] = true }}},
+	"nothing, a day": {1600, map[int]func(*teller){60: fail}},
 	"dead letter": {200, map[int]func(*teller){
-		60:  func(w *teller) { w.still["dead"] = true },
-		120: func(w *teller) { w.still["dead"] = false },
+		60: func(w *teller) { w.ask("/deadletter-execute", envelope(w.t, "queue-binary.json"), 200) },
+		120: func(w *teller) {
+			for _, row := range w.catalog.Rows() {
+				if row.Key.Partition == backup.DeadLetterPartition {
+					w.remove(row.Key)
+				}
+			}
+		},
 	}},
 	"refused": {200, map[int]func(*teller){
 		60:  func(w *teller) { w.text = "wrong" },

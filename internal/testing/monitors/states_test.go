@@ -141,8 +141,10 @@ var states = []state{
 		alert{"LifeboatEvaluationSilent", hourly, span{271, 271}, span{}}, alert{"LifeboatCleanupFailing", job, span{251, 251}, span{}})},
 	{name: "rows that cannot be read", story: "unreadable", minutes: 200, alerts: []alert{
 		{"LifeboatTargetUnprotected", b, span{60, 60}, span{130, 130}},
+		{"LifeboatEvaluationSilent", hourly, span{91, 91}, span{130, 130}},
 	}},
-	dies("rows that cannot be read", "unreadable", alert{"LifeboatTargetUnprotected", b, span{60, 60}, span{}}),
+	dies("rows that cannot be read", "unreadable", alert{"LifeboatTargetUnprotected", b, span{60, 60}, span{}},
+		alert{"LifeboatEvaluationSilent", hourly, span{91, 91}, span{}}),
 	{name: "schedule silent", story: "schedule silent", minutes: 300, alerts: append(
 		failing(span{181, 181}, span{200, 200}),
 		alert{"LifeboatScheduleSilent", job, span{116, 116}, span{200, 200}},
@@ -173,9 +175,10 @@ var states = []state{
 		alert{"LifeboatCleanupFailing", deletionB, span{60, 60}, span{}}),
 	{name: "evaluation dead", story: "evaluation dead", minutes: 300, alerts: []alert{
 		{"LifeboatEvaluationSilent", hourly, span{151, 151}, span{200, 200}},
+		{"LifeboatTargetUnprotected", b, span{110, 110}, span{200, 200}},
 	}},
 	{name: "restore waiting", story: "waiting", minutes: 200, alerts: []alert{
-		{"LifeboatRestoreWaiting", `job="lifeboat", target="contoso"`, span{81, 81}, span{154, 155}},
+		{"LifeboatRestoreWaiting", `job="lifeboat", target="contoso"`, span{81, 81}, span{155, 165}},
 	}},
 	{name: "restore waiting, not too long", story: "waiting, not too long", minutes: 200},
 	dies("restore waiting", "waiting", alert{"LifeboatRestoreWaiting", `job="lifeboat", target="contoso"`, span{81, 81}, span{}}),
