@@ -245,8 +245,30 @@ readers: python ## Read the examples of events in the CloudEvents SDKs of JavaSc
 		command -v $$program >/dev/null || { echo "make readers needs $$program: apt-get install default-jdk-headless maven on Debian" >&2; exit 1; }; done)
 	$(if $(filter skip,$(JAVA)),,$(maven) && java -cp 'build/readers/lib/*' build/readers/Events.java docs)
 
+# The promtool of the machine, or that of Debian's package, which is taken apart and not installed: no service runs.
+PROMTOOL ?= $(or $(shell command -v promtool),$(CURDIR)/build/prometheus/usr/bin/promtool)
+
+$(CURDIR)/build/prometheus/usr/bin/promtool:
+	@command -v apt-get dpkg >/dev/null || { echo "make rules needs promtool on the PATH, or PROMTOOL=path of one" >&2; exit 1; }
+	mkdir -p build/prometheus && cd build/prometheus && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+
+# The tests are a module of their own, since the engine of Prometheus needs 100 other modules.
+.PHONY: rules
+rules: $(filter $(CURDIR)/build/%,$(PROMTOOL)) ## Run the alerting rules and the dashboard through Prometheus 3 and promtool, on what the real program says in each state
+	rm -rf build/stories && mkdir -p build/stories
+	LIFEBOAT_STORIES=$(CURDIR)/build/stories go test ./handler -count=1 -run '^TestStories$$'
+	$(PROMTOOL) check rules docs/lifeboat.rules.yml
+	cd internal/testing/monitors && go vet ./... && go test -count=1 ./... -promtool $(PROMTOOL)
+
+.PHONY: scrapers
+scrapers: python rules ## Read the metrics of each state with the parsers of vmagent, Telegraf, Prometheus 2 and 3, and Python's
+	cd internal/testing/scrapers && go vet . && go run . $(CURDIR)/build/stories
+	cd internal/testing/scrapers/prometheus2 && go vet . && go run . $(CURDIR)/build/stories
+	$(PYTHON) -m venv build/scrapers && build/scrapers/bin/pip install --quiet --disable-pip-version-check prometheus-client==0.26.0
+	build/scrapers/bin/python internal/testing/scrapers/python.py build/stories
+
 .PHONY: clients
-clients: schemas readers $(if $(filter skip,$(SHELLS)),,shells) ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API
+clients: schemas readers scrapers $(if $(filter skip,$(SHELLS)),,shells) ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API
 	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/requirements.txt internal/testing/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv

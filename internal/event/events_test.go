@@ -55,9 +55,9 @@ func TestEvents(t *testing.T) {
 		},
 		"the end of an alarm by a backup": {
 			event.TargetProtected(health.TargetHealth{
-				Plan: "nightly", Target: "service", Status: health.Protected, Point: &backup.Point{ID: "point", Created: at}, Age: time.Minute,
+				Plan: "nightly", Target: "service", Status: health.Protected, Point: &health.Verified{ID: "point", Created: at, AsOf: at}, Age: time.Minute,
 			}, "df24b17470823587", at),
-			`protected-nightly.df24b17470823587 lifeboat.target.protected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"protected","alarm":"unprotected-nightly.df24b17470823587","since":"2026-01-15T02:30:00Z","lastVerified":{"id":"point","created":"2026-01-15T02:30:00Z","ageInSeconds":60}}`,
+			`protected-nightly.df24b17470823587 lifeboat.target.protected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"protected","alarm":"unprotected-nightly.df24b17470823587","sinceDateTime":"2026-01-15T02:30:00Z","lastVerified":{"id":"point","createdDateTime":"2026-01-15T02:30:00Z","ageInSeconds":60}}`,
 		},
 		"the end of an alarm": {
 			event.TargetLeft(health.Departed{Plan: "nightly", Target: "service", At: at.Add(time.Hour), Point: &health.Verified{ID: "point", Created: at, AsOf: at}}, "df24b17470823587"),
