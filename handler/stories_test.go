@@ -16,8 +16,8 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// A story is what happens to an app with two targets, a plan with a scheduled time each hour, and a backup that takes no time. Its
-// minutes count from a full hour. The tests of the rules (internal/testing/monitors) read what the metrics say then.
+// story has the acts that happen to an app with two targets and a plan with a scheduled time each hour, by minutes from a full hour on. A
+// backup takes no time. The tests of the rules (internal/testing/monitors) read the metrics of each minute.
 type story struct {
 	minutes int
 	at      map[int]func(*teller)
@@ -212,7 +212,7 @@ var stories = map[string]story{
 		110: func(w *teller) { w.unreadable(true) },
 		200: func(w *teller) { w.unreadable(false) },
 	}},
-	"waiting": {200, stopped(20, 150)},
+	"waiting":               {200, stopped(20, 150)},
 	"waiting, not too long": {200, stopped(20, 65)},
 	"nothing": {200, map[int]func(*teller){
 		60: fail,

@@ -37,16 +37,22 @@ type series struct {
 	values []*float64
 }
 
-// series returns what Prometheus stores of the state, as far as a rule reads it.
+// series returns the series of the state that a rule reads, as Prometheus stores them.
 func (s state) series(t *testing.T) []*series {
 	t.Helper()
 	text, err := os.ReadFile(rulesFile)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s.seriesOf(t, func(name string) bool { return bytes.Contains(text, []byte(name)) })
+}
+
+// seriesOf returns the series of the state with such names.
+func (s state) seriesOf(t *testing.T, named func(string) bool) []*series {
+	t.Helper()
 	told, all := storyOf(t, s.story), map[string]*series{}
 	put := func(l labels.Labels, minute int, v float64) {
-		if !bytes.Contains(text, []byte(l.Get("__name__"))) {
+		if !named(l.Get("__name__")) {
 			return
 		}
 		key := l.String()
@@ -188,7 +194,7 @@ func (a alert) fires(minute int) bool {
 	return minute >= a.begins.to && (a.ends.to == 0 || minute < a.ends.from)
 }
 
-// expect compares what fires with the table. The minutes of a table in steps are those of the steps.
+// expect compares what fires with the table. A table in steps has the minutes of the steps.
 func (s state) expect(t *testing.T, firing map[int][]fired) {
 	t.Helper()
 	wrong := 0

@@ -8,7 +8,7 @@ type span struct{ from, to int }
 
 func (s span) has(minute int) bool { return minute >= s.from && minute < s.to }
 
-// state is what Prometheus sees of a story, and which alerts fire then.
+// state says how much of a story Prometheus sees, and which alerts fire then.
 type state struct {
 	name, story string
 	// blind: no answer reaches Prometheus, though the app may run.

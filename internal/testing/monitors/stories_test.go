@@ -23,7 +23,7 @@ type sample struct {
 	value  float64
 }
 
-// story is what the program says, by minutes; an answer stays until the next one. No sample is no answer.
+// story has the answers of the program, by minutes; an answer stays until the next one. No sample is no answer.
 type story struct {
 	minutes []int
 	samples [][]sample
