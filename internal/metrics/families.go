@@ -187,7 +187,7 @@ var Families = []Family{
 	{
 		"lifeboat_restores",
 		[]string{"state"},
-		"Restores by their state: those that have not ended, and the newest of each destination.", "", facts,
+		"Restores by their state: all under way, and the newest that has ended of each destination.", "", facts,
 		func(s State, out samples) {
 			n := map[backup.State]int{}
 			for _, r := range s.Timers.Restores {
