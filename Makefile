@@ -255,7 +255,7 @@ readers: python ## Read the examples of events in the CloudEvents SDKs of JavaSc
 PROMTOOL ?= $(or $(shell command -v promtool),$(CURDIR)/build/prometheus/usr/bin/promtool)
 
 $(CURDIR)/build/prometheus/usr/bin/promtool:
-	@command -v apt-get dpkg >/dev/null || { echo "make rules needs promtool on the PATH, or PROMTOOL=path of one" >&2; exit 1; }
+	@command -v apt-get >/dev/null && command -v dpkg >/dev/null || { echo "make rules needs promtool on the PATH, or PROMTOOL=path of one" >&2; exit 1; }
 	mkdir -p build/prometheus && cd build/prometheus && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
 
 # The tests are a module of their own, since the engine of Prometheus needs 100 other modules.

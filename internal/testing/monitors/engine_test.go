@@ -147,8 +147,8 @@ func newEngine() *promql.Engine {
 	})
 }
 
-// evaluate returns the alerts that fire in Prometheus 3, by minutes.
-func (s state) evaluate(t *testing.T) map[int][]fired {
+// evaluate returns the alerts of the file that fire in Prometheus 3, by minutes.
+func (s state) evaluate(t *testing.T, rulesFile string) map[int][]fired {
 	t.Helper()
 	db, engine := store(t, s.series(t)), newEngine()
 	defer engine.Close()
@@ -194,22 +194,19 @@ func (a alert) fires(minute int) bool {
 	return minute >= a.begins.to && (a.ends.to == 0 || minute < a.ends.from)
 }
 
-// expect compares what fires with the table. A table in steps has the minutes of the steps.
-func (s state) expect(t *testing.T, firing map[int][]fired) {
-	t.Helper()
-	wrong := 0
+// differences compares the alerts that fire with the table. A table in steps has the minutes of the steps.
+func (s state) differences(firing map[int][]fired) (all []string) {
 	for _, minute := range slices.Sorted(maps.Keys(firing)) {
 		got := map[string]bool{}
 		for _, f := range firing[minute] {
 			if got[f.key()] {
-				t.Errorf("minute %d: %s fires twice", minute, f.key())
+				all = append(all, fmt.Sprintf("minute %d: %s fires twice", minute, f.key()))
 			}
 			got[f.key()] = true
 		}
 		for _, a := range s.alerts {
 			if a.fires(minute) && !got[a.key()] {
-				t.Errorf("minute %d: %s does not fire", minute, a.key())
-				wrong++
+				all = append(all, fmt.Sprintf("minute %d: %s does not fire", minute, a.key()))
 			}
 		}
 		for _, a := range s.alerts {
@@ -218,13 +215,10 @@ func (s state) expect(t *testing.T, firing map[int][]fired) {
 			}
 		}
 		for key := range got {
-			t.Errorf("minute %d: %s fires", minute, key)
-			wrong++
-		}
-		if wrong > 10 {
-			t.FailNow()
+			all = append(all, fmt.Sprintf("minute %d: %s fires", minute, key))
 		}
 	}
+	return all
 }
 
 // TestRules runs each state through Prometheus 3, and through promtool if there is one.
@@ -236,9 +230,10 @@ func TestRules(t *testing.T) {
 		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			firing := s.evaluate(t)
-			s.expect(t, firing)
-			if *promtool != "" && !t.Failed() {
+			firing := s.evaluate(t, rulesFile)
+			if wrong := s.differences(firing); len(wrong) > 0 {
+				t.Errorf("%d differences: %s", len(wrong), strings.Join(wrong[:min(len(wrong), 10)], "\n"))
+			} else if *promtool != "" {
 				s.promtool(t, firing)
 			}
 		})
@@ -358,3 +353,63 @@ func pairs(l labels.Labels) string {
 
 // stale is the value with which Prometheus ends a series.
 var stale = math.Float64frombits(value.StaleNaN)
+
+// TestMistakes checks that each of these mistakes in the rules shows in a state. The text is the alert's; an empty mistake leaves it out.
+func TestMistakes(t *testing.T) {
+	const answered = ` unless on (job) last_over_time(lifeboat_build_info[30m])`
+	for _, m := range []struct{ alert, text, mistake, state string }{
+		{"LifeboatDown", `or absent_over_time(up{job=~"lifeboat.*"}[3d])`, ``, "forgotten, after three days"},
+		{"LifeboatDown", `unless group by (job) (max_over_time(up{job=~"lifeboat.*"}[15m]) == 1)`, `unless group by (job) (up{job=~"lifeboat.*"})`, "killed"},
+		{
+			"LifeboatTargetUnprotected", `or last_over_time(lifeboat_target_deadline_timestamp_seconds[3d])` + answered, ``,
+			"killed",
+		},
+		{"LifeboatTargetUnprotected", `deadline_timestamp_seconds[3d])` + answered, `deadline_timestamp_seconds[3d])`, "target removed from the plan"},
+		{"LifeboatTargetUnprotected", `or last_over_time(lifeboat_target_unprotected[3d])` + answered, ``, "rows that cannot be read, then killed"},
+		{"LifeboatTargetUnprotected", `max by (target, plan)`, `max by (target, plan, replica)`, "backups failing, two scrapers"},
+		{"LifeboatTargetUnprotected", `max by (target, plan)`, `max by (target, plan, instance)`, "backups failing, instance replaced"},
+		{"LifeboatTargetUnprotected", `[30m]`, `[5m]`, "target removed, asleep nine minutes of ten"},
+		{"LifeboatTargetGone", `and on (job) last_over_time(lifeboat_build_info[30m])`, ``, "killed"},
+		{"LifeboatTargetGone", `unless on (target) last_over_time(lifeboat_target_unprotected[30m])`, `unless on (target) lifeboat_target_unprotected`, "asleep nine minutes of ten"},
+		{"LifeboatScheduleSilent", `[3d]`, `[31m]`, "killed"},
+		{"LifeboatEvaluationSilent", `1800`, `18000`, "evaluation dead"},
+		{"LifeboatCleanupFailing", `timer="cleanup"`, `timer="schedule"`, "cleanup silent"},
+		{"LifeboatCleanupFailing", `+ 300`, `+ 300000`, "points undeleted"},
+		{"LifeboatCleanupFailing", `[1d`, `[10m`, "points undeleted, then killed"},
+		{"LifeboatRestoreWaiting", `[1d`, `[10m`, "restore waiting, then killed"},
+		{"LifeboatRestoreIncomplete", `86400`, `864000`, "restore of nothing, a day later"},
+		{"LifeboatDeadLetters", `[3d]`, `[31m]`, "dead letter, then killed"},
+		{"LifeboatPlanRefused", `[3d]`, `[31m]`, "plan refused, then killed"},
+		{"LifeboatEventsUndeliverable", `min_over_time(lifeboat_events_undeliverable[1d])`, `min_over_time(lifeboat_events_undeliverable[3d])`, "event undeliverable"},
+		{"LifeboatSecondApp", `for: 90m`, `for: 10m`, "slots swapped"},
+		{"LifeboatRunsMissed", `86400`, `60`, "restart with a gap"},
+	} {
+		t.Run(m.alert+" "+m.text, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(rulesFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, rest, found := strings.Cut(string(text), "- alert: "+m.alert+"\n")
+			rule, after, _ := strings.Cut(rest, "- alert: ")
+			if !found || !strings.Contains(rule, m.text) {
+				t.Fatalf("%s has no %s", m.alert, m.text)
+			}
+			file := filepath.Join(t.TempDir(), "rules.yml")
+			changed := before + "- alert: " + m.alert + "\n" + strings.ReplaceAll(rule, m.text, m.mistake)
+			if after != "" {
+				changed += "- alert: " + after
+			}
+			if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(states, func(s state) bool { return s.name == m.state })
+			if i < 0 {
+				t.Fatalf("there is no state %s", m.state)
+			}
+			if len(states[i].differences(states[i].evaluate(t, file))) == 0 {
+				t.Errorf("nothing shows in the state %s that %q is %q", m.state, m.text, m.mistake)
+			}
+		})
+	}
+}
