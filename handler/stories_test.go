@@ -226,7 +226,7 @@ var stories = map[string]story{
 		60: func(w *teller) { w.ask("/deadletter-execute", envelope(w.t, "queue-binary.json"), 200) },
 		120: func(w *teller) {
 			for _, row := range w.catalog.Rows() {
-				if row.Key.Partition == backup.DeadLetterPartition {
+				if row.Partition == backup.DeadLetterPartition {
 					w.remove(row.Key)
 				}
 			}
