@@ -133,7 +133,7 @@ DRAWN ?= 300
 .PHONY: mutants
 mutants: ## Put deliberate bugs into the code, and see that the simulation or a test catches each, and how many of DRAWN=300 mechanical bugs tests catch; with QUICK=1 only the bugs for tests
 	$(simulate) -mutants $(if $(QUICK),-quick) -seeds 2000 -days 60 -tries 150
-	$(if $(filter 0,$(DRAWN))$(QUICK),,go run ./internal/cmd/mutate -n $(DRAWN) -last '$(explorations)|$(slow)')
+	$(if $(filter 0,$(DRAWN))$(QUICK),,go run ./internal/cmd/mutate -n $(DRAWN) -last '$(explorations)|$(slow)' -log build/mutate.log)
 
 .PHONY: prose
 prose: ## Check the English of comments, documents, help texts and messages

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,40 @@ func f(a, b int) (n int) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestALogGoesOn: a result in the file is not tried again; a line that was cut off, and an error, are no results.
+func TestALogGoesOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	tried := 0
+	outcomes := map[int]error{0: nil, 1: errNoGo, 2: errors.New("cut off")}
+	for round := range 3 {
+		l, err := openLog(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, fails := range outcomes {
+			caught, err := l.meet(t.Context(), site{file: "f", line: i}, func(context.Context) (string, error) {
+				tried++
+				if fails != nil {
+					return "", fails
+				}
+				return "p", nil
+			})
+			if !errors.Is(err, fails) || (caught == "p") != (fails == nil) {
+				t.Errorf("round %d, %d: %q, %v", round, i, caught, err)
+			}
+		}
+		if _, err := l.file.WriteString("f:9 , byte 0\tp"); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tried != 3+1+1 {
+		t.Errorf("%d bugs were tried", tried)
 	}
 }
 
