@@ -212,10 +212,10 @@ var Families = []Family{
 	{
 		"lifeboat_restore_incomplete_timestamp_seconds",
 		[]string{"target", "restored"},
-		"When the newest restore into this destination ended that restored nothing, or a part.", "it restored all, or was canceled", facts,
+		"When the newest restore into this destination ended that restored nothing, or a part.", "it restored all, or was refused or canceled before it began", facts,
 		func(s State, out samples) {
 			for _, r := range s.Timers.Restores {
-				if r.Extent == backup.RestoredPart || r.Extent == backup.RestoredNothing && r.State != backup.Canceled {
+				if r.Extent == backup.RestoredPart || r.Extent == backup.RestoredNothing && r.State == backup.Failed {
 					out(seconds(r.Ended), r.Target, string(r.Extent))
 				}
 			}

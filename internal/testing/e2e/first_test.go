@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/fakehost"
 	"lifeboat/internal/testing/stack"
 )
 
@@ -111,6 +114,63 @@ func TestARestoreOfNoKeyVersionFails(t *testing.T) {
 	}
 	if p.state() != before {
 		t.Error("the keys are others now")
+	}
+}
+
+// TestAPartialRestoreWarns: the key has one of two versions, and the HSM leaves it as it is. The restore succeeds, with a warning to the person who
+// waits, in the event and in the log; health knows that it restored a part.
+func TestAPartialRestoreWarns(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	var mu sync.Mutex
+	var lines []string
+	show := logTo(t)
+	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", newServices(t, 1)...), Log: func(e fakehost.Entry) {
+		mu.Lock()
+		lines = append(lines, e.String())
+		mu.Unlock()
+		show(e)
+	}})
+	p, keys := newPatientHSM(ctx, t, a)
+	if err := a.edit(planOf(yearly, "1d", p.target) + "    restore: {into: [itself], safetyBackup: never}\n"); err != nil {
+		t.Fatal(err)
+	}
+	tuneHSM(t, p.target, func(k *fakeazure.HSMOptions) {
+		k.BackupFirst, k.KeyInTheWay = fakeazure.BackupUnchecked, fakeazure.KeyInTheWayAddsVersions
+	})
+	restore := func(point backup.Point) (id, errs string) {
+		t.Helper()
+		code, out, errs := command(ctx, t, a.URL(), a.Key("api"), "restore", p.target, "--point", point.ID, "--key", "rsa1", "--yes", "--wait")
+		if code != 0 {
+			t.Fatalf("%d %s%s", code, out, errs)
+		}
+		return strings.TrimSpace(out), errs
+	}
+	first := a.recoverable(ctx, t, p.target)
+	keys.create("rsa1")
+	second, both := a.recoverable(ctx, t, p.target), p.state()
+	keys.purge("rsa1")
+	if _, errs := restore(first); strings.Contains(errs, "warning") {
+		t.Errorf("a whole restore warns: %s", errs)
+	}
+	id, errs := restore(second)
+	const words = "could not overwrite: 1"
+	if p.state() != both || !strings.Contains(errs, words) {
+		t.Errorf("the key has another state, or no person hears of it: %s", errs)
+	}
+	told := slices.ContainsFunc(a.events(ctx, t), func(text string) bool {
+		return strings.Contains(text, id) && strings.Contains(text, `"lifeboat.restore.succeeded"`) && strings.Contains(text, words)
+	})
+	mu.Lock()
+	logged := slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, id) && strings.Contains(line, words) })
+	mu.Unlock()
+	if !told || !logged {
+		t.Errorf("event %t, log %t", told, logged)
+	}
+	_, text, err := a.request(ctx, "GET", "/api/metrics", "", map[string]string{"x-functions-key": a.Key("metrics")})
+	if err != nil || !strings.Contains(string(text), `lifeboat_restore_incomplete_timestamp_seconds{target="`+p.target+`",restored="part"} `) {
+		t.Errorf("%v: the metrics do not know: %s", err, text)
 	}
 }
 

@@ -46,7 +46,8 @@
 //   - a full restore: requires a backup of the HSM of the last 30 minutes, or none (BackupFirst);
 //   - calls during a full restore: 403, or 503 (Restoring), and polls answered as documented, or rejected as well
 //     (RestoringPolls);
-//   - a single key's restore if there is a key of the name: succeeds with nothing done, or fails (KeyInTheWay).
+//   - a single key's restore if there is a key of the name: succeeds with nothing done, fails, or adds the versions that the key
+//     lacks (KeyInTheWay).
 //
 // Ledgers have these options (see [LedgerOptions]). Nothing was ever recorded in public about their backups and restores. For
 // GET, PUT and DELETE the zero value is the behaviour recorded from 2021 to 2025:

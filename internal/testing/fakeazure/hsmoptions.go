@@ -181,7 +181,7 @@ const (
 	RestoreAdministrators
 )
 
-// KeyInTheWay says how the restore of a single key ends when there is a key of the name, live or deleted and not purged. Nothing
+// KeyInTheWay says how the restore of a single key ends when there is a key of the name, live or deleted and not purged. No version
 // is overwritten.
 type KeyInTheWay int
 
@@ -191,6 +191,9 @@ const (
 	KeyInTheWaySucceeds KeyInTheWay = iota
 	// KeyInTheWayFails ends Failed with the same statusDetails.
 	KeyInTheWayFails
+	// KeyInTheWayAddsVersions ends Succeeded, restores the versions that a live key lacks, and gives both numbers in statusDetails. Nobody
+	// has seen that; the details have a number for it.
+	KeyInTheWayAddsVersions
 )
 
 // MissingKey says how the restore of a single key ends when the backup has no such key.

@@ -59,8 +59,16 @@ func (o *hsmOperation) bringBack(key *hsmKey) string {
 	if key.live() {
 		restored = len(key.Versions)
 	}
-	if _, ok := o.hsm.vault.Keys[o.Key]; ok {
+	if there, ok := o.hsm.vault.Keys[o.Key]; ok {
 		restored, kept = 0, restored
+		if o.options.KeyInTheWay == KeyInTheWayAddsVersions && there.live() && kept > 0 {
+			for _, v := range key.Versions {
+				if !slices.ContainsFunc(there.Versions, func(o keyVersion) bool { return o.ID == v.ID }) {
+					there.Versions = append(there.Versions, v)
+					restored, kept = restored+1, kept-1
+				}
+			}
+		}
 		if o.options.KeyInTheWay == KeyInTheWayFails {
 			o.State = Failed
 		}

@@ -268,6 +268,22 @@ func TestHSMSelectiveRestore(t *testing.T) {
 	if modulus(t, s, "rsa1") != second || second == first || versions != 2 {
 		t.Errorf("restored key has %d versions", versions)
 	}
+	const some = "Number of successful key versions restored: 1, Number of key versions could not overwrite: 2"
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.KeyInTheWay = fakeazure.KeyInTheWayAddsVersions }))
+	_, err = keys.CreateKey(t.Context(), "rsa1", azkeys.CreateKeyParameters{Kty: to.Ptr(azkeys.KeyTypeRSA)}, nil)
+	must(t, err)
+	newer := fullBackup(t, s, name)
+	_, err = keys.DeleteKey(t.Context(), "rsa1", nil)
+	must(t, err)
+	_, err = keys.PurgeDeletedKey(t.Context(), "rsa1", nil)
+	must(t, err)
+	if said, err := restore("rsa1"); err != nil || said != all {
+		t.Errorf("purged key again: %q %v", said, err)
+	}
+	folder = newer
+	if said, err := restore("rsa1"); err != nil || said != some {
+		t.Errorf("a key with two versions of three: %q %v", said, err)
+	}
 	const none = "Number of successful key versions restored: 0, Number of key versions could not overwrite: 0"
 	if said, err := restore("unknown"); err != nil || said != none || modulus(t, s, "unknown") != "" {
 		t.Errorf("unknown key: %q %v", said, err)
