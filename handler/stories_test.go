@@ -166,9 +166,12 @@ func stopped(from, to int) map[int]func(*teller) {
 	}
 }
 
-// fail asks for a restore that Azure refuses.
+// fail asks for a restore that Azure makes, and that restores nothing.
 func fail(w *teller) {
-	w.service.can = func() error { return &backup.Fault{Kind: backup.Refused, Code: "C", Message: "words", Hint: "do"} }
+	w.service.begin = func() (backup.Operation, error) { return backup.Operation{Token: "t"}, nil }
+	w.service.poll = func() (backup.Operation, error) {
+		return backup.Operation{}, &backup.Fault{Kind: backup.Refused, Code: backup.CodeNothingRestored, Message: "words", Hint: "do"}
+	}
 	w.ask("/api/restores", orderText, 202)
 }
 
@@ -217,7 +220,7 @@ var stories = map[string]story{
 	"nothing": {200, map[int]func(*teller){
 		60: fail,
 		150: func(w *teller) {
-			w.service.can = nil
+			w.service.begin, w.service.poll = nil, nil
 			w.ask("/api/restores", strings.Replace(orderText, `"i"`, `"j"`, 1), 202)
 		},
 	}},

@@ -183,13 +183,13 @@ var states = []state{
 	{name: "restore waiting, not too long", story: "waiting, not too long", minutes: 200},
 	dies("restore waiting", "waiting", alert{"LifeboatRestoreWaiting", `job="lifeboat", target="contoso"`, span{81, 81}, span{}}),
 	{name: "restore of nothing", story: "nothing", minutes: 200, alerts: []alert{
-		{"LifeboatRestoreIncomplete", `job="lifeboat", restored="nothing", target="contoso"`, span{60, 60}, span{154, 155}},
+		{"LifeboatRestoreIncomplete", `job="lifeboat", restored="nothing", target="contoso"`, span{61, 65}, span{154, 155}},
 	}},
 	{name: "restore of nothing, a day later", story: "nothing, a day", minutes: 1600, step: 60, alerts: []alert{
-		{"LifeboatRestoreIncomplete", `job="lifeboat", restored="nothing", target="contoso"`, span{60, 60}, span{1500, 1510}},
+		{"LifeboatRestoreIncomplete", `job="lifeboat", restored="nothing", target="contoso"`, span{60, 120}, span{1500, 1560}},
 	}},
 	dies("restore of nothing", "nothing",
-		alert{"LifeboatRestoreIncomplete", `job="lifeboat", restored="nothing", target="contoso"`, span{60, 60}, span{}}),
+		alert{"LifeboatRestoreIncomplete", `job="lifeboat", restored="nothing", target="contoso"`, span{61, 65}, span{}}),
 	{name: "dead letter", story: "dead letter", minutes: 200, alerts: []alert{{"LifeboatDeadLetters", job, span{60, 60}, span{120, 120}}}},
 	{
 		name: "dead letter, two scrapers, asleep", story: "dead letter", scrapers: 2, asleep: true, minutes: 200,
