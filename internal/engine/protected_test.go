@@ -16,7 +16,7 @@ import (
 // over has the words of an event about an alarm that is over.
 type over struct {
 	Target, Plan, Status, Alarm string
-	Since                       time.Time
+	Since                       time.Time `json:"sinceDateTime"`
 	LastVerified                struct{ ID string }
 }
 

@@ -136,7 +136,10 @@ func (e Evaluator) evaluatePlan(
 	if err != nil && len(events)+len(found) == 0 && maps.Equal(is.Searched, was.Searched) {
 		return errors.Join(err, unsearched)
 	}
-	unsaved := e.save(ctx, is, append(events, found...), report, rows...)
+	unsaved := e.save(ctx, is, events, report, rows...)
+	if unsaved == nil {
+		report.Events = append(report.Events, found...) // rows has them
+	}
 	if errors.Is(unsaved, errRaced) {
 		unsaved = nil // that one evaluated them, or the next one does
 	}
