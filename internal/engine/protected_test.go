@@ -279,3 +279,27 @@ func TestAnEditEndsAnAlarm(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEvaluationForgetsNoAlarmOfWhatHasLeft: a timer run goes by a text of plan.yaml that could not be saved, and evaluates the plan. The
+// next one saves the text, and takes the alarm back.
+func TestAnEvaluationForgetsNoAlarmOfWhatHasLeft(t *testing.T) {
+	var text string
+	s, book := alarmed(t, &text)
+	text = "-b"
+	plans, err := book.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.now = begin.Add(4*day + time.Hour)
+	s.runSchedule(plans...)
+	s.finish()
+	if left := s.published("lifeboat.target.left"); len(left) > 0 {
+		t.Errorf("before the text is saved: %v", left)
+	}
+	s.now = s.now.Add(time.Minute)
+	s.settle(book)
+	s.overs()
+	if left := s.published("lifeboat.target.left"); len(left) != 1 {
+		t.Errorf("left: %v", left)
+	}
+}

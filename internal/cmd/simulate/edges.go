@@ -33,6 +33,11 @@ var edges = []edge{
 		"m.First.UTC(), m.Last.UTC()", "m.First, m.Last",
 	},
 	{
+		"./internal/engine TestAnEvaluationForgetsNoAlarmOfWhatHasLeft", "an evaluation forgets the alarms about what has left the plan",
+		"internal/health/evaluation.go",
+		"complete && (here == \"\" || there[here])", "complete && (here == \"\" || len(there) > 0)",
+	},
+	{
 		"./internal/engine TestAnAlarmIsOver", "an alarm holds until the next evaluation of its plan", "internal/evaluation/evaluation.go",
 		"if !looked || saw.err != nil || !is.Alarmed(here) {", "if !looked || saw.err != nil || is.Alarmed(here) {",
 	},

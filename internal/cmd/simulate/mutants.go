@@ -24,10 +24,6 @@ var mutants = []mutant{
 		"gone[id], over = true, append(over, Alarm{h, id})", "gone[id] = true",
 	},
 	{
-		"an evaluation forgets the alarms about what has left the plan", "internal/health/evaluation.go",
-		"complete && (here == \"\" || there[here])", "complete && (here == \"\" || len(there) > 0)",
-	},
-	{
 		"health never hears of the end of a run", "internal/engine/save.go",
 		"r.QueueRow, health.Mark(r.Target)); err", "r.QueueRow, health.Mark(r.ID)); err",
 	},
