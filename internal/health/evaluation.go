@@ -128,7 +128,7 @@ func (v Evaluation) holding() map[string]string {
 	return all
 }
 
-// about returns the ID of the alarm about the target among all alarms that hold; "" if none does.
+// about returns the ID of the alarm about the target, of the alarms that hold; "" if none does.
 func (v Evaluation) about(h TargetHealth, holding map[string]string) string {
 	return cmp.Or(holding[backup.Partition(h.Target)], holding[v.alarm(h)])
 }
