@@ -191,8 +191,8 @@ const (
 	KeyInTheWaySucceeds KeyInTheWay = iota
 	// KeyInTheWayFails ends Failed with the same statusDetails.
 	KeyInTheWayFails
-	// KeyInTheWayAddsVersions ends Succeeded, restores the versions that a live key lacks, and gives both numbers in statusDetails. Nobody
-	// has seen that; the details have a number for it.
+	// KeyInTheWayAddsVersions ends Succeeded, restores the versions that a live key lacks, and gives both numbers in statusDetails. It was
+	// never recorded; the details have a number for it.
 	KeyInTheWayAddsVersions
 )
 
