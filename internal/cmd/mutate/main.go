@@ -28,11 +28,12 @@ func main() {
 	seed := flag.Uint64("seed", 1, "the seed of the draw")
 	only := flag.String("only", "", "only bugs with this in their names, such as internal/health/")
 	last := flag.String("last", "", "the tests that a bug meets behind all others, since they take minutes, as for go test -run")
+	quick := flag.Bool("quick", false, "leave these tests out: a bug that survives may be caught by them")
 	kept := flag.String("log", os.DevNull, "a file that keeps the results: a run that was cut off goes on with it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ok, err := run(ctx, *n, *seed, *only, *last, *kept, os.Stdout)
+	ok, err := run(ctx, *n, *seed, *only, parts(*last, *quick), *kept, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
@@ -48,7 +49,7 @@ type result struct {
 	caught string
 }
 
-func run(ctx context.Context, n int, seed uint64, only, last, kept string, out io.Writer) (ok bool, err error) {
+func run(ctx context.Context, n int, seed uint64, only string, parts [][]string, kept string, out io.Writer) (ok bool, err error) {
 	packages, err := product(ctx)
 	if err != nil {
 		return false, err
@@ -81,7 +82,7 @@ func run(ctx context.Context, n int, seed uint64, only, last, kept string, out i
 	defer earlier.file.Close()
 	results, err := try(ctx, all, n, func(ctx context.Context, i int) (string, error) {
 		return earlier.meet(ctx, all[i], func(ctx context.Context) (string, error) {
-			return all[i].meet(ctx, filepath.Join(dir, fmt.Sprint(i)), meets[all[i].pkg], last)
+			return all[i].meet(ctx, filepath.Join(dir, fmt.Sprint(i)), meets[all[i].pkg], parts)
 		})
 	})
 	if err != nil {

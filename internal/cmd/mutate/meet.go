@@ -19,8 +19,8 @@ var errNoGo = errors.New("it does not compile")
 const slowest = "12m"
 
 // meet runs the tests of the packages one after the other with the bug in the code, and returns the package whose tests fail, "" if
-// none do. The tests that match last, which take minutes, come behind the others of all packages. The folder is for this bug only.
-func (s site) meet(ctx context.Context, dir string, packages []string, last string) (caught string, err error) {
+// none do. Parts are the arguments of go test for one part of the tests after the other; a part meets all packages. The folder is for this bug only.
+func (s site) meet(ctx context.Context, dir string, packages []string, parts [][]string) (caught string, err error) {
 	text, err := os.ReadFile(s.file)
 	if err != nil {
 		return "", err
@@ -39,10 +39,6 @@ func (s site) meet(ctx context.Context, dir string, packages []string, last stri
 		}
 		return "", errNoGo
 	}
-	parts := [][]string{{"-skip", last}, {"-run", last}}
-	if last == "" {
-		parts = [][]string{nil}
-	}
 	for _, part := range parts {
 		for _, pkg := range packages {
 			arguments := slices.Concat([]string{"test", "-overlay", replaced, "-vet=off", "-failfast", "-timeout", slowest, "-p", "1"}, part, []string{pkg})
@@ -59,6 +55,17 @@ func (s site) meet(ctx context.Context, dir string, packages []string, last stri
 		}
 	}
 	return "", nil
+}
+
+// parts returns the parts of the tests: those that match last come behind the others, or not at all.
+func parts(last string, quick bool) [][]string {
+	switch {
+	case last == "":
+		return [][]string{nil}
+	case quick:
+		return [][]string{{"-skip", last}}
+	}
+	return [][]string{{"-skip", last}, {"-run", last}}
 }
 
 // source returns the line of the bug, as it is without it.
