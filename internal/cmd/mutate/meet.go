@@ -57,7 +57,7 @@ func (s site) meet(ctx context.Context, dir string, packages []string, parts [][
 	return "", nil
 }
 
-// parts returns the parts of the tests: those that match last come behind the others, or not at all.
+// parts returns the parts of the tests: the tests that match last come behind all others, or not at all.
 func parts(last string, quick bool) [][]string {
 	switch {
 	case last == "":
