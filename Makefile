@@ -68,8 +68,8 @@ test: ## Run every test, and print the figures that the documents quote (11 minu
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	@echo "the explorations compute on the processor time that all other tests leave"
-	@$(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
-		trap 'kill $$explore 2>/dev/null || true' EXIT; \
+	@set -m; $(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; set +m; \
+		trap 'kill -- -$$explore 2>/dev/null || true' EXIT; \
 		$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$($(raced)); \
 		$(lean) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e && wait $$explore
 	@echo && sort build/figures.txt
@@ -89,8 +89,8 @@ shells := $(if $(filter skip,$(SHELLS)),,shells)
 .PHONY: verify
 verify: ## Run what CI runs beside the tests: Azure's own Functions host, fuzzing, the demo, monitors and other clients (10 minutes)
 	@echo "monitors read on the processor time that the host leaves"; mkdir -p build
-	@nice -n 19 .ci/part monitors $(MAKE) readers scrapers >build/monitors.log 2>&1 & monitors=$$!; \
-		trap 'kill $$monitors 2>/dev/null || true' EXIT; \
+	@set -m; nice -n 19 .ci/part monitors $(MAKE) readers scrapers >build/monitors.log 2>&1 & monitors=$$!; set +m; \
+		trap 'kill -- -$$monitors 2>/dev/null || true' EXIT; \
 		.ci/part host $(MAKE) host-test; wait $$monitors || { cat build/monitors.log; exit 1; }; cat build/monitors.log
 	.ci/part fuzzing $(MAKE) -j2 fuzz FUZZTIME=60s
 	.ci/part demo $(MAKE) demo
