@@ -224,7 +224,7 @@ func (h *hosted) told(ctx context.Context, t *testing.T, event, code string) {
 }
 
 // disturb makes the storage's time differ from the program's clock, another server answer in Azure's place, a restore's answer
-// get lost, and a backup be much smaller than the earlier ones.
+// wait and get lost, and a backup be much smaller than the earlier ones.
 func (h *hosted) disturb(ctx context.Context, t *testing.T) {
 	target := h.patients[0].target
 	instead := func(of func(fakeazure.Exchange) bool, answer func(fakeazure.Exchange) fakeazure.Decision) {
@@ -261,10 +261,23 @@ func (h *hosted) disturb(ctx context.Context, t *testing.T) {
 	}
 	h.told(ctx, t, "lifeboat.run.unknown", "ForeignAddress")
 
+	// A restore waits for a backup under way; then its answer is lost.
+	var usual fakeazure.Options
+	tune(t, path.Base(target), func(k *fakeazure.Options) {
+		usual, k.Shortest, k.Longest = *k, 20*time.Minute, 20*time.Minute
+	})
+	if id, err = h.backupOf(ctx, target, "in the way"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.reaches(ctx, id, backup.Running); err != nil {
+		t.Fatal(err)
+	}
+	tune(t, path.Base(target), func(k *fakeazure.Options) { *k = usual })
 	instead(before("/restore"), func(fakeazure.Exchange) fakeazure.Decision { return fakeazure.Drop })
 	h.sender(ctx, t)(text(map[string]any{
 		"id": "lost", "target": target, "recoveryPoint": "latest", "requestedBy": "a playbook", "reason": "lost",
 	}))
+	h.told(ctx, t, "lifeboat.restore.waiting", "")
 	if run := h.restored(ctx, t, target, "lost"); run.State != backup.Unknown {
 		t.Errorf("the restore ended %s: %+v", run.State, run.Reason)
 	}

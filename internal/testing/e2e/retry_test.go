@@ -99,7 +99,7 @@ func TestAPassingFailure(t *testing.T) {
 			told = append(told, text)
 		}
 	}
-	if len(told) != 1 || !strings.Contains(told[0], `"changedDuringBackup":{"time"`) || !strings.Contains(told[0], `"code":"InternalServerError"`) {
+	if len(told) != 1 || !strings.Contains(told[0], `"changedDuringBackup":{"dateTime"`) || !strings.Contains(told[0], `"code":"InternalServerError"`) {
 		t.Errorf("told %q", told)
 	}
 	if _, text, err := a.request(ctx, http.MethodGet, "/api/recovery-points/"+id, "", nil); err != nil || !strings.Contains(string(text), `"changedDuringBackup":{"dateTime"`) {
