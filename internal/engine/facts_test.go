@@ -100,6 +100,39 @@ func TestHealthKnowsRestores(t *testing.T) {
 	}
 }
 
+// TestHealthKnowsThatARestoreHasBegun: with its safety backup, which may take hours and publishes nothing; whichever call to storage of the
+// step that begins it fails, made or not.
+func TestHealthKnowsThatARestoreHasBegun(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		for k := 0; ; k++ {
+			s, _, _ := restorable(t)
+			all := restoring(true)
+			s.runSchedule(all...)
+			s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
+			id := s.restore(order("first"), all).ID
+			s.runSchedule(all...)
+			if got, _ := s.restores(all...); got != "queued" {
+				t.Fatalf("health says %q at first", got)
+			}
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+			s.step()
+			reached := s.storage.calls >= k
+			s.storage.failAt = 0
+			for range 5 {
+				s.step()
+				s.now = s.now.Add(time.Minute)
+				s.runSchedule(all...)
+			}
+			if got, _ := s.restores(all...); got == "queued" || got != string(s.run(id).State) {
+				t.Errorf("call %d fails (made: %t): it is %s, and health says %q", k, made, s.run(id).State, got)
+			}
+			if !reached {
+				break
+			}
+		}
+	}
+}
+
 // TestHealthForgetsNoWaitingRestore: many backups later it is still there, and at its end.
 func TestHealthForgetsNoWaitingRestore(t *testing.T) {
 	s, r, _ := restorable(t)

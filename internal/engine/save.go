@@ -128,6 +128,9 @@ func (s *step) releaseAndPublish(ctx context.Context) error {
 func (s *step) save(ctx context.Context, more ...backup.Write) error {
 	s.run.Updated = s.clock()
 	s.run.SettleCancel()
+	if s.run.Restore != nil && s.run.State != s.was && !s.run.State.Final() {
+		s.run.Unpublished = true // health tells whether it waits: publish marks its destination, also after a crash
+	}
 	takes := s.run.State.HoldsLock() && !s.was.HoldsLock()
 	gives := !s.run.State.HoldsLock() && s.was.HoldsLock()
 	var locks []backup.Write
