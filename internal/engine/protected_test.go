@@ -181,6 +181,68 @@ func TestTheEndOfAnAlarmInTwoTimerRuns(t *testing.T) {
 	}
 }
 
+// TestTheEndOfAnAlarmThatAnotherTimerRunDidNotSee: the backup ends before call k of a timer run. A second one begins, stops before its call m
+// until the first has ended, and goes on. If the first has looked before the backup and saves the evaluation, the second has seen the
+// backup and saves the facts alone: the alarm is over all the same.
+func TestTheEndOfAnAlarmThatAnotherTimerRunDidNotSee(t *testing.T) {
+	plan := nightly()
+	for k := 1; ; k++ {
+		for m := 1; ; m++ {
+			s := rotten(t, plan)
+			s.now = begin.Add(3*day + 2*time.Hour)
+			s.runSchedule(plan)
+			s.finish()
+			s.now = begin.Add(4 * day)
+			other, first, second := s.another(0), 0, 0
+			stopped, goOn, done := make(chan bool, 2), make(chan bool), make(chan error, 1)
+			reached, inBetween := false, false
+			stop := func(int) {
+				if second++; second == m {
+					s.storage.before = nil
+					stopped <- true
+					<-goOn
+				}
+			}
+			s.storage.before = func(int) {
+				if first++; first != k {
+					return
+				}
+				s.storage.before, reached = nil, true
+				s.byHand(plan, target)
+				s.storage.before = stop
+				go func() {
+					_, err := other.Schedule(t.Context(), []backup.Plan{plan})
+					stopped <- false
+					done <- err
+				}()
+				inBetween = <-stopped
+				s.storage.before = nil
+			}
+			s.runSchedule(plan)
+			if s.storage.before = nil; !reached {
+				if k < 10 {
+					t.Errorf("only %d calls", k-1)
+				}
+				return
+			}
+			close(goOn)
+			if err := <-done; err != nil {
+				t.Errorf("before call %d, the other at its call %d: %v", k, m, err)
+			}
+			for range 2 {
+				s.now = s.now.Add(time.Minute)
+				s.runSchedule(plan)
+			}
+			if ids, _ := s.alarms(); len(ids) != 1 || len(s.overs()) != 1 {
+				t.Errorf("before call %d, the other at its call %d: alarms %v, over %v", k, m, ids, s.overs())
+			}
+			if !inBetween {
+				break
+			}
+		}
+	}
+}
+
 // TestAnAlarmHoldsWhileItsTargetIsUnprotected: a newer point that is too old as well, or is suspect, ends no alarm and begins no other. It
 // ends by a backup, by an acceptance, or when the target leaves its plan: by one of them alone.
 func TestAnAlarmHoldsWhileItsTargetIsUnprotected(t *testing.T) {

@@ -141,9 +141,25 @@ func (e Evaluator) evaluatePlan(
 		report.Events = append(report.Events, found...) // rows has them
 	}
 	if errors.Is(unsaved, errRaced) {
-		unsaved = nil // that one evaluated them, or the next one does
+		unsaved = e.markAgain(ctx, targets) // that one may have looked before this one
 	}
 	return errors.Join(err, unsearched, unsaved)
+}
+
+// markAgain marks the targets whose marks this timer run may have deleted, so that the next one looks at them.
+func (e Evaluator) markAgain(ctx context.Context, targets []string) error {
+	var marks []backup.Write
+	for _, target := range targets {
+		if _, marked := e.marks[backup.Partition(target)]; marked {
+			marks = append(marks, health.Mark(target))
+		}
+	}
+	for page := range slices.Chunk(marks, backup.MostWrites) {
+		if _, err := e.Catalog.Apply(ctx, page...); err != nil {
+			return fmt.Errorf("mark the targets of a plan that another timer run evaluated: %w", err)
+		}
+	}
+	return nil
 }
 
 // since returns the time since which the target is no longer unprotected: its newest recovery point was made then. It is now if the target
