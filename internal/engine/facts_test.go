@@ -100,8 +100,8 @@ func TestHealthKnowsRestores(t *testing.T) {
 	}
 }
 
-// TestHealthKnowsThatARestoreHasBegun: with its safety backup, which may take hours and publishes nothing; whichever call to storage of the
-// step that begins it fails, made or not.
+// TestHealthKnowsThatARestoreHasBegun: its safety backup may take hours, and publishes nothing. One call to storage of its first step fails,
+// made or not.
 func TestHealthKnowsThatARestoreHasBegun(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 0; ; k++ {
