@@ -136,7 +136,7 @@ var Families = []Family{
 		"When a timer run evaluated the targets of the plan last.", "none ever did", timerRows,
 		func(s State, out samples) {
 			for _, e := range s.Timers.Evaluations {
-				if s.plan(e.Plan) != nil {
+				if s.plan(e.Plan) != nil && !e.At.IsZero() { // an evaluation that could not read every target is none
 					out(seconds(e.At), e.Plan)
 				}
 			}

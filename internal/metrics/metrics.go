@@ -124,14 +124,15 @@ func (s State) plan(name string) *backup.Plan {
 	return &s.Plans[i]
 }
 
-// stock returns how many recovery points there are, by plan and state: a 0 for each state of an active plan as well. A plan that is not
-// active any more may have some too.
+// stock returns how many recovery points there are, by plan and state: a 0 for each state of an active plan as well, unless the row has
+// some of them only in the sum without the name of a plan. A plan that is not active any more may have some too.
 func (s State) stock() (all []health.Stocked) {
 	if s.Timers.Stock.At.IsZero() {
 		return nil
 	}
-	n := map[string]map[backup.PointState]bool{}
+	n, inSum := map[string]map[backup.PointState]bool{}, false
 	for _, p := range s.Timers.Stock.Points {
+		inSum = inSum || p.Plan == ""
 		if s.All || s.plan(p.Plan) != nil {
 			all = append(all, p)
 		}
@@ -142,7 +143,7 @@ func (s State) stock() (all []health.Stocked) {
 	}
 	for _, plan := range s.Plans {
 		for _, state := range backup.PointStates {
-			if !n[plan.Name][state] {
+			if !n[plan.Name][state] && !inSum {
 				all = append(all, health.Stocked{Plan: plan.Name, State: state})
 			}
 		}

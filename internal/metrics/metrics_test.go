@@ -175,6 +175,13 @@ func TestStateOfTheWhole(t *testing.T) {
 			t.Errorf("%d samples of %s, want %d", counts[family], family, want)
 		}
 	}
+	s.Timers.Evaluations[1] = health.Evaluation{Plan: "weekly"}
+	s.Timers.Stock.Points = append(s.Timers.Stock.Points, health.Stocked{State: backup.Live, Points: 9})
+	for name := range body(s) {
+		if strings.Contains(name, `"weekly"`) && (strings.Contains(name, "evaluated") || strings.Contains(name, "recovery_points")) {
+			t.Errorf("%s of a plan that was never evaluated, and may be in the sum", name)
+		}
+	}
 	s.All, s.Brief, s.Timers.Stock.At = false, true, time.Time{}
 	for name := range body(s) {
 		if strings.Contains(name, `target="`) || strings.Contains(name, "recovery_points") || strings.Contains(name, "former") {
