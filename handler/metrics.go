@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
@@ -42,7 +43,7 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 			s.Plans = append(s.Plans, plan)
 		}
 	}
-	format := metrics.Negotiate(r.Header.Get("Accept"))
+	format := metrics.Negotiate(strings.Join(r.Header.Values("Accept"), ",")) // a list may come in several lines
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Add("Vary", "Accept")
 	w.Header().Set("Content-Type", string(format))

@@ -161,7 +161,7 @@ func TestAnswersOfMonitorsAreCompressed(t *testing.T) {
 	for path, vary := range map[string]string{"/api/metrics": "Accept", "/api/health": "Accept-Encoding"} {
 		plain := d.call("GET", path, "").Body.String()
 		for encoding, want := range map[string]string{
-			"": "", "gzip": "gzip", "GZIP;q=0.5, br": "gzip", "gzip;q=0": "", "identity": "", "deflate, br": "",
+			"": "", "gzip": "gzip", "GZIP;q=0.5, br": "gzip", "gzip;q=0": "", "identity": "", "deflate, br": "", "gzip, zstd": "gzip", "zstd": "",
 		} {
 			w := d.call("GET", path, "", "Accept-Encoding", encoding)
 			if got := w.Header().Get("Content-Encoding"); got != want || !slices.Contains(w.Header().Values("Vary"), vary) ||
