@@ -43,6 +43,12 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 			s.Plans = append(s.Plans, plan)
 		}
 	}
+	if !s.All {
+		s.Timers.Restores = slices.DeleteFunc(timers.Restores, func(r health.Restored) bool { return !only.has(r.Plan) })
+		s.Timers.Undeleted = slices.DeleteFunc(timers.Undeleted, func(u health.Undeleted) bool {
+			return !slices.ContainsFunc(s.Plans, func(p backup.Plan) bool { return p.Has(u.Target) })
+		})
+	}
 	format := metrics.Negotiate(strings.Join(r.Header.Values("Accept"), ",")) // a list may come in several lines
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Add("Vary", "Accept")

@@ -122,6 +122,17 @@ func TestMetrics(t *testing.T) {
 // TestMetricsOfAPart: each team may scrape its own plan, and a brief body has no sample of a target.
 func TestMetricsOfAPart(t *testing.T) {
 	d := planned(t, daily("one", target), daily("two", target+"-b"))
+	facts := health.Facts{
+		Target: target + "-b", Restores: []health.Restored{{ID: "r", Plan: "two", State: backup.Waiting, Created: time.Now()}},
+	}
+	rows := []backup.Write{{Op: backup.Put, Key: facts.Key(), Body: backup.Encode(facts)}}
+	for _, of := range []string{target, target + "-b", target + "-c"} {
+		key := backup.ScheduleKey(backup.DeletionPrefix + backup.Partition(of))
+		rows = append(rows, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(health.Undeleted{Target: of, Points: 1})})
+	}
+	if _, err := d.catalog.Apply(t.Context(), rows...); err != nil {
+		t.Fatal(err)
+	}
 	get := func(query string, status int) string {
 		w := d.call("GET", "/api/metrics"+query, "")
 		if w.Code != status {
@@ -141,6 +152,14 @@ func TestMetricsOfAPart(t *testing.T) {
 		}
 		if !strings.Contains(text, "\nlifeboat_plan_refused 0\n") {
 			t.Errorf("%s has nothing of the app", query)
+		}
+		undeleted, waiting := map[string]int{"": 3, "?targets=true": 3, "?plan=one": 1, "?plan=two": 1}[query], 1
+		if strings.Contains(query, "plan=one") {
+			waiting = 0
+		}
+		if n := strings.Count(text, "\nlifeboat_recovery_points_undeleted{"); n != undeleted ||
+			!strings.Contains(text, fmt.Sprintf("\nlifeboat_restores{state=\"waiting\"} %d\n", waiting)) {
+			t.Errorf("%s: %d services with recovery points past their time, want %d; %d waiting restores: %s", query, n, undeleted, waiting, text)
 		}
 	}
 	for query, words := range map[string]string{"?plan=three": "there are one, two", "?targets=no": "neither true nor false"} {
