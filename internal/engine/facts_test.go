@@ -167,6 +167,29 @@ func TestHealthForgetsNoWaitingRestore(t *testing.T) {
 	}
 }
 
+// TestHealthKnowsManyWaitingRestores: the facts about their destination have room for the oldest of them, so a timer run can save all facts.
+func TestHealthKnowsManyWaitingRestores(t *testing.T) {
+	s, _, _ := restorable(t)
+	all := restoring(false)
+	s.runSchedule(all...)
+	s.stop(true)
+	first := time.Time{}
+	for i := range 200 {
+		r := s.restore(order(fmt.Sprint("restore ", i)), all)
+		if i == 0 {
+			first = r.Created
+		}
+		if i%5 == 4 {
+			s.now = s.now.Add(time.Minute)
+			s.runSchedule(all...)
+		}
+	}
+	timers, calls := s.seen(all...)
+	if n := len(timers.Restores); n != 60 || calls > 5 || !timers.Restores[n-1].Created.Equal(first) {
+		t.Errorf("%d restores in %d requests: %+v", n, calls, timers.Restores)
+	}
+}
+
 // TestHealthHasTheEvaluations: of the active plans, and when they are due.
 func TestHealthHasTheEvaluations(t *testing.T) {
 	s, plan := newHarness(t), nightly()

@@ -28,14 +28,30 @@ func newRestored(r backup.Run) Restored {
 	}
 }
 
-// newestRestores returns the restores under way, and the newest that has ended; all are newest first.
+// mostRestores is the greatest number of restores under way that are kept: each is read by itself at each look, and has up to 500 of the 32 Ki
+// characters of a column.
+const mostRestores = 60
+
+// newestRestores returns the restores under way, and the newest that has ended; all are newest first. If very many are under way, the newest
+// of these are left out: the others have waited longer.
 func newestRestores(all []Restored) (some []Restored) {
-	ended := false
+	omit, ended := -mostRestores, false
 	for _, r := range all {
-		if !r.State.Final() || !ended {
-			some = append(some, r)
+		if !r.State.Final() {
+			omit++
 		}
-		ended = ended || r.State.Final()
+	}
+	for _, r := range all {
+		switch {
+		case r.State.Final() && ended:
+			continue
+		case r.State.Final():
+			ended = true
+		case omit > 0:
+			omit--
+			continue
+		}
+		some = append(some, r)
 	}
 	return some
 }

@@ -187,7 +187,7 @@ var Families = []Family{
 	{
 		"lifeboat_restores",
 		[]string{"state"},
-		"Restores by their state: all under way, and the newest that has ended of each destination.", "", facts,
+		"Restores by their state: of each destination those under way, up to 60, and the newest that has ended.", "", facts,
 		func(s State, out samples) {
 			n := map[backup.State]int{}
 			for _, r := range s.Timers.Restores {
