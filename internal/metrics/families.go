@@ -146,11 +146,11 @@ var Families = []Family{
 		"lifeboat_plan_evaluation_due_timestamp_seconds",
 		[]string{"plan"},
 		"When a timer run is to evaluate the targets of the plan next.",
-		"none ever did, or none is to", timerRows,
+		"no timer run has seen the plan, or none is to", timerRows,
 		func(s State, out samples) {
-			for _, e := range s.Timers.Evaluations {
-				if plan := s.plan(e.Plan); plan != nil && !e.DueAt(*plan).IsZero() {
-					out(seconds(e.DueAt(*plan)), e.Plan)
+			for _, plan := range s.Plans {
+				if due := s.evaluationDue(plan); !due.IsZero() {
+					out(seconds(due), plan.Name)
 				}
 			}
 		},

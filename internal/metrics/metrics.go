@@ -124,6 +124,22 @@ func (s State) plan(name string) *backup.Plan {
 	return &s.Plans[i]
 }
 
+// evaluationDue returns when the targets of the plan are to be evaluated next. If they never were, it is the time at which a timer run saw
+// the plan with its schedule first: that one was to evaluate them.
+func (s State) evaluationDue(plan backup.Plan) time.Time {
+	for _, e := range s.Timers.Evaluations {
+		if e.Plan == plan.Name && !e.At.IsZero() {
+			return e.DueAt(plan)
+		}
+	}
+	for _, c := range s.Timers.Checkpoints {
+		if c.Plan == plan.Name {
+			return c.Edited
+		}
+	}
+	return time.Time{}
+}
+
 // stock returns how many recovery points there are, by plan and state: a 0 for each state of an active plan as well, unless the row has
 // some of them only in the sum without the name of a plan. A plan that is not active any more may have some too.
 func (s State) stock() (all []health.Stocked) {

@@ -88,6 +88,7 @@ func TestStateOfTheWhole(t *testing.T) {
 	s := state(3)
 	hour := func(n int) time.Time { return now.Add(time.Duration(n) * time.Hour) }
 	s.Plans[0].Schedule, s.Plans[1].Schedule = schedule.Schedule{Zone: time.UTC}, schedule.Schedule{Zone: time.UTC}
+	s.Plans = append(s.Plans, backup.Plan{Name: "new"})
 	s.DeadLetters, s.EventsWaiting, s.EventsUndeliverable, s.Refused, s.All = 3, 4, 5, true, true
 	s.Targets[1].Status, s.Targets[1].LastRun = health.Unprotected, &health.Ran{State: backup.Running}
 	s.Targets[1].LastEnded, s.Targets[2].LastEnded = &health.Ran{State: backup.Failed, Ended: hour(-1)}, &health.Ran{State: backup.Succeeded, Ended: hour(-1)}
@@ -100,6 +101,7 @@ func TestStateOfTheWhole(t *testing.T) {
 		Checkpoints: []checkpoint.Checkpoint{
 			{Plan: "nightly", LastMissedRuns: schedule.MissedRuns{Count: 2, First: hour(-9), Last: hour(-8)}},
 			{Plan: "weekly"},
+			{Plan: "new", Edited: hour(-5)},
 			{Plan: "former", LastMissedRuns: schedule.MissedRuns{Count: 2, First: hour(-9), Last: hour(-8)}},
 		},
 		Evaluations: []health.Evaluation{{Plan: "nightly", At: hour(-2), Again: hour(3)}, {Plan: "weekly", At: hour(-3)}},
@@ -137,6 +139,7 @@ func TestStateOfTheWhole(t *testing.T) {
 		`lifeboat_plan_last_missed_timestamp_seconds", plan="nightly"`:                                           at(-8),
 		`lifeboat_plan_evaluated_timestamp_seconds", plan="nightly"`:                                             at(-2),
 		`lifeboat_plan_evaluated_timestamp_seconds", plan="weekly"`:                                              at(-3),
+		`lifeboat_plan_evaluation_due_timestamp_seconds", plan="new"`:                                            at(-5),
 		`lifeboat_plan_evaluation_due_timestamp_seconds", plan="nightly"`:                                        at(3),
 		`lifeboat_plan_targets", plan="nightly", status="protected"`:                                             2,
 		`lifeboat_plan_targets", plan="nightly", status="unprotected"`:                                           1,
@@ -166,8 +169,8 @@ func TestStateOfTheWhole(t *testing.T) {
 	}
 	for family, want := range map[string]int{
 		"lifeboat_timer_last_run_timestamp_seconds": 1, "lifeboat_timer_deadline_timestamp_seconds": 1, "lifeboat_plan_last_missed_timestamp_seconds": 1,
-		"lifeboat_plan_evaluation_due_timestamp_seconds": 1, "lifeboat_plan_targets": 2 * 5, "lifeboat_plan_last_runs": 2 * 12, "lifeboat_restores": 12,
-		"lifeboat_recovery_points": 2*6 + 1, "lifeboat_restore_waiting_since_timestamp_seconds": 1, "lifeboat_restore_incomplete_timestamp_seconds": 2,
+		"lifeboat_plan_evaluation_due_timestamp_seconds": 2, "lifeboat_plan_targets": 3 * 5, "lifeboat_plan_last_runs": 3 * 12, "lifeboat_restores": 12,
+		"lifeboat_recovery_points": 3*6 + 1, "lifeboat_restore_waiting_since_timestamp_seconds": 1, "lifeboat_restore_incomplete_timestamp_seconds": 2,
 		"lifeboat_target_failed_run_timestamp_seconds": 1, "lifeboat_catalog_incomplete": 1, "lifeboat_recovery_point_timestamp_seconds": 2,
 		"lifeboat_target_unprotected": 3,
 	} {

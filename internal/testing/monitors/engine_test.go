@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/util/teststorage"
 )
 
@@ -118,7 +119,9 @@ var parsed = parser.NewParser(parser.Options{})
 // store fills a new storage with the series, with a mark of staleness where one ends.
 func store(t *testing.T, all []*series) *teststorage.TestStorage {
 	t.Helper()
-	db := teststorage.New(t)
+	db := teststorage.New(t, func(o *tsdb.Options) { // a recording rule writes behind the newest sample
+		o.MinBlockDuration, o.MaxBlockDuration = int64(30*24*time.Hour/time.Millisecond), int64(30*24*time.Hour/time.Millisecond)
+	})
 	app := db.Appender(t.Context())
 	for minute := range all[0].values {
 		for _, s := range all {
@@ -302,7 +305,9 @@ func ruleNames(t *testing.T) []string {
 	var names []string
 	for _, g := range groups.Groups {
 		for _, r := range g.Rules {
-			names = append(names, r.Alert)
+			if r.Alert != "" {
+				names = append(names, r.Alert)
+			}
 		}
 	}
 	return names

@@ -195,6 +195,16 @@ var states = []state{
 		name: "dead letter, two scrapers, asleep", story: "dead letter", scrapers: 2, asleep: true, minutes: 200,
 		alerts: []alert{{"LifeboatDeadLetters", job, span{60, 60}, span{120, 120}}},
 	},
+	{
+		name: "dead letter, instance replaced, then killed", story: "dead letter", replaced: 100, blind: span{150, never}, minutes: 220,
+		alerts: []alert{
+			{"LifeboatDeadLetters", job, span{60, 60}, span{120, 125}},
+			{"LifeboatDown", job, span{174, 176}, span{}},
+			{"LifeboatScheduleSilent", job, span{161, 165}, span{}},
+			{"LifeboatEvaluationSilent", hourly, span{211, 215}, span{}},
+			{"LifeboatCleanupFailing", job, span{201, 215}, span{}},
+		},
+	},
 	dies("dead letter", "dead letter", alert{"LifeboatDeadLetters", job, span{60, 60}, span{}}),
 	{name: "plan refused", story: "refused", minutes: 200, alerts: []alert{{"LifeboatPlanRefused", job, span{65, 65}, span{120, 120}}}},
 	dies("plan refused", "refused", alert{"LifeboatPlanRefused", job, span{65, 65}, span{}}),
