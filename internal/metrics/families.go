@@ -17,11 +17,8 @@ type Family struct {
 	// Reads says which rows the value comes from.
 	Reads string
 
-	write func(s State, out samples)
+	write func(s State, out *writer)
 }
-
-// samples takes the samples of a family, each with the values of the labels.
-type samples func(value float64, labels ...string)
 
 // Metrics read these rows.
 const (
@@ -41,53 +38,53 @@ var Families = []Family{
 		"lifeboat_build_info",
 		[]string{"version", "goversion"},
 		"The source of this process.", "", nothing,
-		func(s State, out samples) { out(1, s.Version, s.GoVersion) },
+		func(s State, out *writer) { out.sample(1, s.Version, s.GoVersion) },
 	},
 	{
 		"lifeboat_time_zones_info",
 		[]string{"version"},
 		"The time zones by which schedules are read.", "", nothing,
-		func(s State, out samples) { out(1, s.TimeZones) },
+		func(s State, out *writer) { out.sample(1, s.TimeZones) },
 	},
 	{
 		"lifeboat_plan_refused", nil, "1 if plan.yaml as it is now is not active.", "", nothing,
-		func(s State, out samples) { out(flag(s.Refused)) },
+		func(s State, out *writer) { out.sample(flag(s.Refused)) },
 	},
 	{
 		"lifeboat_stopped", nil, "1 if a person stopped the app: nothing is deleted, and no restore begins.", "", timerRows,
-		func(s State, out samples) { out(flag(s.Timers.Stopped.Why() != "")) },
+		func(s State, out *writer) { out.sample(flag(s.Timers.Stopped.Why() != "")) },
 	},
 	{
 		"lifeboat_other_apps", nil, "Other apps with the same storage account, seen in the last hour.", "", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			others := len(s.Timers.Apps.Others)
 			if !s.Timers.Apps.Owns() {
 				others++
 			}
-			out(float64(others))
+			out.sample(float64(others))
 		},
 	},
 	{
 		"lifeboat_events_waiting", nil, "Events, and resources with events or manifests, that wait for their queue or container; up to 1,000.", "", outbox,
-		func(s State, out samples) { out(float64(s.EventsWaiting)) },
+		func(s State, out *writer) { out.sample(float64(s.EventsWaiting)) },
 	},
 	{
 		"lifeboat_events_undeliverable", nil, "Events and manifests that were given up since the beginning.", "", outbox,
-		func(s State, out samples) { out(float64(s.EventsUndeliverable)) },
+		func(s State, out *writer) { out.sample(float64(s.EventsUndeliverable)) },
 	},
 	{
 		"lifeboat_dead_letters", nil, "Messages that Lifeboat could do nothing with, and that no person has removed yet; up to 1,000.", "", deadLetters,
-		func(s State, out samples) { out(float64(s.DeadLetters)) },
+		func(s State, out *writer) { out.sample(float64(s.DeadLetters)) },
 	},
 	{
 		"lifeboat_timer_last_run_timestamp_seconds",
 		[]string{"timer"},
 		"When a run of the timer was noted last, once in five minutes.",
 		"the timer never ran", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, t := range s.Timers.Timers {
 				if !t.Last.IsZero() {
-					out(seconds(t.Last), t.Timer)
+					out.sample(seconds(t.Last), t.Timer)
 				}
 			}
 		},
@@ -97,10 +94,10 @@ var Families = []Family{
 		[]string{"timer"},
 		"When the timer counts as silent unless it runs before, or since when it does.",
 		"its schedule has no end of the wait", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, t := range s.Timers.Timers {
 				if !t.Deadline.IsZero() {
-					out(seconds(t.Deadline), t.Timer)
+					out.sample(seconds(t.Deadline), t.Timer)
 				}
 			}
 		},
@@ -109,11 +106,11 @@ var Families = []Family{
 		"lifeboat_plan_next_scheduled_timestamp_seconds",
 		[]string{"plan"},
 		"When the plan makes its next runs.", "the plan makes none", nothing,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, plan := range s.Plans {
 				i := slices.IndexFunc(s.Targets, func(t health.TargetHealth) bool { return t.Plan == plan.Name })
 				if i >= 0 && !s.Targets[i].NextScheduledTime.IsZero() {
-					out(seconds(s.Targets[i].NextScheduledTime), plan.Name)
+					out.sample(seconds(s.Targets[i].NextScheduledTime), plan.Name)
 				}
 			}
 		},
@@ -122,10 +119,10 @@ var Families = []Family{
 		"lifeboat_plan_last_missed_timestamp_seconds",
 		[]string{"plan"},
 		"The last scheduled time that passed without runs.", "there never was one", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, c := range s.Timers.Checkpoints {
 				if s.plan(c.Plan) != nil && c.LastMissedRuns.Count > 0 {
-					out(seconds(c.LastMissedRuns.Last), c.Plan)
+					out.sample(seconds(c.LastMissedRuns.Last), c.Plan)
 				}
 			}
 		},
@@ -134,10 +131,10 @@ var Families = []Family{
 		"lifeboat_plan_evaluated_timestamp_seconds",
 		[]string{"plan"},
 		"When a timer run evaluated the targets of the plan last.", "none ever did", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, e := range s.Timers.Evaluations {
 				if s.plan(e.Plan) != nil && !e.At.IsZero() { // an evaluation that could not read every target is none
-					out(seconds(e.At), e.Plan)
+					out.sample(seconds(e.At), e.Plan)
 				}
 			}
 		},
@@ -147,10 +144,10 @@ var Families = []Family{
 		[]string{"plan"},
 		"When a timer run is to evaluate the targets of the plan next.",
 		"no timer run has seen the plan, or none is to", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, plan := range s.Plans {
 				if due := s.evaluationDue(plan); !due.IsZero() {
-					out(seconds(due), plan.Name)
+					out.sample(seconds(due), plan.Name)
 				}
 			}
 		},
@@ -159,9 +156,9 @@ var Families = []Family{
 		"lifeboat_recovery_points",
 		[]string{"plan", "state"},
 		"Recovery points of the plan by their state, at the last count.", "they were never counted", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, p := range s.stock() {
-				out(float64(p.Points), p.Plan, string(p.State))
+				out.sample(float64(p.Points), p.Plan, string(p.State))
 			}
 		},
 	},
@@ -169,18 +166,18 @@ var Families = []Family{
 		"lifeboat_recovery_points_bytes",
 		[]string{"plan", "state"},
 		"Bytes of these recovery points.", "they were never counted", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, p := range s.stock() {
-				out(float64(p.Bytes), p.Plan, string(p.State))
+				out.sample(float64(p.Bytes), p.Plan, string(p.State))
 			}
 		},
 	},
 	{
 		"lifeboat_recovery_points_counted_timestamp_seconds", nil, "When cleanup counted the recovery points last, once in an hour.",
 		"it never did", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			if !s.Timers.Stock.At.IsZero() {
-				out(seconds(s.Timers.Stock.At))
+				out.sample(seconds(s.Timers.Stock.At))
 			}
 		},
 	},
@@ -188,13 +185,13 @@ var Families = []Family{
 		"lifeboat_restores",
 		[]string{"state"},
 		"Restores by their state: of each destination those under way, up to 60, and the newest that has ended.", "", facts,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			n := map[backup.State]int{}
 			for _, r := range s.Timers.Restores {
 				n[r.State]++
 			}
 			for _, state := range backup.States {
-				out(float64(n[state]), string(state))
+				out.sample(float64(n[state]), string(state))
 			}
 		},
 	},
@@ -203,9 +200,9 @@ var Families = []Family{
 		[]string{"target"},
 		"When the restore that waits longest for this destination was asked for.",
 		"none waits", facts,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, r := range s.waiting() {
-				out(seconds(r.Created), r.Target)
+				out.sample(seconds(r.Created), r.Target)
 			}
 		},
 	},
@@ -213,10 +210,10 @@ var Families = []Family{
 		"lifeboat_restore_incomplete_timestamp_seconds",
 		[]string{"target", "restored"},
 		"When the newest restore into this destination ended that restored nothing, or a part.", "it restored all, or was refused or canceled before it began", facts,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, r := range s.Timers.Restores {
 				if r.Extent == backup.RestoredPart || r.Extent == backup.RestoredNothing && r.State == backup.Failed {
-					out(seconds(r.Ended), r.Target, string(r.Extent))
+					out.sample(seconds(r.Ended), r.Target, string(r.Extent))
 				}
 			}
 		},
@@ -225,7 +222,7 @@ var Families = []Family{
 		"lifeboat_plan_targets",
 		[]string{"plan", "status"},
 		"Targets of the plan by their status.", "", facts,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			count(s, health.Protections, func(t health.TargetHealth) health.Protection { return t.Status }, out)
 		},
 	},
@@ -233,7 +230,7 @@ var Families = []Family{
 		"lifeboat_plan_last_runs",
 		[]string{"plan", "state"},
 		"Targets of the plan by the state of their newest run.", "", facts,
-		func(s State, out samples) { count(s, backup.States, lastRun, out) },
+		func(s State, out *writer) { count(s, backup.States, lastRun, out) },
 	},
 	perTarget("lifeboat_target_deadline_timestamp_seconds", "When the target turns unprotected unless it gets a newer recovery point, or when it did.",
 		"its schedule never ends", func(t health.TargetHealth) (float64, bool) { return seconds(t.Deadline), !t.Deadline.IsZero() }),
@@ -248,10 +245,10 @@ var Families = []Family{
 		[]string{"target", "plan", "state"},
 		"When the newest ended run of the target ended without success.",
 		"it succeeded, or there is none", facts,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, t := range s.Targets {
 				if r := t.LastEnded; r != nil && r.State != backup.Succeeded {
-					out(seconds(r.Ended), t.Target, t.Plan, string(r.State))
+					out.sample(seconds(r.Ended), t.Target, t.Plan, string(r.State))
 				}
 			}
 		},
@@ -263,9 +260,9 @@ var Families = []Family{
 		[]string{"target"},
 		"Recovery points of the target past their time that could not be deleted.",
 		"there are none", timerRows,
-		func(s State, out samples) {
+		func(s State, out *writer) {
 			for _, u := range s.Timers.Undeleted {
-				out(float64(u.Points), u.Target)
+				out.sample(float64(u.Points), u.Target)
 			}
 		},
 	},
@@ -273,10 +270,10 @@ var Families = []Family{
 
 // perTarget makes a family with a sample for each target that has a value.
 func perTarget(name, help, missing string, value func(t health.TargetHealth) (float64, bool)) Family {
-	return Family{name, []string{"target", "plan"}, help, missing, facts, func(s State, out samples) {
+	return Family{name, []string{"target", "plan"}, help, missing, facts, func(s State, out *writer) {
 		for _, t := range s.Targets {
 			if v, ok := value(t); ok {
-				out(v, t.Target, t.Plan)
+				out.sample(v, t.Target, t.Plan)
 			}
 		}
 	}}

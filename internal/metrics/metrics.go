@@ -40,7 +40,7 @@ func Write(w io.Writer, f Format, s State) error {
 			continue
 		}
 		out.begin(family)
-		family.write(s, out.sample)
+		family.write(s, out)
 	}
 	if f == OpenMetrics {
 		_, _ = out.WriteString("# EOF\n")
@@ -100,7 +100,7 @@ func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // count writes, for each plan, how many of its targets have each of the words: a 0 as well, since a series that just ends would keep its
 // last value in a rule that looks back.
-func count[W ~string](s State, words []W, of func(t health.TargetHealth) W, out samples) {
+func count[W ~string](s State, words []W, of func(t health.TargetHealth) W, out *writer) {
 	n := map[string]map[W]int{}
 	for _, plan := range s.Plans {
 		n[plan.Name] = map[W]int{}
@@ -110,7 +110,7 @@ func count[W ~string](s State, words []W, of func(t health.TargetHealth) W, out 
 	}
 	for _, plan := range s.Plans {
 		for _, word := range words {
-			out(float64(n[plan.Name][word]), plan.Name, string(word))
+			out.sample(float64(n[plan.Name][word]), plan.Name, string(word))
 		}
 	}
 }
