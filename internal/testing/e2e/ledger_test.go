@@ -168,7 +168,8 @@ func TestLedgerWhoseSASRunsOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, err := a.await(ctx, id)
-	if err != nil || status.Run.State != backup.Succeeded || status.Run.Attempt != 2 || status.Run.Lost != 0 {
+	// An attempt that cannot reach the account, on a busy machine, has a number too.
+	if err != nil || status.Run.State != backup.Succeeded || status.Run.Attempt < 2 || !status.Run.CredentialExpired || status.Run.Lost != 0 {
 		t.Fatalf("%v: %+v", err, status.Run)
 	}
 	if left := shares(t, target); len(left) != 1 || left[status.Run.Artifact] != 3 {
