@@ -159,14 +159,16 @@ func TestAPartialRestoreWarns(t *testing.T) {
 	if p.state() != both || !strings.Contains(errs, words) {
 		t.Errorf("the key has another state, or no person hears of it: %s", errs)
 	}
-	told := slices.ContainsFunc(a.events(ctx, t), func(text string) bool {
-		return strings.Contains(text, id) && strings.Contains(text, `"lifeboat.restore.succeeded"`) && strings.Contains(text, words)
-	})
-	mu.Lock()
-	logged := slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, id) && strings.Contains(line, words) })
-	mu.Unlock()
-	if !told || !logged {
-		t.Errorf("event %t, log %t", told, logged)
+	for told, logged := false, false; !told || !logged; pause(ctx) { // both come behind the save that the command has seen
+		told = told || slices.ContainsFunc(a.events(ctx, t), func(text string) bool {
+			return strings.Contains(text, id) && strings.Contains(text, `"lifeboat.restore.succeeded"`) && strings.Contains(text, words)
+		})
+		mu.Lock()
+		logged = slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, id) && strings.Contains(line, words) })
+		mu.Unlock()
+		if ctx.Err() != nil {
+			t.Fatalf("event %t, log %t", told, logged)
+		}
 	}
 	_, text, err := a.request(ctx, "GET", "/api/metrics", "", map[string]string{"x-functions-key": a.Key("metrics")})
 	if err != nil || !strings.Contains(string(text), `lifeboat_restore_incomplete_timestamp_seconds{target="`+p.target+`",restored="part"} `) {
