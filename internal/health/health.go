@@ -314,7 +314,7 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 		if run.Reason.Message != "" {
 			message += ": " + run.Reason.Message
 		}
-		return run.Reason.Reword("RunUnderWay", message, run.Reason.Hint)
+		return run.Reason.Reword("RunUnderWay", message, cmp.Or(run.Reason.Hint, "See its steps: lifeboat run "+run.ID))
 	case s.MissedRuns.Count > 0 && (h.Point == nil || s.MissedRuns.Last.After(h.Point.Created)):
 		return backup.NewReason("ScheduleMissed", fmt.Sprintf("no runs were made of %d scheduled times from %s to %s: %s", s.MissedRuns.Count,
 			s.MissedRuns.First.UTC().Format(time.RFC3339), s.MissedRuns.Last.UTC().Format(time.RFC3339), s.MissedRuns.Why), byHand)
