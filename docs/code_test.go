@@ -324,17 +324,11 @@ func TestRequestFields(t *testing.T) {
 	}
 }
 
-// TestServices checks that services.md lists what each service's backups do not contain, how long Azure restores them, the
-// roles, and the versions.
+// TestServices checks that services.md lists what each service's backups do not contain, how long Azure restores them, and
+// the versions.
 func TestServices(t *testing.T) {
-	text, roles, listed := page(t, "services.md"), map[string]bool{}, map[string]bool{}
+	text := page(t, "services.md")
 	for _, service := range services.All() {
-		if len(service.Roles) < 3 {
-			t.Errorf("%s wants %d roles", service.Title, len(service.Roles))
-		}
-		for _, r := range service.Roles {
-			roles[fmt.Sprint([]string{r.Identity, r.Name, r.On})] = true
-		}
 		for _, lack := range service.NotIncluded {
 			if !strings.Contains(text, "\n- "+lack+"\n") {
 				t.Errorf("services.md does not say that a backup of %s lacks %q", service.Title, lack)
@@ -353,12 +347,6 @@ func TestServices(t *testing.T) {
 			t.Errorf("services.md does not say that Azure restores %s %s", service.Title, within)
 		}
 	}
-	for _, row := range cells(text) {
-		if strings.HasPrefix(row[0], "the ") && len(row) == 3 {
-			listed[fmt.Sprint(row)] = true
-		}
-	}
-	same(t, "the role", listed, roles)
 	for version := range set(`version\w+ += "([0-9a-z-]+)"`, page(t, filepath.Join("..", "internal", "services", "ledger", "provider.go"))) {
 		if !strings.Contains(text, version) {
 			t.Errorf("services.md has no api-version %s", version)

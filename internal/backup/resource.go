@@ -46,7 +46,8 @@ func (e *ResourceError) Error() string {
 	return fmt.Sprintf("%q %s", shown, e.Why)
 }
 
-func isUUID(s string) bool {
+// IsUUID says whether the text is a UUID in its usual form.
+func IsUUID(s string) bool {
 	return slices.EqualFunc(strings.Split(strings.ToLower(s), "-"), []int{8, 4, 4, 4, 12}, func(part string, length int) bool {
 		return consists(part, length, "0123456789abcdef")
 	})

@@ -35,8 +35,8 @@ type Service struct {
 	Changes func(eventType string) bool
 	// Block is the service's own part of plan.yaml; nil if it has none.
 	Block *Block
-	// Roles lists the roles that backups and restores need.
-	Roles []Role
+	// Grants lists the roles that backups and restores need.
+	Grants []Grant
 	// Restore has the traits of the service's restores.
 	Restore RestoreTraits
 }
@@ -50,9 +50,6 @@ const (
 	// AtEnd: it has all changes up to the time at which the artifact was written.
 	AtEnd
 )
-
-// Role is an Azure role, or the actions of one, that an identity needs. All is in words for people; docs/services.md shows it.
-type Role struct{ Identity, Name, On string }
 
 // Block is the part of plan.yaml that holds for one service, or for several that share it. It travels as it is from the plan to
 // the run and to the provider, and only the service reads it.

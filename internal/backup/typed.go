@@ -34,7 +34,7 @@ func whyNoResource(id string) string {
 		return no + "a slash stands at its end"
 	case len(p) > 9:
 		return no + "it goes on behind the name of the resource: write " + fmt.Sprintf("%+q", strings.Join(p[:9], "/"))
-	case !isUUID(p[2]):
+	case !IsUUID(p[2]):
 		return no + fmt.Sprintf("the subscription %+q is not a UUID", p[2])
 	case p[4] == "" || p[6] == "" || p[7] == "" || p[8] == "":
 		return no + "a part of it is empty"

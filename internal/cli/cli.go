@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/grants"
 	"lifeboat/internal/cli/support"
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
@@ -123,10 +124,11 @@ settings cannot be used.`,
 	}
 	root.AddGroup(&cobra.Group{ID: ofPlan, Title: "About plan.yaml:"}, &cobra.Group{ID: ofApp, Title: "About the app at LIFEBOAT_URL:"})
 	plan := usage.Group(&cobra.Command{
-		Use: "plan", GroupID: ofPlan, Short: "Checks a plan.yaml, its scheduled times, and an edit of it",
+		Use: "plan", GroupID: ofPlan, Short: "Checks a plan.yaml, an edit of it, and the roles for it",
 		Example: "  lifeboat plan check plan.yaml",
 	})
-	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand())
+	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand(),
+		grants.Command(grants.Shell{Stdout: sh.Stdout, Plans: sh.Plans, Width: sh.width, Files: files}))
 	bugs := support.Command(support.Shell{Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version})
 	bugs.GroupID = ofApp
 	root.AddCommand(

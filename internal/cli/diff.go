@@ -13,8 +13,10 @@ import (
 	"lifeboat/internal/api"
 	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/grants"
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/diff"
+	"lifeboat/internal/roles"
 )
 
 func (sh Shell) diffCommand() *cobra.Command {
@@ -22,7 +24,7 @@ func (sh Shell) diffCommand() *cobra.Command {
 		Use:   "diff OLD NEW",
 		Short: "Lists the changes of an edit of plan.yaml",
 		Long: `Lists the changes of an edit of plan.yaml, and their effect on targets,
-scheduled times, and the time for which recovery points are kept.
+scheduled times, the time for which recovery points are kept, and roles.
 
 With LIFEBOAT_URL and a key of the function health in LIFEBOAT_HEALTH_KEY it
 asks the app for what the next timer run does; else it says what it assumes.`,
@@ -43,7 +45,7 @@ func (sh Shell) diff(ctx context.Context, paths []string) error {
 		return err
 	}
 	e := diff.Edit{Old: old, New: edited, Default: sh.Plans.Default}
-	lines := e.Lines(sh.basis(ctx, e))
+	lines := append(e.Lines(sh.basis(ctx, e)), grants.Lines(roles.Compare(roles.Of(old, sh.Plans.Services), roles.Of(edited, sh.Plans.Services)))...)
 	if len(lines) == 0 {
 		lines = []string{"nothing changes"}
 	}

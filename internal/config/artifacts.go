@@ -26,7 +26,7 @@ func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
 	for _, item := range list(plan, "targets") {
 		target := id(item)
 		names := ""
-		if service, _ := a.services.Of(target); service.ArtifactNames != nil {
+		if service, _ := a.Services.Of(target); service.ArtifactNames != nil {
 			resource, _ := backup.ParseResource(target) // the service has checked it
 			names = service.ArtifactNames(storage, resource)
 		}

@@ -14,7 +14,7 @@ func (r *reader) departed(restore *yaml.Node, into []string) {
 			continue
 		}
 		from := id(item)
-		resource, err := r.services.Check(from)
+		resource, err := r.Services.Check(from)
 		fits := false
 		for _, destination := range into {
 			fits = fits || err == nil && ofType(resource.Type)(destination)

@@ -49,8 +49,8 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	}
 	for _, item := range list(n, "targets") {
 		target := id(item)
-		if r.services.CopyOnly(target, p.Settings) {
-			service, _ := r.services.Of(target)
+		if r.Services.CopyOnly(target, p.Settings) {
+			service, _ := r.Services.Of(target)
 			r.warn(item, "%s: this makes a copy, no backup, and its target is never protected", service.Restore.NotRestorable)
 		}
 	}
@@ -76,7 +76,7 @@ func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 		}
 	}
 	for _, target := range p.Targets {
-		if service, known := r.services.Of(target); known {
+		if service, known := r.Services.Of(target); known {
 			const reason = "but a backup of %s may take %s: a run that still waits when the next scheduled time comes is superseded"
 			need(service.Usual, reason, service.Type, brief(service.Usual))
 		}
@@ -133,6 +133,6 @@ func span(d time.Duration) string {
 
 // restorable returns the time for which the target's service can restore a backup; 0 means without end.
 func (r *reader) restorable(target string) time.Duration {
-	service, _ := r.services.Of(target)
+	service, _ := r.Services.Of(target)
 	return service.Restorable
 }

@@ -20,7 +20,7 @@ func (r *reader) quiet(n *yaml.Node, targets []string) time.Duration {
 		r.fail(at, "quiet %s is longer than an hour: a backup comes an hour after the first change at the latest", at.Value)
 	}
 	if len(targets) > 0 && !slices.ContainsFunc(targets, func(target string) bool {
-		service, _ := r.services.Of(target)
+		service, _ := r.Services.Of(target)
 		return service.Changes != nil
 	}) {
 		r.fail(onChange, "onChange is for API Management, of which the plan has no target")

@@ -23,18 +23,19 @@ import (
 
 // Reader reads plan.yaml, with the blocks of its services. Any goroutine may use it.
 type Reader struct {
-	services backup.Services
+	// Services are those that a plan may name.
+	Services backup.Services
 	schema   *jsonschema.Schema
 }
 
 // NewReader makes a reader for the services.
 func NewReader(services backup.Services) *Reader {
-	return &Reader{services: services, schema: compile(checked(services))}
+	return &Reader{Services: services, schema: compile(checked(services))}
 }
 
 // Default returns the value of a key of a service's block, such as "hsm.access", for a plan without that key.
 func (c *Reader) Default(value string) string {
-	for _, s := range c.services {
+	for _, s := range c.Services {
 		if s.Block != nil && s.Block.Default[value] != "" {
 			return s.Block.Default[value]
 		}
@@ -153,7 +154,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 	members, titles, used := map[string]any{}, map[string][]string{}, map[string]bool{}
 	all := slices.Concat(p.Targets, p.Restore.From)
-	for _, s := range r.services {
+	for _, s := range r.Services {
 		if s.Block == nil {
 			continue
 		}
@@ -170,7 +171,7 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 		}
 	}
 	for _, target := range all {
-		s, _ := r.services.Of(target)
+		s, _ := r.Services.Of(target)
 		if s.Block == nil || s.Block.Check == nil || members[s.Block.Field] == nil {
 			continue
 		}
@@ -217,7 +218,7 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 		p.Restore.Safety = backup.SafetyNever
 	}
 	for _, target := range all {
-		switch service, _ := r.services.Of(target); {
+		switch service, _ := r.Services.Of(target); {
 		case p.Restore.Safety == backup.SafetyNever && service.Restore.Safety == backup.SafetyAlways:
 			r.fail(at, "a %s is always backed up before it is restored into, unless a request says no: take safetyBackup out", service.Title)
 			return
@@ -230,7 +231,7 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 
 // destination checks that backups of the plan's targets can go into it.
 func (r *reader) destination(at *yaml.Node, into string, targets []string) {
-	resource, err := r.services.Check(into)
+	resource, err := r.Services.Check(into)
 	switch {
 	case err != nil:
 		r.fail(at, "restore.into: %v", err)
@@ -255,7 +256,7 @@ func (r *reader) targets(n *yaml.Node) []string {
 			continue
 		}
 		target := id(item)
-		if _, err := r.services.Check(target); err != nil {
+		if _, err := r.Services.Check(target); err != nil {
 			r.fail(item, "targets: %v", err)
 		}
 		if seen[strings.ToLower(target)] {
@@ -360,7 +361,7 @@ func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
 	}
 	within, at := r.duration(keep, "within", backup.LongestKeep, "nothing is kept for more than a hundred years")
 	for _, target := range targets {
-		service, _ := r.services.Of(target)
+		service, _ := r.Services.Of(target)
 		if limit := service.Restorable; limit > 0 && within > limit {
 			r.fail(at, "within %s is longer than %s can restore a backup: %d days", at.Value, service.Type, int(limit.Hours()/24))
 			break

@@ -16,7 +16,7 @@ func accessOf(identity string) (access armapimanagement.AccessType, client strin
 	switch identity {
 	case "", "system":
 		return armapimanagement.AccessTypeSystemAssignedManagedIdentity, ""
-	case "accessKey":
+	case byKey:
 		return armapimanagement.AccessTypeAccessKey, ""
 	default:
 		return armapimanagement.AccessTypeUserAssignedManagedIdentity, identity

@@ -45,15 +45,7 @@ func Service() azure.Service {
 			},
 			Changes: isChange,
 			Block:   &backup.Block{Field: field, Schema: schema, Default: map[string]string{field: "system"}},
-			Roles: []backup.Role{
-				{Identity: "the app", Name: "API Management Service Operator Role, or a role with the actions below", On: "each service"},
-				{Identity: "the app", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
-				{Identity: "the identity that the service writes as", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
-				{Identity: "the app, with `identity: accessKey`", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
-				{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups"},
-				{Identity: "the app, better to have", Name: "`service/workspaces/read`, where its role lacks it", On: "each service"},
-				{Identity: "the app, better to have", Name: "Reader, for the activity log", On: "the subscription of each service"},
-			},
+			Grants:  roles(),
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{
 					"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +
@@ -68,6 +60,52 @@ func Service() azure.Service {
 			return New(cred, opts)
 		},
 	}
+}
+
+// roles are the roles for backups and restores. The built-in role API Management Service Operator Role would do too; but its holder
+// may delete the service. Each role of Lifeboat's own may read what it permits, so that the app can say what it lacks. Source: the
+// resource provider operations of Microsoft.ApiManagement.
+func roles() []backup.Grant {
+	const service = "Microsoft.ApiManagement/service/"
+	return []backup.Grant{
+		{
+			Role: backup.Role{Name: "Lifeboat API Management Backup", Actions: []string{
+				service + "read", service + "backup/action", service + "operationresults/read", service + "workspaces/read", azure.ReadPermissions,
+			}},
+			On: backup.OnService, For: "makes backups",
+		},
+		{
+			Role: backup.Role{Name: "Lifeboat API Management Restore", Actions: []string{
+				service + "read", service + "restore/action", service + "operationresults/read", azure.ReadPermissions,
+			}},
+			On: backup.OnService, For: "restores", Restores: true,
+		},
+		{Role: backup.BlobDataContributor, On: backup.OnContainer, For: "reads, proves and deletes backups"},
+		{
+			Role: backup.BlobDataContributor, On: backup.OnContainer, For: "writes and reads backups",
+			Writer: writer, Version: "2024-05-01", If: func(b backup.Blocks) bool { return identity(b) != byKey }, When: "without `identity: accessKey`",
+		},
+		{
+			Role: backup.AccountKeyReader, On: backup.OnAccount, For: "hands the key to the service",
+			If: func(b backup.Blocks) bool { return identity(b) == byKey }, When: "with `identity: accessKey`",
+		},
+		backup.SeesAccount(),
+		{
+			Role: backup.Role{Name: "Lifeboat Activity Log Reader", Actions: []string{"Microsoft.Insights/eventtypes/values/read", azure.ReadPermissions}},
+			On:   backup.OnSubscription, For: "tells of changes during a backup", Optional: true,
+		},
+	}
+}
+
+// byKey is the block of a service that writes with the account's key.
+const byKey = "accessKey"
+
+// writer is the identity that the service writes as.
+func writer(blocks backup.Blocks) backup.Identity {
+	if text := identity(blocks); text != "" {
+		return backup.Identity(text)
+	}
+	return backup.SystemAssigned
 }
 
 // isChange knows the types of the service's events, by Azure's documentation "Azure API Management as an Event Grid source". Others

@@ -64,11 +64,15 @@ func recreated(safety backup.Safety) backup.RestoreTraits {
 // restorable is the highest age of files that a Managed CCF restores.
 const restorable = 90 * 24 * time.Hour
 
-// storageRoles are the roles for the account that shares are written to.
-var storageRoles = []backup.Role{
-	{Identity: "the app", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
-	{Identity: "the app, better to have", Name: "Storage Blob Data Contributor, for manifests", On: "the account for the backups"},
-	{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups"},
+// roles are the roles for backups and restores of a service whose roles of Lifeboat's own have these actions. A restore makes the service
+// anew, so its role stands on the resource group. The names of the actions follow from the API's description; no list of them is public.
+func roles(backUp, restore backup.Role, onlyBefore func(backup.Blocks) bool, when string) []backup.Grant {
+	return []backup.Grant{
+		{Role: backUp, On: backup.OnService, For: "makes backups"},
+		{Role: restore, On: backup.OnGroup, For: "restores", Restores: true, If: onlyBefore, When: when},
+		{Role: backup.AccountKeyReader, On: backup.OnAccount, For: "signs a SAS, reads and deletes shares"},
+		{Role: backup.BlobDataContributor, On: backup.OnManifests, For: "writes manifests", Optional: true},
+	}
 }
 
 // usual is the longest time that a backup usually takes: little was recorded, and this is on the long side.
@@ -94,10 +98,15 @@ func ManagedCCF() azure.Service {
 				}
 				return "apiVersion", fmt.Errorf("apiVersion %s has no Managed CCF: Azure took it out with %s", b.APIVersion, exportsSince)
 			}},
-			Roles: append([]backup.Role{
-				{Identity: "the app", Name: "`managedCCFs/read`, `managedCCFs/backup/action`", On: "each Managed CCF"},
-				{Identity: "the app, for restores", Name: "`managedCCFs/restore/action`", On: "each Managed CCF"},
-			}, storageRoles...),
+			Grants: roles(
+				backup.Role{Name: "Lifeboat Managed CCF Backup", Actions: []string{
+					namespace + "managedCCFs/read", namespace + "managedCCFs/backup/action", azure.ReadPermissions,
+				}},
+				backup.Role{Name: "Lifeboat Managed CCF Restore", Actions: []string{
+					namespace + "managedCCFs/read", namespace + "managedCCFs/restore/action", azure.ReadPermissions,
+				}},
+				nil, "",
+			),
 			Restore: recreated(backup.SafetyImpossible),
 		},
 		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, _ float64) backup.Provider {
@@ -105,6 +114,15 @@ func ManagedCCF() azure.Service {
 		},
 	}
 }
+
+// exports says whether Azure exports a ledger's files, and does not back it up. So it does if the block cannot be read.
+func exports(blocks backup.Blocks) bool {
+	b, err := read(blocks)
+	return err != nil || b.APIVersion == "" || b.APIVersion >= exportsSince
+}
+
+// namespace begins the names of the actions.
+const namespace = "Microsoft.ConfidentialLedger/"
 
 // ConfidentialLedger describes Azure Confidential Ledger. Since the api-version 2026-02-23 Azure exports its files, with
 // the service's certificate, instead of backing them up. No service reads an export: it is a copy. Before, a backup could
@@ -120,15 +138,17 @@ func ConfidentialLedger() azure.Service {
 				"the ledger's users and roles, and the settings of the resource",
 			},
 			ArtifactNames: artifactNames, Shares: true,
-			CopyOnly: func(blocks backup.Blocks) bool {
-				b, err := read(blocks)
-				return err != nil || b.APIVersion == "" || b.APIVersion >= exportsSince
-			},
-			Block: &backup.Block{Field: field, Schema: schema, Default: defaults},
-			Roles: append([]backup.Role{
-				{Identity: "the app", Name: "`ledgers/read`, `ledgers/filesExport/action`", On: "each ledger"},
-				{Identity: "the app, before 2026-02-23", Name: "`ledgers/read`, `ledgers/backup/action`; for restores `ledgers/restore/action`", On: "each ledger"},
-			}, storageRoles...),
+			CopyOnly: exports,
+			Block:    &backup.Block{Field: field, Schema: schema, Default: defaults},
+			Grants: roles(
+				backup.Role{Name: "Lifeboat Ledger Backup", Actions: []string{
+					namespace + "ledgers/read", namespace + "ledgers/filesExport/action", namespace + "ledgers/backup/action", azure.ReadPermissions,
+				}},
+				backup.Role{Name: "Lifeboat Ledger Restore", Actions: []string{
+					namespace + "ledgers/read", namespace + "ledgers/restore/action", azure.ReadPermissions,
+				}},
+				func(b backup.Blocks) bool { return !exports(b) }, "with a `ccf.apiVersion` before "+exportsSince,
+			),
 			Restore: recreated(backup.SafetyOptional),
 		},
 		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, _ float64) backup.Provider {

@@ -23,6 +23,34 @@ var schema string
 type block struct {
 	Access string `json:"access"`
 }
+// roles are the roles for backups and restores. The HSM has the roles of its own access control built in (Azure's page "Managed HSM local RBAC
+// roles are the roles for backups and restores. Those of the HSM's own access control are built in (Azure's page "Managed HSM local RBAC
+// built-in roles").
+func roles() []backup.Grant {
+	const backUp, restore = "7b127d3c-77bd-4e3e-bbe0-dbb8971fa7f8", "6efe6056-5259-49d2-8b3d-d3d73544b20b"
+	return []backup.Grant{
+		{Role: backup.Role{Name: "Managed HSM Backup", ID: backUp, Local: true}, On: backup.OnService, For: "makes backups"},
+		{
+			Role: backup.Role{Name: "Managed HSM Restore", ID: restore, Local: true}, On: backup.OnService,
+			For: "has the HSM prove each backup, and restores",
+		},
+		{Role: backup.BlobDataContributor, On: backup.OnContainer, For: "reads, proves and deletes backups"},
+		{
+			Role: backup.BlobDataContributor, On: backup.OnContainer, For: "writes and reads backups",
+			Writer: func(backup.Blocks) backup.Identity { return backup.UserAssigned }, Version: managementVersion,
+			If: func(b backup.Blocks) bool { return identity(b) != bySAS }, When: "with `hsm.access: identity`",
+		},
+		{
+			Role: backup.AccountKeyReader, On: backup.OnAccount, For: "signs the SAS that the HSM writes with",
+			If: func(b backup.Blocks) bool { return identity(b) == bySAS }, When: "with `hsm.access: sas`",
+		},
+		backup.SeesAccount(),
+		{
+			Role: backup.ReaderOf("Microsoft.KeyVault/managedHSMs/read"), On: backup.OnService,
+			For: "sees whether the HSM is activated, and its identity", Optional: true,
+		},
+	}
+}
 
 // identity reads the block. An unreadable block is neither of the two.
 func identity(blocks backup.Blocks) string {
@@ -54,15 +82,8 @@ func Service() azure.Service {
 			ArtifactNames: func(s backup.Storage, r backup.Resource) string {
 				return strings.ToLower("folder " + s.AccountName() + "/" + s.Container + "/mhsm-" + r.Name)
 			},
-			Block: &backup.Block{Field: field, Schema: schema, Default: map[string]string{field + ".access": "identity"}},
-			Roles: []backup.Role{
-				{Identity: "the app", Name: "Managed HSM Backup, in the HSM's own access control at the scope `/`", On: "each HSM"},
-				{Identity: "the app", Name: "Managed HSM Restore, in the same way; Lifeboat proves each backup by it, and restores", On: "each HSM"},
-				{Identity: "the app", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
-				{Identity: "the HSM's user-assigned identity", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
-				{Identity: "the app, with `hsm.access: sas`", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
-				{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups, each HSM"},
-			},
+			Block:  &backup.Block{Field: field, Schema: schema, Default: map[string]string{field + ".access": "identity"}},
+			Grants: roles(),
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{
 					"all keys of the HSM with all their versions, and all role assignments, this app's own among them",

@@ -51,7 +51,7 @@ func Service() azure.Service {
 				Field: field, Schema: schema, Default: map[string]string{field + ".colour": defaultColour}, Check: check,
 			},
 			// docs/services.md shows the roles of each real service.
-			Roles:     []backup.Role{{Identity: "the app", Name: "Box Keeper", On: "each box"}},
+			Grants:    []backup.Grant{{Role: backup.Role{Name: "Box Keeper", Actions: []string{"Toy.Boxes/boxes/*"}}, On: backup.OnService, For: "keeps boxes"}},
 			PointTime: backup.AtEnd, // a box is written in one go
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{"all toys in the box: what was put in since the backup is lost"},

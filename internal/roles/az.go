@@ -1,0 +1,167 @@
+package roles
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lifeboat/internal/backup"
+)
+
+// ID returns the GUID of the role in the subscription. A role of Lifeboat's own is another one in each subscription, so that no
+// deployment takes scopes away from another one.
+func ID(r backup.Role, subscription string) string {
+	if r.BuiltIn() {
+		return r.ID
+	}
+	return GUID(strings.ToLower(subscription), r.Name)
+}
+
+// CustomName returns the name of a role of Lifeboat's own in the subscription: names are unique in a tenant.
+func CustomName(r backup.Role, subscription string) string {
+	return fmt.Sprintf("%s (%s)", r.Name, strings.ToLower(last(subscription)))
+}
+
+// quote returns the text as one word of a shell.
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// azStart begins each script: the functions make a step that was made before no mistake. A role that was just made may not be known
+// everywhere yet, so the script tries its assignment for a minute.
+const azStart = `set -eu
+app=%s
+
+define() { # a role of Lifeboat's own: its ID, its definition
+  az rest --method put --url "$1?api-version=2022-04-01" --body "$2" --only-show-errors -o none
+}
+container() { # its resource ID
+  az rest --method get --url "$1?api-version=2024-01-01" --only-show-errors -o none 2>/dev/null ||
+    az rest --method put --url "$1?api-version=2024-01-01" --body '{}' --only-show-errors -o none
+}
+identity() { # of the service with the resource ID, in the api-version, at the path of its answer
+  id=$(az rest --method get --url "$1?api-version=$2" --query "$3" -o tsv --only-show-errors)
+  [ -n "$id" ] || { echo "$1 does not have that identity: attach it, and run this again" >&2; exit 1; }
+  echo "$id"
+}
+give() { # to whom, the role, the scope
+  [ -n "$1" ] || return 1
+  for try in 1 2 3 4 5 6; do
+    [ "$try" = 1 ] || sleep 10
+    az role assignment create --assignee-object-id "$1" --assignee-principal-type ServicePrincipal --role "$2" --scope "$3" \
+      --only-show-errors -o none && return
+  done
+  return 1
+}
+take() { # from whom, the role, the scope
+  [ -n "$1" ] || return 1
+  az role assignment delete --assignee-object-id "$1" --role "$2" --scope "$3" --only-show-errors -o none
+}
+`
+
+// Az returns a script for a POSIX shell with Azure CLI. It gives the roles to the app's identity, by the object ID principal, and to the
+// services' identities, and takes the roles to revoke away. It can be run again.
+func Az(give, revoke []Assignment, principal string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#!/bin/sh\n# Gives the roles that plan.yaml needs: %d. Run it as a person who may assign roles at these scopes.\n", len(give))
+	fmt.Fprintf(&b, azStart, quote(principal))
+	if own := Custom(give); len(own) > 0 {
+		fmt.Fprint(&b, "\n# roles of Lifeboat's own, which permit nothing else\n")
+		for _, d := range own {
+			for _, s := range d.Subscriptions {
+				fmt.Fprintf(&b, "define %s %s\n", quote(s+definitions+ID(d.Role, s)), quote(definition(d.Role, s)))
+			}
+		}
+	}
+	if containers := containersOf(give); len(containers) > 0 {
+		fmt.Fprint(&b, "\n# containers, for the roles to stand on\n")
+		for _, c := range containers {
+			fmt.Fprintf(&b, "container %s\n", quote(c))
+		}
+	}
+	parts := []string{"the app", "the services' own identities", "the HSMs' own access control: run this part as an administrator of each"}
+	for part, words := range parts {
+		lines(&b, words, give, part, func(a Assignment) string { return command("give", a) })
+	}
+	for part, words := range parts {
+		lines(&b, "no longer needed: "+words, revoke, part, func(a Assignment) string {
+			if a.Keeps() {
+				return "# when its last recovery point is gone: " + command("take", a)
+			}
+			return command("take", a)
+		})
+	}
+	return b.String()
+}
+
+// lines writes the part of the assignments.
+func lines(b *strings.Builder, words string, all []Assignment, part int, line func(Assignment) string) {
+	first := true
+	for _, a := range all {
+		if order(a) != part {
+			continue
+		}
+		if first {
+			fmt.Fprintf(b, "\n# %s\n", words)
+			first = false
+		}
+		fmt.Fprintf(b, "%s # %s: %s\n", line(a), a.Role.Name, strings.Join(a.For, "; "))
+	}
+}
+
+const definitions = "/providers/Microsoft.Authorization/roleDefinitions/"
+
+// definition returns the body of the request that makes the role in the subscription.
+func definition(r backup.Role, subscription string) string {
+	type permission struct {
+		Actions     []string `json:"actions,omitempty"`
+		DataActions []string `json:"dataActions,omitempty"`
+	}
+	text, _ := json.Marshal(map[string]any{"properties": map[string]any{ // texts only: cannot fail
+		"roleName": CustomName(r, subscription), "type": "customRole", "description": "Made for Lifeboat, which needs nothing more.",
+		"permissions": []permission{{r.Actions, r.DataActions}}, "assignableScopes": []string{subscription},
+	}})
+	return string(text)
+}
+
+func containersOf(all []Assignment) (found []string) {
+	for _, a := range all {
+		if strings.Contains(a.Scope, "/blobServices/default/containers/") && !slices.Contains(found, a.Scope) {
+			found = append(found, a.Scope)
+		}
+	}
+	return found
+}
+
+// command returns the line of a script that gives the role, or takes it away.
+func command(verb string, a Assignment) string {
+	if a.Role.Local {
+		verb = map[string]string{"give": "create", "take": "delete"}[verb]
+		return local(verb, a, `"$app"`)
+	}
+	whom := `"$app"`
+	if a.Service != "" {
+		whom = fmt.Sprintf(`"$(identity %s %s %s)"`, quote(a.Service), a.Version, quote(path(a.Identity)))
+	}
+	return fmt.Sprintf("%s %s %s %s", verb, whom, ID(a.Role, Scope(backup.OnSubscription, a.Scope, backup.Storage{})), quote(a.Scope))
+}
+
+// local returns the command for a role of a Managed HSM's own access control.
+func local(verb string, a Assignment, whom string) string {
+	kind := ""
+	if verb == "create" {
+		kind = " --assignee-principal-type ServicePrincipal"
+	}
+	return fmt.Sprintf("az keyvault role assignment %s --hsm-name %s --role %s --scope / --assignee-object-id %s%s --only-show-errors -o none",
+		verb, last(a.Scope), a.Role.ID, whom, kind)
+}
+
+// path returns the JMESPath of the identity's object ID in the answer about its service.
+func path(i backup.Identity) string {
+	switch i {
+	case backup.SystemAssigned:
+		return "identity.principalId"
+	case backup.UserAssigned:
+		return "identity.userAssignedIdentities.*.principalId | [0]"
+	}
+	return fmt.Sprintf("values(identity.userAssignedIdentities)[?clientId=='%s'].principalId | [0]", strings.ToLower(string(i)))
+}

@@ -1,0 +1,106 @@
+package roles
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lifeboat/internal/backup"
+)
+
+// Bicep returns a template that gives the roles. A person with the right to assign roles at all these scopes deploys it, in any
+// subscription. It stands in the folder infra, beside the modules that it uses. A Managed HSM's own roles are not Resource Manager's: it names
+// the commands for them.
+func Bicep(give []Assignment, principal string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "// Gives the roles that plan.yaml needs: %d. Deploy it from the folder infra: az deployment sub create -l REGION -f FILE\n",
+		len(give))
+	fmt.Fprintf(&b, "targetScope = 'subscription'\n\n@description('The object ID of the identity of the app.')\nparam principalId string = '%s'\n",
+		principal)
+	for _, d := range Custom(give) {
+		for _, s := range d.Subscriptions {
+			fmt.Fprintf(&b, "\nmodule %s 'grants/role.bicep' = {\n  scope: subscription('%s')\n  params: {\n    name: %s\n    actions: [\n",
+				symbol("role", s, d.Role.Name), last(s), text(d.Role.Name))
+			for _, action := range d.Role.Actions {
+				fmt.Fprintf(&b, "      %s\n", text(action))
+			}
+			fmt.Fprint(&b, "    ]\n  }\n}\n")
+		}
+	}
+	for _, s := range services(give) {
+		r, _ := backup.ParseResource(s.Service)
+		fmt.Fprintf(&b, "\nresource %s '%s@%s' existing = {\n  scope: resourceGroup('%s', %s)\n  name: %s\n}\n",
+			symbol("service", s.Service), r.Type, s.Version, r.Subscription, text(r.Group), text(r.Name))
+	}
+	for _, a := range give {
+		if a.Role.Local {
+			continue
+		}
+		b.WriteString("\n" + module(a))
+	}
+	for i, a := range slices.DeleteFunc(slices.Clone(give), func(a Assignment) bool { return !a.Role.Local }) {
+		if i == 0 {
+			fmt.Fprint(&b, "\n// An administrator of each HSM gives these:\n")
+		}
+		fmt.Fprintf(&b, "// %s\n", local("create", a, principal))
+	}
+	return b.String()
+}
+
+// module returns the module of one assignment.
+func module(a Assignment) string {
+	p := strings.Split(a.Scope, "/")
+	file, scope, on := "grants/assignment.json", fmt.Sprintf("subscription('%s')", p[2]), ""
+	if len(p) > 4 {
+		scope, on = fmt.Sprintf("resourceGroup('%s', %s)", p[2], text(p[4])), strings.Join(p[min(5, len(p)):], "/")
+	} else {
+		file = "grants/subscription.bicep"
+	}
+	role := fmt.Sprintf("'%s'", a.Role.ID)
+	if !a.Role.BuiltIn() {
+		role = symbol("role", Scope(backup.OnSubscription, a.Scope, backup.Storage{}), a.Role.Name) + ".outputs.id"
+	}
+	whom := "principalId"
+	if a.Service != "" {
+		whom = bicepIdentity(symbol("service", a.Service), a.Identity)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "// %s: %s, on %s\nmodule %s '%s' = {\n  scope: %s\n  params: {\n    principalId: %s\n    role: %s\n", a.Whom(), a.Role.Name,
+		a.Place(), symbol("give", a.key()), file, scope, whom, role)
+	if on != "" {
+		fmt.Fprintf(&b, "    scope: %s\n", text(strings.TrimPrefix(on, "providers/")))
+	}
+	return b.String() + "  }\n}\n"
+}
+
+// bicepIdentity returns the expression for the object ID of the service's identity.
+func bicepIdentity(service string, i backup.Identity) string {
+	assigned := "items(" + service + ".identity.userAssignedIdentities)"
+	switch i {
+	case backup.SystemAssigned:
+		return service + ".identity.principalId"
+	case backup.UserAssigned:
+		return assigned + "[0].value.principalId"
+	}
+	return fmt.Sprintf("filter(%s, one => one.value.clientId == %s)[0].value.principalId", assigned, text(strings.ToLower(string(i))))
+}
+
+// services returns an assignment of each service whose identity gets a role.
+func services(all []Assignment) (found []Assignment) {
+	for _, a := range all {
+		if a.Service != "" && !slices.ContainsFunc(found, func(f Assignment) bool { return backup.Same(f.Service, a.Service) }) {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+// symbol returns a name within the template.
+func symbol(kind string, of ...string) string {
+	return kind + "_" + backup.Digest(strings.ToLower(strings.Join(of, "\n")), 10)
+}
+
+// text returns a string of Bicep.
+func text(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "${", `\${`).Replace(s) + "'"
+}

@@ -1,0 +1,206 @@
+// Package roles derives from plans which roles Lifeboat's identity and those of the services need, and where. It asks Azure nothing.
+package roles
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"lifeboat/internal/backup"
+)
+
+// Assignment is a role that an identity needs at one scope.
+type Assignment struct {
+	Role backup.Role
+	// Scope is a resource ID, which may be of a container, a group or a subscription. A local role has the scope / of the resource.
+	Scope string
+	// Identity and Service say whom it is for: the app, or that identity of the service with the resource ID.
+	Identity backup.Identity
+	Service  string
+	// Version is the api-version in which Resource Manager shows that identity.
+	Version string
+	// For are the reasons, and Targets the services that need it.
+	For, Targets []string
+	// Optional: backups and restores succeed without it, and Lifeboat sees less.
+	Optional bool
+}
+
+// key identifies the assignment.
+func (a Assignment) key() string {
+	return strings.ToLower(strings.Join([]string{a.Service, string(a.Identity), a.Scope, a.Role.Name}, "\n"))
+}
+
+// Of returns the assignments that the plans need, each once, and the app's first.
+func Of(plans []backup.Plan, services backup.Services) []Assignment {
+	found := list{at: map[string]int{}}
+	for _, p := range plans {
+		for _, target := range p.Targets {
+			found.add(p, services, target, false)
+			if slices.Contains(p.Restore.Into, backup.Itself) {
+				found.add(p, services, target, true)
+			}
+		}
+		for _, into := range p.Restore.Into {
+			if into != backup.Itself {
+				found.add(p, services, into, false)
+				found.add(p, services, into, true)
+			}
+		}
+	}
+	slices.SortStableFunc(found.all, func(a, b Assignment) int {
+		return cmp.Or(cmp.Compare(order(a), order(b)), strings.Compare(a.key(), b.key()))
+	})
+	return found.all
+}
+
+// order puts the app's roles first, then the services', and local ones last: other people may give them.
+func order(a Assignment) int {
+	switch {
+	case a.Role.Local:
+		return 2
+	case a.Service != "":
+		return 1
+	}
+	return 0
+}
+
+// list is a list in which each assignment stands once.
+type list struct {
+	all []Assignment
+	at  map[string]int
+}
+
+// add adds what backups of the service need, or restores into it.
+func (l *list) add(p backup.Plan, services backup.Services, id string, restores bool) {
+	service, _ := services.Of(id)
+	for _, g := range service.Grants {
+		if g.Restores != restores || g.If != nil && !g.If(p.Settings.Blocks) {
+			continue
+		}
+		a := Assignment{Role: g.Role, Scope: Scope(g.On, id, p.Settings.Storage), For: []string{g.For}, Targets: []string{id}, Optional: g.Optional}
+		if g.Writer != nil {
+			a.Identity, a.Service, a.Version = g.Writer(p.Settings.Blocks), id, g.Version
+		}
+		i, known := l.at[a.key()]
+		if !known {
+			l.at[a.key()] = len(l.all)
+			l.all = append(l.all, a)
+			continue
+		}
+		one := &l.all[i]
+		one.Optional = one.Optional && a.Optional
+		if !slices.Contains(one.For, g.For) {
+			one.For = append(one.For, g.For)
+		}
+		if !slices.ContainsFunc(one.Targets, func(t string) bool { return backup.Same(t, id) }) {
+			one.Targets = append(one.Targets, id)
+		}
+	}
+}
+
+// Scope returns the resource ID of the place for backups of the service into the storage.
+func Scope(on backup.Place, service string, s backup.Storage) string {
+	p := strings.Split(service, "/")
+	switch on {
+	case backup.OnGroup:
+		return strings.Join(p[:min(5, len(p))], "/")
+	case backup.OnSubscription:
+		return strings.Join(p[:min(3, len(p))], "/")
+	case backup.OnContainer:
+		return Container(s.Account, s.Container)
+	case backup.OnManifests:
+		return Container(s.Account, backup.ManifestFolder)
+	case backup.OnAccount:
+		return s.Account
+	}
+	return service
+}
+
+// Container returns the resource ID of the container.
+func Container(account, name string) string {
+	return account + "/blobServices/default/containers/" + name
+}
+
+// Compare returns the assignments that only the edited plans need, and those that only the old ones needed.
+func Compare(old, edited []Assignment) (give, revoke []Assignment) {
+	return without(edited, old), without(old, edited)
+}
+
+func without(all, others []Assignment) (rest []Assignment) {
+	known := map[string]bool{}
+	for _, a := range others {
+		known[a.key()] = true
+	}
+	for _, a := range all {
+		if !known[a.key()] {
+			rest = append(rest, a)
+		}
+	}
+	return rest
+}
+
+// Custom returns the roles of Lifeboat's own among the assignments, by name, each with the subscriptions that it is needed in.
+func Custom(all []Assignment) []Definition {
+	at, found := map[string]int{}, []Definition{}
+	for _, a := range all {
+		if a.Role.BuiltIn() {
+			continue
+		}
+		i, known := at[a.Role.Name]
+		if !known {
+			i, at[a.Role.Name] = len(found), len(found)
+			found = append(found, Definition{Role: a.Role})
+		}
+		subscription := Scope(backup.OnSubscription, a.Scope, backup.Storage{})
+		if !slices.ContainsFunc(found[i].Subscriptions, func(s string) bool { return backup.Same(s, subscription) }) {
+			found[i].Subscriptions = append(found[i].Subscriptions, subscription)
+		}
+	}
+	slices.SortFunc(found, func(a, b Definition) int { return strings.Compare(a.Role.Name, b.Role.Name) })
+	return found
+}
+
+// Definition is a role that people make for Lifeboat, and the scopes in which it can be given: subscriptions.
+type Definition struct {
+	Role          backup.Role
+	Subscriptions []string
+}
+
+// Keeps says whether the app needs the role for as long as it has recovery points of earlier backups there: to delete them, and to restore.
+func (a Assignment) Keeps() bool {
+	return a.Service == "" && !a.Optional && strings.Contains(strings.ToLower(a.Scope), "/providers/microsoft.storage/")
+}
+
+// Whom names the identity for people, by the last segment of its service's resource ID.
+func (a Assignment) Whom() string {
+	switch name := last(a.Service); {
+	case a.Service == "":
+		return "the app"
+	case a.Identity == backup.SystemAssigned:
+		return name + ", its own"
+	case a.Identity == backup.UserAssigned:
+		return name + ", user-assigned"
+	default:
+		return name + ", " + string(a.Identity)
+	}
+}
+
+// Place names the scope for people: the names in its resource ID without their kinds, so that they fit a table.
+func (a Assignment) Place() string {
+	p := strings.Split(a.Scope, "/")
+	switch {
+	case len(p) <= 3:
+		return "subscription " + last(a.Scope)
+	case len(p) <= 5:
+		return "resource group " + p[4]
+	case len(p) > 12:
+		return "container " + p[8] + "/" + p[12]
+	case a.Role.Local:
+		return last(a.Scope) + ", its own access control"
+	case strings.EqualFold(p[6], "Microsoft.Storage"):
+		return "account " + p[8]
+	}
+	return last(a.Scope)
+}
+
+func last(id string) string { return id[strings.LastIndex(id, "/")+1:] }
