@@ -59,12 +59,15 @@ type frontEnd struct {
 	scope map[string]resourceID
 	// bars has the reasons for which changes in a scope are denied, by the scope's ID in lower case.
 	bars map[string]Bar
+	// identities has the user-assigned identities that were added by themselves.
+	identities map[string]resourceID
 }
 
 func newFrontEnd(d *directory, r *roles, p *pace) *frontEnd {
 	return &frontEnd{
 		directory: d, roles: r, activity: &activityLog{pace: p}, types: make(map[string]armType), scope: make(map[string]resourceID), bars: make(map[string]Bar),
 		operations: make(map[string]func(*http.Request, regionalOperation) (*http.Response, error)),
+		identities: make(map[string]resourceID),
 	}
 }
 
@@ -126,6 +129,9 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 			return answer(r, operation) // this address requires no role: a resource's roles do not apply to it
 		}
 	}
+	if resp, ok := f.answerAccess(r, caller); ok {
+		return resp, nil
+	}
 	if resp, ok := f.list(r, caller); ok {
 		return resp, nil
 	}
@@ -150,10 +156,7 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 		return refusal, nil
 	}
 	if !f.roles.allow(caller.ObjectID, id.String(), route.action) {
-		return armError(http.StatusForbidden, "AuthorizationFailed", fmt.Sprintf(
-			"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' "+
-				"or the scope is invalid. If access was recently granted, please refresh your credentials.",
-			caller.AppID, caller.ObjectID, route.action, id)), nil
+		return f.unauthorized(caller, route.action, id.String()), nil
 	}
 	switch {
 	case !f.has(id.subscription):

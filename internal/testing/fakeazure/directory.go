@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -21,12 +22,13 @@ import (
 // defaultTokenLifetime is the lifetime of App Service's tokens for managed identities.
 const defaultTokenLifetime = 24 * time.Hour
 
-// directory is the tenant: it knows identities by name and issues their tokens. Every ID is computed from seed and
-// name, so nothing is stored.
+// directory is the tenant: it knows identities by name and issues their tokens. Every ID is computed from seed and name.
 type directory struct {
 	namespace uuid.UUID
 	key       []byte
 	lifetime  time.Duration
+	// asked has the object IDs of the identities that anyone has named so far: these exist.
+	asked sync.Map
 }
 
 func newDirectory(seed uint64, lifetime time.Duration) *directory {
@@ -42,8 +44,19 @@ func (d *directory) id(kind, name string) string {
 }
 
 func (d *directory) tenant() string              { return d.id("tenant", "") }
-func (d *directory) objectID(name string) string { return d.id("object", name) }
 func (d *directory) clientID(name string) string { return d.id("client", name) }
+
+func (d *directory) objectID(name string) string {
+	id := d.id("object", name)
+	d.asked.Store(id, true)
+	return id
+}
+
+// knows tells whether the object ID is that of an identity.
+func (d *directory) knows(objectID string) bool {
+	_, ok := d.asked.Load(strings.ToLower(objectID))
+	return ok
+}
 
 // claims is the payload of a token, as Microsoft Entra ID fills it for a managed identity.
 type claims struct {

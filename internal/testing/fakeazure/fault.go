@@ -25,6 +25,8 @@ const (
 	OnCheck Step = "check"
 	// OnKey is any call about the keys of an HSM.
 	OnKey Step = "key"
+	// OnRole is any call about the role assignments of an HSM itself.
+	OnRole Step = "role"
 	// OnPut is PUT of a ledger's resource.
 	OnPut Step = "put"
 	// OnDelete is DELETE of a ledger's resource.
@@ -88,7 +90,7 @@ var (
 	serviceFaults   = []FaultKind{FailOperation, EmptyBlob, NoBlob, FailHalfway}
 	hsmFaults       = []FaultKind{FailOperation, EmptyFolder, MissingBlob}
 	ledgerFaults    = []FaultKind{FailOperation, NoShare, EmptyShare, MissingFile, FailHalfway}
-	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll, OnRestore}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey}
+	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll, OnRestore}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey, OnRole}
 	ledgerSteps     = []Step{OnGet, OnBackup, OnPoll, OnRestore, OnPut, OnDelete}
 )
 

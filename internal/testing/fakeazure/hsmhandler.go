@@ -40,6 +40,9 @@ type hsmCall struct {
 	version string
 	// key, keyVersion and job are parts of the path; job is also the operation that the call started.
 	key, keyVersion, job string
+	// scope is the scope at which the route's action is needed: "/", "/keys" or "/keys/{name}". grant is the name of a role
+	// assignment, "" for their list.
+	scope, grant string
 }
 
 // hsmRoute describes an HSM's reaction to a method and path: the data action whose role it requires, and the work.
@@ -55,6 +58,7 @@ type hsmRoute struct {
 const (
 	keyPath        = `/keys/(?P<key>[0-9a-zA-Z-]{1,127})`
 	deletedKeyPath = `/deletedkeys/(?P<key>[0-9a-zA-Z-]{1,127})`
+	grantPath      = `/roleAssignments/(?P<grant>[^/]+)`
 )
 
 // poll tells that a route needs no version, and is answered during a full restore.
@@ -77,6 +81,11 @@ var hsmRoutes = []hsmRoute{
 	{"GET", exactly(deletedKeyPath), readDeletedKey, OnKey, (*managedHSMs).getDeletedKey, ""},
 	{"DELETE", exactly(deletedKeyPath), purgeDeletedKey, OnKey, (*managedHSMs).purgeDeletedKey, ""},
 	{"POST", exactly(deletedKeyPath + `/recover`), recoverDeletedKey, OnKey, (*managedHSMs).recoverDeletedKey, ""},
+	{"GET", exactly(hsmRolePath + `/roleDefinitions`), readHSMRole, OnRole, (*managedHSMs).listHSMRoles, ""},
+	{"GET", exactly(hsmRolePath + `/roleAssignments`), readHSMGrant, OnRole, (*managedHSMs).listGrants, ""},
+	{"GET", exactly(hsmRolePath + grantPath), readHSMGrant, OnRole, (*managedHSMs).getGrant, ""},
+	{"PUT", exactly(hsmRolePath + grantPath), writeHSMGrant, OnRole, (*managedHSMs).putGrant, ""},
+	{"DELETE", exactly(hsmRolePath + grantPath), deleteHSMGrant, OnRole, (*managedHSMs).deleteGrant, ""},
 }
 
 // exactly returns a pattern for a whole path; a final slash does not count.
@@ -150,14 +159,14 @@ func (m *managedHSMs) dispatch(r *http.Request, h *hsm) (*http.Response, error) 
 		return hsmError(http.StatusNotFound, "NotFound", "There is no "+r.Method+" "+r.URL.Path), nil
 	}
 	m.mu.Lock()
-	allowed := h.vault.allows(call.caller.ObjectID, route.action)
+	allowed := h.vault.allows(call.caller.ObjectID, route.action, call.scope)
 	refusal = m.turnedAway(h, route)
 	m.mu.Unlock()
 	switch {
 	case refusal != nil:
 		return refusal, nil
 	case !allowed:
-		return hsmError(http.StatusForbidden, "AccessDenied", "Not authorized to access "+route.action+" on /"), nil
+		return hsmError(http.StatusForbidden, "AccessDenied", "Not authorized to access "+route.action+" on "+call.scope), nil
 	}
 	request := HSMRequest{At: time.Now(), HSM: h.ResourceID}
 	resp, err := m.struck(h, route.step, func() *http.Response { return route.handle(m, &call) })
@@ -193,7 +202,21 @@ func (c *hsmCall) route() (hsmRoute, bool) {
 				c.keyVersion = parts[i]
 			case "job":
 				c.job = parts[i]
+			case "grant":
+				c.grant = parts[i]
+			case "scope":
+				c.scope = parts[i]
 			}
+		}
+		switch {
+		case route.step == OnRole:
+			c.scope = "/" + c.scope
+		case route.step == OnKey && c.key != "":
+			c.scope = "/keys/" + c.key
+		case route.step == OnKey:
+			c.scope = "/keys"
+		default:
+			c.scope = "/"
 		}
 		return route, true
 	}

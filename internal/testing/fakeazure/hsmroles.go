@@ -1,21 +1,26 @@
 package fakeazure
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/google/uuid"
 )
 
 // HSMRole is the ID of a role definition of Managed HSM's own access control. Roles of Resource Manager grant nothing on an
 // HSM's keys, backups and restores.
 type HSMRole string
 
-// These are the built-in roles, all at scope "/".
+// These are built-in roles.
 const (
-	ManagedHSMAdministrator HSMRole = "a290e904-7015-4bba-90c8-60543313cdb4"
-	ManagedHSMBackup        HSMRole = "7b127d3c-77bd-4e3e-bbe0-dbb8971fa7f8"
-	ManagedHSMRestore       HSMRole = "6efe6056-5259-49d2-8b3d-d3d73544b20b"
-	ManagedHSMCryptoOfficer HSMRole = "515eb02d-2335-4d2d-92f2-b1cbdf9c3778"
-	ManagedHSMCryptoUser    HSMRole = "21dbd100-6940-42c2-9190-5d6cb909625b"
+	ManagedHSMAdministrator       HSMRole = "a290e904-7015-4bba-90c8-60543313cdb4"
+	ManagedHSMPolicyAdministrator HSMRole = "4bd23610-cdcf-4971-bdee-bdc562cc28e4"
+	ManagedHSMBackup              HSMRole = "7b127d3c-77bd-4e3e-bbe0-dbb8971fa7f8"
+	ManagedHSMRestore             HSMRole = "6efe6056-5259-49d2-8b3d-d3d73544b20b"
+	ManagedHSMCryptoOfficer       HSMRole = "515eb02d-2335-4d2d-92f2-b1cbdf9c3778"
+	ManagedHSMCryptoUser          HSMRole = "21dbd100-6940-42c2-9190-5d6cb909625b"
 )
 
 // These are the data actions that the simulator checks.
@@ -31,20 +36,68 @@ const (
 	readDeletedKey    = hsmActions + "/keys/deletedKeys/read/action"
 	recoverDeletedKey = hsmActions + "/keys/deletedKeys/recover/action"
 	purgeDeletedKey   = hsmActions + "/keys/deletedKeys/delete"
+	readHSMRole       = hsmActions + "/roleDefinitions/read/action"
+	readHSMGrant      = hsmActions + "/roleAssignments/read/action"
+	writeHSMGrant     = hsmActions + "/roleAssignments/write/action"
+	deleteHSMGrant    = hsmActions + "/roleAssignments/delete/action"
 )
 
-var hsmRoles = map[HSMRole][]string{
-	ManagedHSMAdministrator: {startBackup, backupStatus, startRestore, restoreStatus},
-	ManagedHSMBackup:        {startBackup, backupStatus},
-	ManagedHSMRestore:       {startRestore, restoreStatus},
-	ManagedHSMCryptoOfficer: {readDeletedKey, recoverDeletedKey, purgeDeletedKey},
-	ManagedHSMCryptoUser:    {createKey, readKey, deleteKey, readDeletedKey},
+// hsmRoleNames are the names of the roles.
+var hsmRoleNames = map[HSMRole]string{
+	ManagedHSMAdministrator: "Managed HSM Administrator", ManagedHSMPolicyAdministrator: "Managed HSM Policy Administrator",
+	ManagedHSMBackup: "Managed HSM Backup", ManagedHSMRestore: "Managed HSM Restore",
+	ManagedHSMCryptoOfficer: "Managed HSM Crypto Officer", ManagedHSMCryptoUser: "Managed HSM Crypto User",
 }
 
-// hsmAssignment is a role assignment at scope "/".
+var hsmRoles = map[HSMRole][]string{
+	ManagedHSMAdministrator: {
+		startBackup, backupStatus, startRestore, restoreStatus, readHSMRole, readHSMGrant, writeHSMGrant, deleteHSMGrant,
+	},
+	ManagedHSMPolicyAdministrator: {readHSMRole, readHSMGrant, writeHSMGrant, deleteHSMGrant},
+	ManagedHSMBackup:              {startBackup, backupStatus},
+	ManagedHSMRestore:             {startRestore, restoreStatus},
+	ManagedHSMCryptoOfficer:       {readDeletedKey, recoverDeletedKey, purgeDeletedKey},
+	ManagedHSMCryptoUser:          {createKey, readKey, deleteKey, readDeletedKey},
+}
+
+// hsmAssignment is a role assignment of an HSM. An empty Scope is "/", and an empty Name was never given: see id.
 type hsmAssignment struct {
 	PrincipalID string  `json:"principalId"`
 	Role        HSMRole `json:"roleDefinitionId"`
+	Scope       string  `json:"scope,omitempty"`
+	Name        string  `json:"name,omitempty"`
+}
+
+func (a hsmAssignment) scope() string { return cmp.Or(a.Scope, "/") }
+
+// id returns the assignment's name: a GUID.
+func (a hsmAssignment) id() string {
+	if a.Name != "" {
+		return a.Name
+	}
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.PrincipalID+" "+string(a.Role)+" "+a.scope())).String()
+}
+
+// same tells whether both give the same role to the same identity at the same scope.
+func (a hsmAssignment) same(b hsmAssignment) bool {
+	return strings.EqualFold(a.PrincipalID, b.PrincipalID) && a.Role == b.Role && a.scope() == b.scope()
+}
+
+// HSMAssignments returns the role assignments of an identity on an HSM, in the order in which they were made. A full restore
+// replaces all.
+func (s *Sim) HSMAssignments(resourceID, objectID string) (all []Assignment, err error) {
+	h, err := s.hsms.find(resourceID)
+	if err != nil {
+		return nil, fmt.Errorf("role assignments: %w", err)
+	}
+	s.hsms.mu.Lock()
+	defer s.hsms.mu.Unlock()
+	for _, a := range h.vault.Assignments {
+		if strings.EqualFold(a.PrincipalID, objectID) {
+			all = append(all, Assignment{a.id(), a.PrincipalID, a.scope(), string(a.Role)})
+		}
+	}
+	return all, nil
 }
 
 // AssignHSM gives the identity with this object ID roles on an HSM, at scope "/". They are valid at once. A full restore
@@ -60,7 +113,8 @@ func (s *Sim) AssignHSM(resourceID, objectID string, roles ...HSMRole) error {
 		if _, ok := hsmRoles[role]; !ok {
 			return fmt.Errorf("assign role: Managed HSM has no role %s", role)
 		}
-		if given := (hsmAssignment{objectID, role}); !slices.Contains(h.vault.Assignments, given) {
+		given := hsmAssignment{PrincipalID: objectID, Role: role}
+		if !slices.ContainsFunc(h.vault.Assignments, given.same) {
 			h.vault.Assignments = append(h.vault.Assignments, given)
 		}
 	}
@@ -76,14 +130,14 @@ func (s *Sim) UnassignHSM(resourceID, objectID string) error {
 	s.hsms.mu.Lock()
 	defer s.hsms.mu.Unlock()
 	h.vault.Assignments = slices.DeleteFunc(slices.Clone(h.vault.Assignments), func(a hsmAssignment) bool {
-		return a.PrincipalID == objectID
+		return strings.EqualFold(a.PrincipalID, objectID)
 	})
 	return nil
 }
 
-// allows tells whether the vault's role assignments grant the action.
-func (v vault) allows(objectID, action string) bool {
+// allows tells whether the vault's role assignments grant the action at the scope.
+func (v vault) allows(objectID, action, scope string) bool {
 	return slices.ContainsFunc(v.Assignments, func(a hsmAssignment) bool {
-		return a.PrincipalID == objectID && slices.Contains(hsmRoles[a.Role], action)
+		return strings.EqualFold(a.PrincipalID, objectID) && slices.Contains(hsmRoles[a.Role], action) && within(scope, a.scope())
 	})
 }

@@ -4,47 +4,116 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/google/uuid"
 )
 
-// Role is a role definition, built-in or custom. Actions holds actions and data actions alike, with "*" for any text;
-// the simulator does not tell the two apart.
+// Role is a role definition, built-in or custom; "*" in an action stands for any text. Azure evaluates actions and data actions
+// apart: "*" in Actions grants no data action.
 type Role struct {
-	Name    string
-	Actions []string
+	// ID is the GUID of the definition. A Role without one gets an ID of its content when it is assigned.
+	ID, Name                                         string
+	Actions, NotActions, DataActions, NotDataActions []string
 }
+
+// readAccess is in most built-in roles.
+const readAccess = "Microsoft.Authorization/*/read"
 
 // These are Azure's built-in roles, as far as the simulator checks their actions.
 var (
-	// APIManagementServiceOperator is role e022efe7-f5ba-4159-bbe4-b44f577e9b61.
-	APIManagementServiceOperator = Role{"API Management Service Operator Role", []string{
-		"Microsoft.ApiManagement/service/*/read",
-		"Microsoft.ApiManagement/service/read",
-		"Microsoft.ApiManagement/service/backup/action",
-		"Microsoft.ApiManagement/service/restore/action",
-		"Microsoft.ApiManagement/service/delete",
-		readGroup,
+	// Owner may do everything but read and write data.
+	Owner = Role{ID: "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", Name: "Owner", Actions: []string{"*"}}
+	// Contributor may do everything but grant roles, and read and write data.
+	Contributor = Role{
+		ID: "b24988ac-6180-42a0-ab88-20f7382dd24c", Name: "Contributor", Actions: []string{"*"}, NotActions: []string{
+			"Microsoft.Authorization/*/Delete",
+			"Microsoft.Authorization/*/Write",
+			"Microsoft.Authorization/elevateAccess/Action",
+		},
+	}
+	// UserAccessAdministrator grants roles, and defines them.
+	UserAccessAdministrator = Role{ID: "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9", Name: "User Access Administrator", Actions: []string{
+		"*/read",
+		"Microsoft.Authorization/*",
 	}}
-	// APIManagementServiceContributor is role 312a565d-c81f-4fd8-895a-4e21e48d571c: it can change the configuration too.
-	APIManagementServiceContributor = Role{"API Management Service Contributor", []string{
-		"Microsoft.ApiManagement/service/*",
-		readGroup,
-	}}
-	// Reader is role acdd72a7-3385-48ef-bd42-f606fba81ae7: it reads resources, and no data.
-	Reader = Role{"Reader", []string{
+	// RoleBasedAccessControlAdministrator grants roles, and defines none.
+	RoleBasedAccessControlAdministrator = Role{
+		ID: "f58310d9-a9f6-439a-9e8d-f62e7b41a168", Name: "Role Based Access Control Administrator", Actions: []string{
+			"Microsoft.Authorization/roleAssignments/write",
+			"Microsoft.Authorization/roleAssignments/delete",
+			"*/read",
+		},
+	}
+	// APIManagementServiceOperator may delete a service too.
+	APIManagementServiceOperator = Role{
+		ID: "e022efe7-f5ba-4159-bbe4-b44f577e9b61", Name: "API Management Service Operator Role", Actions: []string{
+			"Microsoft.ApiManagement/service/*/read",
+			"Microsoft.ApiManagement/service/read",
+			"Microsoft.ApiManagement/service/backup/action",
+			"Microsoft.ApiManagement/service/restore/action",
+			"Microsoft.ApiManagement/service/delete",
+			readAccess,
+			readGroup,
+		},
+	}
+	// APIManagementServiceContributor can change the configuration too.
+	APIManagementServiceContributor = Role{
+		ID: "312a565d-c81f-4fd8-895a-4e21e48d571c", Name: "API Management Service Contributor", Actions: []string{
+			"Microsoft.ApiManagement/service/*",
+			readAccess,
+			readGroup,
+		},
+	}
+	// Reader reads resources, and no data. Azure's has "*/read": this one lacks the names of containers, which a call to the
+	// data can read too, since nobody has told whether that needs more.
+	Reader = Role{ID: "acdd72a7-3385-48ef-bd42-f606fba81ae7", Name: "Reader", Actions: []string{
 		"Microsoft.ApiManagement/service/*/read",
 		"Microsoft.ApiManagement/service/read",
 		"Microsoft.ConfidentialLedger/ledgers/read",
 		"Microsoft.ConfidentialLedger/managedCCFs/read",
 		"Microsoft.KeyVault/managedHSMs/read",
+		"Microsoft.ManagedIdentity/userAssignedIdentities/read",
+		readAccess,
 		readActivity,
 		readGroup,
 		"Microsoft.Storage/storageAccounts/read",
 		"Microsoft.Storage/storageAccounts/blobServices/read",
 		fileServices + "/shares/read",
 	}}
+	// ManagedIdentityOperator reads identities, and attaches them.
+	ManagedIdentityOperator = Role{
+		ID: "f1a07417-d97a-45cb-824c-7a7467783830", Name: "Managed Identity Operator", Actions: []string{
+			"Microsoft.ManagedIdentity/userAssignedIdentities/*/read",
+			"Microsoft.ManagedIdentity/userAssignedIdentities/read",
+			"Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action",
+			readAccess,
+			readGroup,
+		},
+	}
+	// MonitoringMetricsPublisher sends telemetry.
+	MonitoringMetricsPublisher = Role{
+		ID: "3913510d-42f4-4e42-8a64-420c390055eb", Name: "Monitoring Metrics Publisher", Actions: []string{
+			"Microsoft.Insights/Register/Action",
+			readGroup,
+		},
+		DataActions: []string{"Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"},
+	}
+	// EventGridDataSender sends events to a topic.
+	EventGridDataSender = Role{
+		ID: "d5a91429-5739-47e2-a06b-3470a27159e7", Name: "EventGrid Data Sender", Actions: []string{
+			readAccess,
+			"Microsoft.EventGrid/topics/read",
+			"Microsoft.EventGrid/domains/read",
+			"Microsoft.EventGrid/partnerNamespaces/read",
+			readGroup,
+			"Microsoft.EventGrid/namespaces/read",
+		},
+		DataActions: []string{"Microsoft.EventGrid/events/send/action"},
+	}
 	// LedgerOperator is a custom role: there is no built-in one between Reader and Contributor. The names of the actions
 	// follow from the API's description; no list of them is public.
-	LedgerOperator = Role{"Ledger Operator", []string{
+	LedgerOperator = Role{Name: "Ledger Operator", Actions: []string{
 		"Microsoft.ConfidentialLedger/ledgers/read",
 		"Microsoft.ConfidentialLedger/ledgers/backup/action",
 		"Microsoft.ConfidentialLedger/ledgers/filesExport/action",
@@ -55,68 +124,214 @@ var (
 		"Microsoft.ConfidentialLedger/managedCCFs/restore/action",
 		"Microsoft.ConfidentialLedger/managedCCFs/delete",
 	}}
-	// StorageAccountKeyOperator is role 81a9662b-bebf-436f-a333-f67b29880f12.
-	StorageAccountKeyOperator = Role{"Storage Account Key Operator Service Role", []string{
-		"Microsoft.Storage/storageAccounts/listkeys/action",
-		"Microsoft.Storage/storageAccounts/regeneratekey/action",
+	// StorageAccountKeyOperator reads an account's keys, and makes new ones.
+	StorageAccountKeyOperator = Role{
+		ID: "81a9662b-bebf-436f-a333-f67b29880f12", Name: "Storage Account Key Operator Service Role", Actions: []string{
+			"Microsoft.Storage/storageAccounts/listkeys/action",
+			"Microsoft.Storage/storageAccounts/regeneratekey/action",
+		},
+	}
+	// ReaderAndDataAccess reads an account and its keys, and cannot make new ones.
+	ReaderAndDataAccess = Role{ID: "c12c1c16-33a1-487b-954d-41c89c60f349", Name: "Reader and Data Access", Actions: []string{
+		"Microsoft.Storage/storageAccounts/listKeys/action",
+		"Microsoft.Storage/storageAccounts/ListAccountSas/action",
+		"Microsoft.Storage/storageAccounts/read",
 	}}
+	// StorageAccountContributor manages accounts, keys included.
+	StorageAccountContributor = Role{
+		ID: "17d1049b-9a84-46fb-8f53-869881c3d3ab", Name: "Storage Account Contributor", Actions: []string{
+			readAccess,
+			readGroup,
+			"Microsoft.Storage/storageAccounts/*",
+		},
+	}
+	// StorageBlobDataOwner reads, writes and deletes containers and blobs.
+	StorageBlobDataOwner = Role{
+		ID: "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", Name: "Storage Blob Data Owner", Actions: []string{
+			blobServices + "/containers/*",
+			blobServices + "/generateUserDelegationKey/action",
+		},
+		DataActions: []string{blobServices + "/containers/blobs/*"},
+	}
 	// StorageBlobDataContributor reads, writes and deletes containers and blobs.
-	StorageBlobDataContributor = Role{"Storage Blob Data Contributor", []string{
-		blobServices + "/containers/read",
-		blobServices + "/containers/write",
-		blobServices + "/containers/delete",
-		blobServices + "/generateUserDelegationKey/action",
-		blobServices + "/containers/blobs/*",
-	}}
+	StorageBlobDataContributor = Role{
+		ID: "ba92f5b4-2d11-453d-a403-e96b0029c9fe", Name: "Storage Blob Data Contributor", Actions: []string{
+			blobServices + "/containers/delete",
+			blobServices + "/containers/read",
+			blobServices + "/containers/write",
+			blobServices + "/generateUserDelegationKey/action",
+		},
+		DataActions: []string{
+			blobServices + "/containers/blobs/delete",
+			blobServices + "/containers/blobs/read",
+			blobServices + "/containers/blobs/write",
+			blobServices + "/containers/blobs/move/action",
+			blobServices + "/containers/blobs/add/action",
+		},
+	}
 	// StorageBlobDataReader reads and lists containers and blobs.
-	StorageBlobDataReader = Role{"Storage Blob Data Reader", []string{
-		blobServices + "/containers/read",
-		blobServices + "/generateUserDelegationKey/action",
-		blobServices + "/containers/blobs/read",
-	}}
-	// StorageFileDataPrivilegedContributor is role 69566ab7-960f-475b-8e7c-b3118f30c6bd: it reads, writes and deletes
-	// directories and files whatever their own permissions say, and no shares.
-	StorageFileDataPrivilegedContributor = Role{"Storage File Data Privileged Contributor", []string{
-		fileServices + "/fileshares/files/read",
-		fileServices + "/fileshares/files/write",
-		fileServices + "/fileshares/files/delete",
-		fileServices + "/readFileBackupSemantics/action",
-		fileServices + "/writeFileBackupSemantics/action",
-	}}
+	StorageBlobDataReader = Role{
+		ID: "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", Name: "Storage Blob Data Reader", Actions: []string{
+			blobServices + "/containers/read",
+			blobServices + "/generateUserDelegationKey/action",
+		},
+		DataActions: []string{blobServices + "/containers/blobs/read"},
+	}
+	// StorageBlobDelegator gets user delegation keys.
+	StorageBlobDelegator = Role{
+		ID: "db58b8e5-c6ad-4a2a-8342-4190687cbf4a", Name: "Storage Blob Delegator", Actions: []string{
+			blobServices + "/generateUserDelegationKey/action",
+		},
+	}
+	// StorageFileDataPrivilegedContributor reads, writes and deletes directories and files whatever their own permissions say,
+	// and no shares.
+	StorageFileDataPrivilegedContributor = Role{
+		ID: "69566ab7-960f-475b-8e7c-b3118f30c6bd", Name: "Storage File Data Privileged Contributor", DataActions: []string{
+			fileServices + "/fileshares/files/read",
+			fileServices + "/fileshares/files/write",
+			fileServices + "/fileshares/files/delete",
+			fileServices + "/readFileBackupSemantics/action",
+			fileServices + "/writeFileBackupSemantics/action",
+		},
+	}
 	// StorageQueueDataContributor reads, writes and deletes queues and messages.
-	StorageQueueDataContributor = Role{"Storage Queue Data Contributor", []string{
-		queueServices + "/queues/read",
-		queueServices + "/queues/write",
-		queueServices + "/queues/delete",
-		queueServices + "/queues/messages/*",
-	}}
+	StorageQueueDataContributor = Role{
+		ID: "974c5e8b-45b9-4653-ba55-5f855dd0fb88", Name: "Storage Queue Data Contributor", Actions: []string{
+			queueServices + "/queues/delete",
+			queueServices + "/queues/read",
+			queueServices + "/queues/write",
+		},
+		DataActions: []string{queueServices + "/queues/messages/*"},
+	}
+	// StorageQueueDataReader peeks at messages.
+	StorageQueueDataReader = Role{
+		ID: "19e7f393-937e-4f77-808e-94535e297925", Name: "Storage Queue Data Reader", Actions: []string{queueServices + "/queues/read"},
+		DataActions: []string{queueServices + "/queues/messages/read"},
+	}
+	// StorageQueueDataMessageProcessor peeks at messages, gets and deletes them.
+	StorageQueueDataMessageProcessor = Role{
+		ID: "8a0f0c08-91a1-4084-bc3d-661d67233fed", Name: "Storage Queue Data Message Processor", DataActions: []string{
+			queueServices + "/queues/messages/read",
+			queueServices + "/queues/messages/process/action",
+		},
+	}
 	// StorageQueueDataMessageSender adds messages and nothing else.
-	StorageQueueDataMessageSender = Role{"Storage Queue Data Message Sender", []string{
-		queueServices + "/queues/messages/add/action",
-	}}
+	StorageQueueDataMessageSender = Role{
+		ID: "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a", Name: "Storage Queue Data Message Sender", DataActions: []string{
+			queueServices + "/queues/messages/add/action",
+		},
+	}
 	// StorageTableDataReader reads tables and entities.
-	StorageTableDataReader = Role{"Storage Table Data Reader", []string{
-		tableServices + "/tables/read",
-		tableServices + "/tables/entities/read",
-	}}
+	StorageTableDataReader = Role{
+		ID: "76199698-9eea-4c19-bc75-cec21354c6b6", Name: "Storage Table Data Reader", Actions: []string{tableServices + "/tables/read"},
+		DataActions: []string{tableServices + "/tables/entities/read"},
+	}
 	// StorageTableDataContributor reads, writes and deletes tables and entities.
-	StorageTableDataContributor = Role{"Storage Table Data Contributor", []string{
-		tableServices + "/tables/read",
-		tableServices + "/tables/write",
-		tableServices + "/tables/delete",
-		tableServices + "/tables/entities/*",
-	}}
+	StorageTableDataContributor = Role{
+		ID: "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", Name: "Storage Table Data Contributor", Actions: []string{
+			tableServices + "/tables/read",
+			tableServices + "/tables/write",
+			tableServices + "/tables/delete",
+		},
+		DataActions: []string{tableServices + "/tables/entities/*"},
+	}
 )
 
-// roles holds the role assignments.
+// builtInRoles are the roles that every tenant has.
+var builtInRoles = []Role{
+	Owner, Contributor, UserAccessAdministrator, RoleBasedAccessControlAdministrator, APIManagementServiceOperator,
+	APIManagementServiceContributor, Reader, ManagedIdentityOperator, MonitoringMetricsPublisher, EventGridDataSender,
+	StorageAccountKeyOperator, ReaderAndDataAccess, StorageAccountContributor, StorageBlobDataOwner, StorageBlobDataContributor,
+	StorageBlobDataReader, StorageBlobDelegator, StorageFileDataPrivilegedContributor, StorageQueueDataContributor,
+	StorageQueueDataReader, StorageQueueDataMessageProcessor, StorageQueueDataMessageSender, StorageTableDataReader,
+	StorageTableDataContributor,
+}
+
+// dataActions are the beginnings of the data actions that the simulator checks, in lower case; all others are actions. So Azure's
+// lists of operations tell them apart: calls to the data of an account need actions for its containers, queues and tables.
+var dataActions = []string{
+	strings.ToLower(blobServices) + "/containers/blobs/",
+	strings.ToLower(queueServices) + "/queues/messages/",
+	strings.ToLower(tableServices) + "/tables/entities/",
+	strings.ToLower(fileServices) + "/fileshares/",
+	strings.ToLower(fileServices) + "/readfilebackupsemantics/",
+	strings.ToLower(fileServices) + "/writefilebackupsemantics/",
+	"microsoft.eventgrid/events/send/",
+	"microsoft.insights/metrics/",
+	"microsoft.insights/telemetry/",
+	"microsoft.keyvault/managedhsm/", // managedHsm; managedHSMs is the resource
+}
+
+func isDataAction(action string) bool {
+	action = strings.ToLower(action)
+	return slices.ContainsFunc(dataActions, func(start string) bool { return strings.HasPrefix(action, start) })
+}
+
+// definition is a role definition as Resource Manager keeps it.
+type definition struct {
+	Role
+	description string
+	custom      bool
+	// assignable are the scopes at which, and below which, the role can be assigned; "/" is everywhere.
+	assignable       []string
+	created, updated time.Time
+	by               string
+}
+
+// assignableAt tells whether the role can be assigned at the scope.
+func (d *definition) assignableAt(scope string) bool {
+	return slices.ContainsFunc(d.assignable, func(at string) bool { return within(scope, at) })
+}
+
+// assignment is a role assignment. Its scope is "" for the whole tenant, and has no final slash.
+type assignment struct {
+	name, objectID, scope, role string
+	principalType, description  string
+	created                     time.Time
+	by                          string
+}
+
+// roles holds the role definitions, by ID in lower case, and the role assignments.
 type roles struct {
 	mu          sync.RWMutex
+	definitions map[string]*definition
 	assignments []assignment
 }
 
-type assignment struct {
-	objectID, scope string
-	role            Role
+func newRoles() *roles {
+	r := &roles{definitions: make(map[string]*definition)}
+	for _, role := range builtInRoles {
+		r.define(role, false)
+	}
+	return r
+}
+
+// define adds a role that can be assigned everywhere, unless it is there, and returns its ID. It is called under the lock.
+func (r *roles) define(role Role, custom bool) (id string) {
+	if role.ID == "" {
+		role.ID = uuid.NewSHA1(uuid.NameSpaceOID, encodeJSON(role)).String()
+	}
+	id = strings.ToLower(role.ID)
+	if _, ok := r.definitions[id]; !ok {
+		now := time.Now()
+		r.definitions[id] = &definition{Role: role, custom: custom, assignable: []string{"/"}, created: now, updated: now}
+	}
+	return id
+}
+
+// Assignment is a role assignment of Resource Manager. Role is the ID of the definition.
+type Assignment struct{ Name, ObjectID, Scope, Role string }
+
+// Assignments returns the role assignments of an identity, in the order in which they were made.
+func (s *Sim) Assignments(objectID string) (all []Assignment) {
+	s.roles.mu.RLock()
+	defer s.roles.mu.RUnlock()
+	for _, a := range s.roles.assignments {
+		if strings.EqualFold(a.objectID, objectID) {
+			all = append(all, Assignment{a.name, a.objectID, shownScope(a.scope), a.role})
+		}
+	}
+	return all
 }
 
 // Assign gives the identity with this object ID roles at a scope: a resource ID, or the ID of a group, subscription or child
@@ -124,30 +339,44 @@ type assignment struct {
 func (s *Sim) Assign(objectID, scope string, roles ...Role) {
 	s.roles.mu.Lock()
 	defer s.roles.mu.Unlock()
+	scope = strings.TrimRight(scope, "/")
 	for _, role := range roles {
-		s.roles.assignments = append(s.roles.assignments, assignment{objectID, scope, role})
+		id := s.roles.define(role, true)
+		if s.roles.same(objectID, scope, id) == nil {
+			name := uuid.NewSHA1(uuid.NameSpaceOID, []byte(objectID+"\n"+strings.ToLower(scope)+"\n"+id)).String()
+			s.roles.assignments = append(s.roles.assignments, assignment{
+				name: name, objectID: objectID, scope: scope, role: id, principalType: servicePrincipal, created: time.Now(),
+			})
+		}
 	}
+}
+
+// same returns the assignment of the role to the identity at exactly the scope, nil if there is none. It is called under the lock.
+func (r *roles) same(objectID, scope, role string) *assignment {
+	for i, a := range r.assignments {
+		if strings.EqualFold(a.objectID, objectID) && strings.EqualFold(a.scope, scope) && a.role == role {
+			return &r.assignments[i]
+		}
+	}
+	return nil
 }
 
 // Unassign removes every role that the identity was given at exactly this scope.
 func (s *Sim) Unassign(objectID, scope string) {
 	s.roles.mu.Lock()
 	defer s.roles.mu.Unlock()
-	var rest []assignment
-	for _, a := range s.roles.assignments {
-		if a.objectID != objectID || !strings.EqualFold(a.scope, scope) {
-			rest = append(rest, a)
-		}
-	}
-	s.roles.assignments = rest
+	scope = strings.TrimRight(scope, "/")
+	s.roles.assignments = slices.DeleteFunc(slices.Clone(s.roles.assignments), func(a assignment) bool {
+		return strings.EqualFold(a.objectID, objectID) && strings.EqualFold(a.scope, scope)
+	})
 }
 
-// allow tells whether a role at the scope or above grants the action.
+// allow tells whether a role at the scope or above grants the action, or the data action.
 func (r *roles) allow(objectID, scope, action string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, a := range r.assignments {
-		if a.objectID == objectID && within(scope, a.scope) && a.role.grants(action) {
+		if strings.EqualFold(a.objectID, objectID) && within(scope, a.scope) && r.definitions[a.role].grants(action) {
 			return true
 		}
 	}
@@ -159,7 +388,7 @@ func (r *roles) any(objectID, scope string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return slices.ContainsFunc(r.assignments, func(a assignment) bool {
-		return a.objectID == objectID && (within(scope, a.scope) || within(a.scope, scope))
+		return strings.EqualFold(a.objectID, objectID) && (within(scope, a.scope) || within(a.scope, scope))
 	})
 }
 
@@ -170,13 +399,15 @@ func within(scope, ancestor string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
+// grants tells whether a single role definition grants the action. Another role may grant what this one excludes.
 func (r Role) grants(action string) bool {
-	for _, pattern := range r.Actions {
-		if matches(strings.ToLower(pattern), strings.ToLower(action)) {
-			return true
-		}
+	granted, excluded := r.Actions, r.NotActions
+	if isDataAction(action) {
+		granted, excluded = r.DataActions, r.NotDataActions
 	}
-	return false
+	action = strings.ToLower(action)
+	covers := func(pattern string) bool { return matches(strings.ToLower(pattern), action) }
+	return slices.ContainsFunc(granted, covers) && !slices.ContainsFunc(excluded, covers)
 }
 
 // matches compares text with a pattern in which "*" stands for any text, slashes included.

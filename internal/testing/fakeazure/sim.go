@@ -72,7 +72,7 @@ func Start(c Config) (*Sim, error) {
 		return nil, fmt.Errorf("start simulator: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Sim{authority: authority, roles: &roles{}, pace: &pace{}, stop: stop, state: c.State, kept: kept}
+	s := &Sim{authority: authority, roles: newRoles(), pace: &pace{}, stop: stop, state: c.State, kept: kept}
 	s.pace.set(c.TimeScale)
 	s.directory = newDirectory(c.Seed, c.TokenLifetime)
 	s.storage = newStorage(s.directory, s.roles, authority)
@@ -95,6 +95,8 @@ func Start(c Config) (*Sim, error) {
 	front.operations["microsoft.apimanagement"] = s.management.follow
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
 	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
+	front.provide(identityProvider, identityKind, s.identityType())
+	s.proxy.host(func(name string) bool { return name == graphHost }, refuseGraph)
 	s.proxy.host(s.storage.knows, s.storage.answer)
 	s.proxy.host(s.hsms.knows, s.hsms.answer)
 	s.proxy.host(s.files.knows, s.files.answer)

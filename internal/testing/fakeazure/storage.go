@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -206,12 +208,36 @@ func (s *storage) check(a StorageAccount, host string, r *http.Request) *http.Re
 				`resource_id=https://storage.azure.com`, s.directory.tenant()))
 		return refusal
 	}
+	if slices.Contains(strings.Split(r.URL.Path, "/"), "..") { // the emulator would go up, into another container
+		return storageError(host, http.StatusBadRequest, "InvalidUri", "The requested URI does not represent any resource on the server.")
+	}
+	const mismatch = "This request is not authorized to perform this operation using this permission."
 	scope, action := dataAction(host, r)
 	if !s.roles.allow(c.ObjectID, a.ResourceID+scope, action) {
-		return storageError(host, http.StatusForbidden, "AuthorizationPermissionMismatch",
-			"This request is not authorized to perform this operation using this permission.")
+		return storageError(host, http.StatusForbidden, "AuthorizationPermissionMismatch", mismatch)
+	}
+	if !s.mayCopy(c.ObjectID, r.Header.Get("X-Ms-Copy-Source")) {
+		return storageError(host, http.StatusForbidden, "CannotVerifyCopySource", mismatch)
 	}
 	return nil
+}
+
+// mayCopy tells whether the identity may read the source of a copy. The emulator takes any source in its own accounts. A source with
+// a signature speaks for itself.
+func (s *storage) mayCopy(objectID, source string) bool {
+	if source == "" {
+		return true
+	}
+	u, err := url.Parse(source)
+	if err != nil || slices.Contains(strings.Split(u.Path, "/"), "..") {
+		return false
+	}
+	account, _, ok := s.resolve(strings.ToLower(u.Hostname()))
+	if !ok || u.Query().Has("sig") {
+		return true
+	}
+	scope, action := dataAction(strings.ToLower(u.Hostname()), &http.Request{Method: http.MethodGet, URL: u})
+	return s.roles.allow(objectID, account.ResourceID+scope, action)
 }
 
 // storageAudience accepts Azure Storage as a whole, by URI or application ID, and the account's own service.
