@@ -6,6 +6,10 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
 from pathlib import Path
 
 AZ = Path(__file__).parent / "azurecli" / "bin" / "az"
@@ -13,6 +17,8 @@ SUBSCRIPTION, GROUP, SERVICE, REFUSED, FAILING, HSM, ACCOUNT, CONTAINER, APP_ACC
     os.environ["CLIENTS_" + n] for n in (
         "SUBSCRIPTION", "GROUP", "SERVICE", "REFUSED", "FAILING", "HSM", "ACCOUNT", "CONTAINER", "APP_ACCOUNT", "API", "KEY",
         "POLLED"))
+GUEST, GUEST_HEADER, PREMIUM = (os.environ["CLIENTS_" + n] for n in ("GUEST", "GUEST_HEADER", "PREMIUM"))
+RESOURCES = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/"
 SERVICES = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ApiManagement/service/"
 CONFIG = tempfile.TemporaryDirectory()
 ENVIRONMENT = {**os.environ, "AZURE_CONFIG_DIR": CONFIG.name, "AZURE_CORE_COLLECT_TELEMETRY": "no"}
@@ -51,6 +57,26 @@ def tearDownModule():
 def key():
     first, _ = az("storage", "account", "keys", "list", "--account-name", ACCOUNT, "--resource-group", GROUP)
     return first["value"]
+
+
+def guest(method, url, resource="https://management.azure.com/", body=None):
+    """Makes a request as the identity that gets and loses roles, and returns the status."""
+    query = urllib.parse.urlencode({"resource": resource, "api-version": "2019-08-01"})
+    ask = urllib.request.Request(os.environ["IDENTITY_ENDPOINT"] + "?" + query, headers={"X-IDENTITY-HEADER": GUEST_HEADER})
+    with urllib.request.urlopen(ask, timeout=60) as answer:
+        token = json.load(answer)["access_token"]
+    media = "application/xml" if "queue" in url else "application/json"
+    headers = {"Authorization": "Bearer " + token, "Content-Type": media, "x-ms-version": "2024-11-04"}
+    request = urllib.request.Request(url, method=method, headers=headers, data=body and body.encode())
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def arm(path, version):
+    return f"https://management.azure.com{path}?api-version={version}"
 
 
 class AzureCLI(unittest.TestCase):
@@ -135,6 +161,82 @@ class AzureCLI(unittest.TestCase):
         self.assertEqual(az("keyvault", "key", "show", *name)["key"]["n"], before)
         folder = ("--backup-folder", "mhsm-nothing-2026010101010101")
         self.fails(1, r"status 'OK'\nContent: .*Invalid backup provided", *restore, *folder)
+
+    def test_grants(self):
+        """Each kind of grant changes at once what the guest may do, and its end too."""
+        account, service = RESOURCES + "Microsoft.Storage/storageAccounts/" + ACCOUNT, SERVICES + SERVICE
+        role = f"Keeper of {SERVICE}"
+        definition = Path(CONFIG.name) / "role.json"
+        definition.write_text(json.dumps({
+            "Name": role, "Description": "Reads it.", "Actions": ["Microsoft.ApiManagement/service/read"], "NotActions": [],
+            "DataActions": [], "NotDataActions": [], "AssignableScopes": ["/subscriptions/" + SUBSCRIPTION]}))
+        made = az("role", "definition", "create", "--role-definition", "@" + str(definition))
+        self.assertEqual((made["roleName"], made["roleType"]), (role, "CustomRole"))
+        self.fails(1, "RoleDefinitionWithSameNameExists", "role", "definition", "create", "--role-definition", definition.read_text())
+        blobs, storage = f"https://{ACCOUNT}.blob.core.windows.net/{CONTAINER}?restype=container&comp=list", "https://storage.azure.com/"
+        queue = f"https://{APP_ACCOUNT}.queue.core.windows.net/restore-requests/messages?visibilitytimeout=1"
+        az("storage", "queue", "create", "--name", "restore-requests", "--account-name", APP_ACCOUNT, "--auth-mode", "login")
+        message = "<QueueMessage><MessageText>{}</MessageText></QueueMessage>"
+        for name, scope, asks in (
+                (role, service, lambda: guest("GET", arm(service, "2024-05-01"))),
+                (made["name"], f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}", lambda: guest("GET", arm(service, "2024-05-01"))),
+                ("acdd72a7-3385-48ef-bd42-f606fba81ae7", RESOURCES + "Microsoft.KeyVault/managedHSMs/" + HSM,
+                 lambda: guest("GET", arm(RESOURCES + "Microsoft.KeyVault/managedHSMs/" + HSM, "2024-11-01"))),
+                ("Reader and Data Access", account, lambda: guest("POST", arm(account + "/listKeys", "2024-01-01"))),
+                ("Storage Blob Data Contributor", f"{account}/blobServices/default/containers/{CONTAINER}",
+                 lambda: guest("GET", blobs, storage)),
+                ("c6a89b2d-59bc-44d0-9896-0f6e12d7b80a", f"{account.replace(ACCOUNT, APP_ACCOUNT)}/queueServices/default/queues/restore-requests",
+                 lambda: guest("POST", queue, storage, message))):
+            with self.subTest(role=name, scope=scope):
+                who = ("--assignee-object-id", GUEST, "--role", name, "--scope", scope)
+                create = ("role", "assignment", "create", *who, "--assignee-principal-type", "ServicePrincipal")
+                self.assertEqual(asks(), 403)
+                given = az(*create)
+                self.assertEqual((given["principalId"], given["scope"].lower()), (GUEST, scope.lower()))
+                self.assertIn(asks(), (200, 201))
+                self.assertEqual(az(*create)["name"], given["name"])  # once more changes nothing
+                self.assertEqual([a["name"] for a in az("role", "assignment", "list", *who)], [given["name"]])
+                az("role", "assignment", "delete", *who)
+                self.assertEqual(asks(), 403)
+        az("role", "definition", "delete", "--name", role)
+        self.assertEqual(az("role", "definition", "list", "--name", role), [])
+        self.fails(1, "RoleAssignmentExists|PrincipalNotFound|InvalidPrincipalId|does not exist in the directory", "role", "assignment",
+                   "create", "--assignee-object-id", str(uuid.uuid4()), "--role", "Reader", "--scope", service)
+
+    def test_hsm_grants(self):
+        who = ("--hsm-name", HSM, "--role", "Managed HSM Backup", "--scope", "/", "--assignee-object-id", GUEST)
+        start = f"https://{HSM}.managedhsm.azure.net/backup?api-version=7.5"
+
+        def asks():
+            return guest("POST", start, "https://managedhsm.azure.net", "{}")  # 400 is behind the permission
+
+        self.assertEqual(asks(), 403)
+        given = az("keyvault", "role", "assignment", "create", *who, "--assignee-principal-type", "ServicePrincipal")
+        self.assertEqual((given["roleName"], given["principalId"], given["scope"]), ("Managed HSM Backup", GUEST, "/"))
+        self.assertEqual(asks(), 400)
+        self.assertEqual([a["name"] for a in az("keyvault", "role", "assignment", "list", *who)], [given["name"]])
+        az("keyvault", "role", "assignment", "delete", *who)
+        self.assertEqual(asks(), 403)
+
+    def test_what_a_script_of_grants_reads(self):
+        def value(query, *words):
+            return az(*words, "--query", query)
+
+        place = ("--resource-group", GROUP)
+        own = value("identity.principalId", "apim", "show", "--name", PREMIUM, *place)
+        self.assertEqual(str(uuid.UUID(own)), own)
+        self.fails(2, "--resource-group/-g, --name/-n", "apim", "show", "--ids", SERVICES + PREMIUM)  # it knows no --ids
+        generic = ("resource", "show", "--ids", SERVICES + PREMIUM, "--api-version", "2024-05-01")
+        self.assertEqual(value("identity.principalId", *generic), own)
+        identities = "identity.userAssignedIdentities"
+        (attached,) = value(f"values({identities})[].principalId", "keyvault", "show", "--hsm-name", HSM, *place)
+        self.assertEqual(value(f"values({identities})[].principalId", "keyvault", "show", "--hsm-name", HSM), [attached])
+        (name,) = value(f"[?principalId=='{attached}'].name", "identity", "list")
+        self.assertEqual(value("principalId", "identity", "show", "--name", name, *place), attached)
+        account = RESOURCES + "Microsoft.Storage/storageAccounts/" + ACCOUNT
+        self.assertEqual(value("id", "storage", "account", "show", "--name", ACCOUNT, *place), account)
+        self.assertEqual(value("id", "storage", "account", "show", "--name", ACCOUNT), account)
+        self.assertEqual(value("id", "account", "show"), SUBSCRIPTION)
 
     def test_message(self):
         def message(verb, queue, *words):

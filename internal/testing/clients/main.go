@@ -20,6 +20,8 @@
 //	                                    of the second are accepted, and then fail
 //	CLIENTS_APP_ACCOUNT                 name of Lifeboat's storage account, with its queues
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
+//	CLIENTS_GUEST, CLIENTS_GUEST_HEADER object ID of another app's identity, which has no role, and its IDENTITY_HEADER; the command
+//	                                    may grant it any role, on CLIENTS_HSM too
 //
 // It exits with the command's exit code.
 package main
@@ -59,6 +61,7 @@ func main() {
 
 const (
 	identity   = "app"
+	guest      = "guest"
 	appAccount = "lifeboatapp"
 	// timeScale makes a minute of Azure last half a second.
 	timeScale = 1.0 / 120
@@ -119,6 +122,11 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_POLLED="+polled, "CLIENTS_BROKEN="+broken,
 		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
 	)
+	for _, variable := range s.Sim.EnvFor(guest) {
+		if header, ok := strings.CutPrefix(variable, "IDENTITY_HEADER="); ok {
+			command.Env = append(command.Env, "CLIENTS_GUEST="+s.Sim.ObjectID(guest), "CLIENTS_GUEST_HEADER="+header)
+		}
+	}
 	return command.Run()
 }
 
@@ -154,7 +162,8 @@ func addServices(s *stack.Stack) error {
 	// The Python client of Managed HSM accepts only a SAS, and signing one needs the account's key.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
 		fakeazure.StorageQueueDataContributor, fakeazure.StorageTableDataContributor, fakeazure.StorageAccountKeyOperator)
-	s.Sim.Assign(s.Sim.ObjectID(identity), stack.HSM(fortress), fakeazure.Reader) // to find it in a list
+	subscription, _, _ := strings.Cut(stack.Scope, "/resourceGroups/")
+	s.Sim.Assign(s.Sim.ObjectID(identity), subscription, fakeazure.UserAccessAdministrator)
 	err = errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity),
 		s.AddHSM(restored, identity), s.AddCCF(restored, identity))
 	if err != nil {
@@ -168,7 +177,7 @@ func addServices(s *stack.Stack) error {
 		}
 	}
 	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),
-		fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer)
+		fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer, fakeazure.ManagedHSMPolicyAdministrator)
 }
 
 // plan returns a plan for the backups that the clients request through the API; its schedule never comes.

@@ -213,18 +213,18 @@ type accessFilter struct {
 	roleName, kind, principal, assignedTo string
 }
 
-var filterTerm = regexp.MustCompile(`(?i)^(?:(atScope|atScopeAndBelow)\(\)|(roleName|type|principalId) eq '((?:[^']|'')*)'|assignedTo\('([^']*)'\))$`)
+// filterTerm matches the first term of a filter; a value may have an "and" of its own.
+var filterTerm = regexp.MustCompile(`(?i)^(?:(atScope|atScopeAndBelow)\(\)|(roleName|type|principalId) eq '((?:[^']|'')*)'|` +
+	`assignedTo\('([^']*)'\))(?: and |$)`)
 
 // parseFilter parses a $filter. Of role assignments atScope() and principalId exclude each other.
 func parseFilter(text, kind string) (f accessFilter, ok bool) {
-	if text == "" {
-		return f, true
-	}
-	for _, term := range strings.Split(text, " and ") {
-		parts := filterTerm.FindStringSubmatch(strings.TrimSpace(term))
+	for text != "" {
+		parts := filterTerm.FindStringSubmatch(text)
 		if parts == nil {
 			return f, false
 		}
+		text = text[len(parts[0]):]
 		value := strings.ReplaceAll(parts[3], "''", "'")
 		switch strings.ToLower(parts[1] + parts[2]) {
 		case "atscope":

@@ -239,6 +239,8 @@ func TestRoleDefinitions(t *testing.T) {
 		{whole, "roleName eq 'Keeper'", "[]"}, // it is for the group alone
 		{whole, "atScopeAndBelow() and roleName eq 'Keeper'", "[Keeper]"},
 		{whole, "roleName eq 'Reader'", "[Reader]"},
+		{whole, "type eq 'BuiltInRole' and roleName eq 'Reader and Data Access'", "[Reader and Data Access]"},
+		{whole, "roleName eq 'It''s mine'", "[]"},
 		{whole, "roleName eq 'Reader' and type eq 'CustomRole'", "[]"},
 	} {
 		if got := fmt.Sprint(count(tt.scope, tt.filter)); got != tt.want {
