@@ -185,7 +185,8 @@ class AzureCLI(unittest.TestCase):
                 ("Reader and Data Access", account, lambda: guest("POST", arm(account + "/listKeys", "2024-01-01"))),
                 ("Storage Blob Data Contributor", f"{account}/blobServices/default/containers/{CONTAINER}",
                  lambda: guest("GET", blobs, storage)),
-                ("c6a89b2d-59bc-44d0-9896-0f6e12d7b80a", f"{account.replace(ACCOUNT, APP_ACCOUNT)}/queueServices/default/queues/restore-requests",
+                ("c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
+                 f"{account.replace(ACCOUNT, APP_ACCOUNT)}/queueServices/default/queues/restore-requests",
                  lambda: guest("POST", queue, storage, message))):
             with self.subTest(role=name, scope=scope):
                 who = ("--assignee-object-id", GUEST, "--role", name, "--scope", scope)

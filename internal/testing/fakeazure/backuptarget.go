@@ -48,6 +48,7 @@ type backupTarget struct {
 // These are the actions on blobs that the identity needs for a backup and a restore.
 const (
 	writeBlobs = blobServices + "/containers/blobs/write"
+	addBlobs   = blobServices + "/containers/blobs/add/action" // enough for a blob that does not exist yet
 	readBlobs  = blobServices + "/containers/blobs/read"
 )
 
@@ -77,12 +78,21 @@ func (t *backupTarget) permitted(action string) error {
 	return nil
 }
 
+// mayWrite checks the role assignments for a backup; fresh says that no blob may exist under its name.
+func (t *backupTarget) mayWrite() (fresh bool, err error) {
+	if err = t.permitted(writeBlobs); err == nil {
+		return false, nil
+	}
+	return true, t.permitted(addBlobs)
+}
+
 // reach makes sure that the container exists and the blob may be written.
 func (t *backupTarget) reach(ctx context.Context, k Options) error {
 	if err := t.admitted(k); err != nil {
 		return err
 	}
-	if err := t.permitted(writeBlobs); err != nil {
+	fresh, err := t.mayWrite()
+	if err != nil {
 		return err
 	}
 	client, err := t.container()
@@ -102,8 +112,11 @@ func (t *backupTarget) reach(ctx context.Context, k Options) error {
 	if err != nil {
 		return explain(err)
 	}
-	if k.ExistingBlob == RefuseExistingBlob {
+	if fresh || k.ExistingBlob == RefuseExistingBlob {
 		_, err = client.NewBlobClient(t.parameters.BackupName).GetProperties(ctx, nil)
+		if err == nil && fresh {
+			return fmt.Errorf("%w: AuthorizationPermissionMismatch", errAccessDenied)
+		}
 		if err == nil {
 			return errBlobExists
 		}
@@ -137,7 +150,11 @@ func (t *backupTarget) write(ctx context.Context, k Options, content io.Reader, 
 		blocks = append(blocks, id)
 	}
 	var options blockblob.CommitBlockListOptions
-	if k.ExistingBlob == RefuseExistingBlob {
+	fresh, err := t.mayWrite()
+	if err != nil {
+		return err
+	}
+	if fresh || k.ExistingBlob == RefuseExistingBlob {
 		options.AccessConditions = &blob.AccessConditions{
 			ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)},
 		}

@@ -52,7 +52,7 @@ func (d *directory) objectID(name string) string {
 	return id
 }
 
-// knows tells whether the object ID is that of an identity.
+// knows tells whether an identity has the object ID.
 func (d *directory) knows(objectID string) bool {
 	_, ok := d.asked.Load(strings.ToLower(objectID))
 	return ok

@@ -9,10 +9,12 @@
 //	management.azure.com                          Resource Manager: API Management services and their backups,
 //	                                              storage accounts' settings and keys; Managed HSMs' resources;
 //	                                              ledgers, their backups and restores; the lists of all of these, of
-//	                                              groups and of subscriptions
-//	{name}.managedhsm.azure.net                   Managed HSMs: their keys, backups and restores
+//	                                              groups and of subscriptions; user-assigned identities; role
+//	                                              definitions and role assignments at every scope
+//	{name}.managedhsm.azure.net                   Managed HSMs: their keys, backups and restores, and their own roles
 //	{account}.{blob,queue,table}.core.windows.net the storage emulator attached with [Sim.Storage]
 //	{account}.file.core.windows.net               Azure Files, kept in memory
+//	graph.microsoft.com                           403: no identity has a permission there
 //	anything else                                 502 to CONNECT, as a name that does not resolve
 //
 // It is as strict as Azure, and stricter if Azure's behaviour is unknown: tokens must be its own, fresh and for the right
@@ -92,9 +94,26 @@
 //   - a prebackup or prerestore is refused during another operation;
 //   - it requires a container although the API's description makes one optional;
 //   - restoring a single key takes the role of a full restore;
-//   - the content of a folder: here opaque blobs, and an index with the keys and role assignments.
+//   - the content of a folder: here opaque blobs, and an index with the keys and role assignments;
+//   - the codes and statuses of refused role assignments, and the repetition of one: 409;
+//   - an Administrator works with no keys, as documented now; in 2020 the role could.
 //
-// There is no purge protection, and no role assignment over HTTP: see [Sim.AssignHSM].
+// There is no purge protection, and there are no custom roles of an HSM. An HSM's roles are assigned over HTTP, or by
+// [Sim.AssignHSM].
+//
+// Roles of Resource Manager are assigned over HTTP, or by [Sim.Assign]; they are valid at once, which may take minutes in Azure.
+// The answers and most refusals are recorded, 2017 to 2025. These points are unverified, and have only one reading:
+//
+//   - the data of an account: calls about containers, queues and tables themselves need actions, as in the built-in roles, so that
+//     an Owner makes and deletes containers, and reads and writes no blob;
+//   - a scope must exist, its resource included; containers, queues and all else below a resource are taken for granted;
+//   - a custom role can be assigned to subscriptions and groups, its name is unique whatever the case of its letters, and an
+//     assigned role cannot be deleted: 400;
+//   - an assignment is repeated under its own name: 200;
+//   - blobs/add/action alone is enough for each call that makes a blob, and for a service's backup;
+//   - a copy needs the right to read its source, unless the source is signed.
+//
+// There are no conditions, no deny assignments, no groups and no management groups.
 //
 // Resource Manager denies changes for good with [Sim.Bar]. Its status for a quota is unverified: 429 (ExceededQuota), or 409
 // (ExceededQuotaConflict). A move of a storage account ([Sim.MoveStorage]) is over at once; Azure locks both groups meanwhile.

@@ -97,7 +97,10 @@ func TestHSMGrantChecks(t *testing.T) {
 		status                             int
 		code                               string
 	}{
-		{"a key's", "admin", "PUT", "/keys/rsa1" + path + uuid.NewString(), body(hsmRoleID+string(fakeazure.ManagedHSMCryptoUser), guest), 201, ""},
+		{
+			"a key's", "admin", "PUT", "/keys/rsa1" + path + uuid.NewString(),
+			body(hsmRoleID+string(fakeazure.ManagedHSMCryptoUser), guest), 201, "",
+		},
 		{"with two slashes", "admin", "PUT", "//" + path[1:] + uuid.NewString(), backup, 201, ""},
 		{"with three slashes", "admin", "GET", "//" + path[:len(path)-1], "", 200, ""},
 		{"a GUID alone", "admin", "PUT", path + uuid.NewString(), body(string(fakeazure.ManagedHSMRestore), guest), 400, "BadParameter"},
@@ -106,8 +109,14 @@ func TestHSMGrantChecks(t *testing.T) {
 			"a role of Resource Manager", "admin", "PUT", path + uuid.NewString(),
 			body("/subscriptions/"+subscription+authorization+"roleDefinitions/"+fakeazure.Reader.ID, guest), 400, "BadParameter",
 		},
-		{"an unknown role", "admin", "PUT", path + uuid.NewString(), body(hsmRoleID+uuid.NewString(), guest), 404, "RoleDefinitionNotFound"},
-		{"a name for an identity", "admin", "PUT", path + uuid.NewString(), body(hsmRoleID+string(fakeazure.ManagedHSMRestore), "guest"), 400, "BadParameter"},
+		{
+			"an unknown role", "admin", "PUT", path + uuid.NewString(),
+			body(hsmRoleID+uuid.NewString(), guest), 404, "RoleDefinitionNotFound",
+		},
+		{
+			"a name for an identity", "admin", "PUT", path + uuid.NewString(),
+			body(hsmRoleID+string(fakeazure.ManagedHSMRestore), "guest"), 400, "BadParameter",
+		},
 		{"a name for the assignment", "admin", "PUT", path + "mine", backup, 400, "BadParameter"},
 		{"twice", "admin", "PUT", path + uuid.NewString(), backup, 409, "RoleAssignmentExists"},
 		{"without the role", "app", "PUT", path + uuid.NewString(), backup, 403, "AccessDenied"},

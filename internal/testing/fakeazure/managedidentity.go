@@ -15,8 +15,8 @@ const (
 // identityVersions are versions of user-assigned identities: Azure CLI 2.91 asks in the last.
 var identityVersions = []string{"2022-01-31-preview", "2023-01-31", "2024-11-30", "2025-05-31-preview"}
 
-// AddIdentity adds a user-assigned identity as a resource. Its object ID is ObjectID of the resource's name. Those that an HSM or
-// a service of API Management uses are there without it, each in the group of its first user.
+// AddIdentity adds a user-assigned identity as a resource. Its object ID is ObjectID of the resource's name. The identities of
+// HSMs and of services of API Management are there without it, each in the group of the HSM or service.
 func (s *Sim) AddIdentity(resourceID string) error {
 	id, err := parseResourceID(resourceID)
 	if err != nil {

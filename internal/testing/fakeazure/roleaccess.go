@@ -217,7 +217,7 @@ type accessFilter struct {
 var filterTerm = regexp.MustCompile(`(?i)^(?:(atScope|atScopeAndBelow)\(\)|(roleName|type|principalId) eq '((?:[^']|'')*)'|` +
 	`assignedTo\('([^']*)'\))(?: and |$)`)
 
-// parseFilter parses a $filter. Of role assignments atScope() and principalId exclude each other.
+// parseFilter parses a $filter. A list of role assignments has either atScope() or principalId.
 func parseFilter(text, kind string) (f accessFilter, ok bool) {
 	for text != "" {
 		parts := filterTerm.FindStringSubmatch(text)
@@ -428,7 +428,7 @@ func (f *frontEnd) putDefinition(c accessCall) *http.Response {
 	return armJSON(http.StatusCreated, d.resource(c.scope, ""))
 }
 
-// deleteDefinition deletes a custom role that nobody has.
+// deleteDefinition deletes a custom role that is not assigned.
 func (f *frontEnd) deleteDefinition(c accessCall) *http.Response {
 	f.roles.mu.Lock()
 	defer f.roles.mu.Unlock()
@@ -544,7 +544,7 @@ func (f *frontEnd) refusePrincipal(id, kind string) *http.Response {
 	return nil
 }
 
-// putAssignment gives an identity a role. It is in force at once.
+// putAssignment gives an identity a role. It is valid at once.
 func (f *frontEnd) putAssignment(c accessCall) *http.Response {
 	var body assignmentBody
 	if readJSON(c.request, &body) != nil {

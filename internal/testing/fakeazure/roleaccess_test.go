@@ -187,6 +187,8 @@ func TestRoleDefinitions(t *testing.T) {
 	s.Assign(s.ObjectID("granter"), "/subscriptions/"+subscription, fakeazure.RoleBasedAccessControlAdministrator)
 	whole := "/subscriptions/" + subscription
 	id := uuid.NewString()
+	const taken, mixed = "RoleDefinitionWithSameNameExists", "InvalidActionOrNotAction"
+	all := func(name, scope string) string { return custom(name, `{"actions":["*"]}`, scope) }
 	own := custom("Keeper", `{"actions":["Microsoft.ApiManagement/service/read"]}`, group)
 	for _, step := range []struct {
 		name, method, id, identity, body string
@@ -195,19 +197,19 @@ func TestRoleDefinitions(t *testing.T) {
 	}{
 		{"nobody else defines", "PUT", id, "granter", own, 403, "AuthorizationFailed"},
 		{"define", "PUT", id, "owner", own, 201, ""},
-		{"the name in other letters", "PUT", uuid.NewString(), "owner", strings.Replace(own, "Keeper", "keeper", 1), 409, "RoleDefinitionWithSameNameExists"},
-		{"the name again", "PUT", uuid.NewString(), "owner", own, 409, "RoleDefinitionWithSameNameExists"},
-		{"a built-in name", "PUT", uuid.NewString(), "owner", custom("Reader", `{"actions":["*"]}`, whole), 409, "RoleDefinitionWithSameNameExists"},
-		{"a built-in role", "PUT", fakeazure.Reader.ID, "owner", custom("Mine", `{"actions":["*"]}`, whole), 400, "RoleDefinitionUpdateNotPermitted"},
-		{"for everything", "PUT", uuid.NewString(), "owner", custom("All", `{"actions":["*"]}`, "/"), 400, "InvalidAssignableScope"},
-		{"for a stranger's", "PUT", uuid.NewString(), "owner", custom("All", `{"actions":["*"]}`, "/subscriptions/"+id), 404, "SubscriptionNotFound"},
+		{"the name in other letters", "PUT", uuid.NewString(), "owner", strings.Replace(own, "Keeper", "keeper", 1), 409, taken},
+		{"the name again", "PUT", uuid.NewString(), "owner", own, 409, taken},
+		{"a built-in name", "PUT", uuid.NewString(), "owner", all("Reader", whole), 409, taken},
+		{"a built-in role", "PUT", fakeazure.Reader.ID, "owner", all("Mine", whole), 400, "RoleDefinitionUpdateNotPermitted"},
+		{"for everything", "PUT", uuid.NewString(), "owner", all("All", "/"), 400, "InvalidAssignableScope"},
+		{"for a stranger's", "PUT", uuid.NewString(), "owner", all("All", "/subscriptions/"+id), 404, "SubscriptionNotFound"},
 		{
 			"data among actions", "PUT", uuid.NewString(), "owner",
-			custom("All", `{"actions":["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"]}`, whole), 400, "InvalidActionOrNotAction",
+			custom("All", `{"actions":["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"]}`, whole), 400, mixed,
 		},
 		{
 			"actions among data", "PUT", uuid.NewString(), "owner",
-			custom("All", `{"dataActions":["Microsoft.Storage/storageAccounts/listKeys/action"]}`, whole), 400, "InvalidActionOrNotAction",
+			custom("All", `{"dataActions":["Microsoft.Storage/storageAccounts/listKeys/action"]}`, whole), 400, mixed,
 		},
 		{"no GUID", "PUT", "keeper", "owner", own, 400, "BadRequestFormat"},
 		{"change", "PUT", id, "owner", strings.Replace(own, "service/read", "service/*", 1), 201, ""},
@@ -326,7 +328,7 @@ func blobCalls(t *testing.T, client *azblob.Client, name string) (allowed []stri
 	return allowed
 }
 
-// TestPolicyAuthorReachesOneContainer plays whoever may edit the policies of one API Management: a policy can get tokens of the
+// TestPolicyAuthorReachesOneContainer plays a person who may edit the policies of one API Management: a policy can get tokens of the
 // service's identity, for any audience, and send any request with them.
 func TestPolicyAuthorReachesOneContainer(t *testing.T) {
 	t.Parallel()
@@ -391,7 +393,8 @@ func TestPolicyAuthorReachesOneContainer(t *testing.T) {
 		t.Errorf("the other's backup is %q", content)
 	}
 	// Its own copies go on, and it has no power over Resource Manager.
-	if _, err := client.ServiceClient().NewContainerClient(a).NewBlobClient("copy").StartCopyFromURL(t.Context(), host+a+"/kept", nil); err != nil {
+	copied := client.ServiceClient().NewContainerClient(a).NewBlobClient("copy")
+	if _, err := copied.StartCopyFromURL(t.Context(), host+a+"/kept", nil); err != nil {
 		t.Errorf("a copy within the container: %v", err)
 	}
 	if r := send(t, s, "POST", storageURL("/listKeys"), owner, ""); r.StatusCode != 403 {
@@ -415,6 +418,70 @@ func TestActionsAndDataActions(t *testing.T) {
 	}
 	if r := send(t, s, "POST", storageURL("/listKeys"), "data", ""); r.StatusCode != 403 {
 		t.Errorf("a reader of data reads keys: %d", r.StatusCode)
+	}
+}
+
+// TestVault checks a role that adds blobs and neither overwrites nor deletes any, for a client and for a service's backup.
+func TestVault(t *testing.T) {
+	t.Parallel()
+	s := startWithOwner(t)
+	name, service := createContainer(t, s), group+"/providers/Microsoft.ApiManagement/service/vaulted"
+	must(t, s.AddService(fakeazure.Service{ResourceID: service, SystemAssigned: true}))
+	s.Assign(s.ObjectID("app"), service, fakeazure.APIManagementServiceOperator)
+	id, whole := uuid.NewString(), "/subscriptions/"+subscription
+	const permissions = `{"actions":["Microsoft.Storage/storageAccounts/blobServices/containers/read"],"dataActions":[` +
+		`"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",` +
+		`"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/add/action"]}`
+	r := send(t, s, "PUT", roleURL(whole, "roleDefinitions", id, ""), "owner", custom("Vault writer", permissions, whole))
+	if r.StatusCode != 201 {
+		t.Fatalf("got %d %s", r.StatusCode, r.body)
+	}
+	for _, identity := range []string{"keeper", service} {
+		scope := accountID + "/blobServices/default/containers/" + name
+		r := send(t, s, "PUT", roleURL(scope, "roleAssignments", uuid.NewString(), ""), "owner", grant(id, s.ObjectID(identity), "ServicePrincipal"))
+		if r.StatusCode != 201 {
+			t.Fatalf("got %d %s", r.StatusCode, r.body)
+		}
+	}
+	client := newBlobClient(t, s, "keeper")
+	blob := client.ServiceClient().NewContainerClient(name).NewBlockBlobClient("kept")
+	_, err := client.UploadBuffer(t.Context(), name, "kept", []byte("first"), nil)
+	must(t, err)
+	_, err = client.UploadStream(t.Context(), name, "blocks", strings.NewReader(strings.Repeat("x", 3<<20)), nil)
+	must(t, err)
+	for what, change := range map[string]func() error{
+		"overwritten": func() error {
+			_, err := client.UploadBuffer(t.Context(), name, "kept", []byte("second"), nil)
+			return err
+		},
+		"deleted": func() error { _, err := blob.Delete(t.Context(), nil); return err },
+		"given a label": func() error {
+			_, err := blob.SetMetadata(t.Context(), map[string]*string{"a": to.Ptr("b")}, nil)
+			return err
+		},
+		"copied over": func() error {
+			_, err := blob.StartCopyFromURL(t.Context(), containerURL(name)+"/blocks", nil)
+			return err
+		},
+		"replaced by blocks": func() error {
+			_, err := client.UploadStream(t.Context(), name, "kept", strings.NewReader(strings.Repeat("y", 3<<20)), nil)
+			return err
+		},
+	} {
+		if status, code := errorCode(change()); status != 403 || code != "AuthorizationPermissionMismatch" {
+			t.Errorf("%s: %d %s", what, status, code)
+		}
+	}
+	if content := download(t, s, name, "kept"); string(content) != "first" {
+		t.Errorf("the blob is %q", content)
+	}
+	url := strings.Replace(armURL(contoso+"/backup"), contoso, service, 1)
+	if last := finish(t, s, send(t, s, "POST", url, "app", body(name, "vault-1", ""))); last.StatusCode != 200 {
+		t.Errorf("a backup: got %d %s", last.StatusCode, last.body)
+	}
+	last := finish(t, s, send(t, s, "POST", url, "app", body(name, "vault-1", "")))
+	if last.StatusCode != 400 || !strings.Contains(string(last.body), "AuthorizationPermissionMismatch") {
+		t.Errorf("a backup over it: got %d %s", last.StatusCode, last.body)
 	}
 }
 

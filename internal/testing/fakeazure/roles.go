@@ -65,8 +65,8 @@ var (
 			readGroup,
 		},
 	}
-	// Reader reads resources, and no data. Azure's has "*/read": this one lacks the names of containers, which a call to the
-	// data can read too, since nobody has told whether that needs more.
+	// Reader reads resources, and no data. Azure's has "*/read". This one lacks the names of containers, because a call to the
+	// data reads them with the same action, and it is not known whether that is enough.
 	Reader = Role{ID: "acdd72a7-3385-48ef-bd42-f606fba81ae7", Name: "Reader", Actions: []string{
 		"Microsoft.ApiManagement/service/*/read",
 		"Microsoft.ApiManagement/service/read",

@@ -167,7 +167,8 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 	if !ok {
 		return nil, fmt.Errorf("no such host %s", host)
 	}
-	if refusal := s.check(account, host, r); refusal != nil {
+	refusal, fresh := s.check(account, host, r)
+	if refusal != nil {
 		return refusal, nil
 	}
 	if refusal := account.Immutability.refuse(host, r, time.Now()); refusal != nil {
@@ -180,6 +181,9 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 		out.Body = http.NoBody
 	}
 	dropHopHeaders(out.Header)
+	if fresh && r.URL.Query().Get("comp") != "block" {
+		out.Header.Set("If-None-Match", "*")
+	}
 	if out.Header.Get("User-Agent") == "" {
 		out.Header.Set("User-Agent", "") // otherwise Go adds its own
 	}
@@ -187,39 +191,57 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("forward to storage emulator: %w", err)
 	}
+	if fresh && (resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusPreconditionFailed) {
+		_ = resp.Body.Close() // it is not read
+		return mismatch(host), nil
+	}
 	dropHopHeaders(resp.Header)
 	account.Immutability.show(resp)
 	return resp, nil
 }
 
 // check refuses bearer tokens of another tenant, expired ones and ones for another audience, and identities without the role.
-// The emulator checks shared keys and signed URLs.
-func (s *storage) check(a StorageAccount, host string, r *http.Request) *http.Response {
+// The emulator checks shared keys and signed URLs. fresh says that the identity may write no blob that exists.
+func (s *storage) check(a StorageAccount, host string, r *http.Request) (refusal *http.Response, fresh bool) {
 	token, ok := bearer(r)
 	if !ok {
-		return nil
+		return nil, false
 	}
 	c, err := s.directory.verify(token)
 	if err != nil || !storageAudience(c.Audience, host) {
-		refusal := storageError(host, http.StatusUnauthorized, "InvalidAuthenticationInfo",
+		refusal = storageError(host, http.StatusUnauthorized, "InvalidAuthenticationInfo",
 			"Server failed to authenticate the request. Please refer to the information in the www-authenticate header.")
 		refusal.Header.Set("Www-Authenticate", fmt.Sprintf(
 			`Bearer authorization_uri=https://login.microsoftonline.com/%s/oauth2/authorize `+
 				`resource_id=https://storage.azure.com`, s.directory.tenant()))
-		return refusal
+		return refusal, false
 	}
 	if slices.Contains(strings.Split(r.URL.Path, "/"), "..") { // the emulator would go up, into another container
-		return storageError(host, http.StatusBadRequest, "InvalidUri", "The requested URI does not represent any resource on the server.")
+		return storageError(host, http.StatusBadRequest, "InvalidUri",
+			"The requested URI does not represent any resource on the server."), false
 	}
-	const mismatch = "This request is not authorized to perform this operation using this permission."
 	scope, action := dataAction(host, r)
 	if !s.roles.allow(c.ObjectID, a.ResourceID+scope, action) {
-		return storageError(host, http.StatusForbidden, "AuthorizationPermissionMismatch", mismatch)
+		fresh = action == writeBlobs && addsBlob(r) && s.roles.allow(c.ObjectID, a.ResourceID+scope, addBlobs)
+		if !fresh {
+			return mismatch(host), false
+		}
 	}
 	if !s.mayCopy(c.ObjectID, r.Header.Get("X-Ms-Copy-Source")) {
-		return storageError(host, http.StatusForbidden, "CannotVerifyCopySource", mismatch)
+		return storageError(host, http.StatusForbidden, "CannotVerifyCopySource", mismatchText), false
 	}
-	return nil
+	return nil, fresh
+}
+
+const mismatchText = "This request is not authorized to perform this operation using this permission."
+
+func mismatch(host string) *http.Response {
+	return storageError(host, http.StatusForbidden, "AuthorizationPermissionMismatch", mismatchText)
+}
+
+// addsBlob tells whether a request may make a blob: it writes a whole one, a block or a list of blocks.
+func addsBlob(r *http.Request) bool {
+	return r.Method == http.MethodPut && slices.Contains([]string{"", "block", "blocklist"}, r.URL.Query().Get("comp"))
 }
 
 // mayCopy tells whether the identity may read the source of a copy. The emulator takes any source in its own accounts. A source with
