@@ -216,10 +216,6 @@ func (s *storage) check(a StorageAccount, host string, r *http.Request) (refusal
 				`resource_id=https://storage.azure.com`, s.directory.tenant()))
 		return refusal, false
 	}
-	if slices.Contains(strings.Split(r.URL.Path, "/"), "..") { // the emulator would go up, into another container
-		return storageError(host, http.StatusBadRequest, "InvalidUri",
-			"The requested URI does not represent any resource on the server."), false
-	}
 	scope, action := dataAction(host, r)
 	if !s.roles.allow(c.ObjectID, a.ResourceID+scope, action) {
 		fresh = action == writeBlobs && addsBlob(r) && s.roles.allow(c.ObjectID, a.ResourceID+scope, addBlobs)
@@ -244,8 +240,8 @@ func addsBlob(r *http.Request) bool {
 	return r.Method == http.MethodPut && slices.Contains([]string{"", "block", "blocklist"}, r.URL.Query().Get("comp"))
 }
 
-// mayCopy tells whether the identity may read the source of a copy. The emulator takes any source in its own accounts. A source with
-// a signature speaks for itself.
+// mayCopy tells whether the identity may read the source of a copy. The emulator takes any source in its own accounts, and goes up
+// at "..". A source with a signature speaks for itself.
 func (s *storage) mayCopy(objectID, source string) bool {
 	if source == "" {
 		return true
