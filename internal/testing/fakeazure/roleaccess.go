@@ -96,7 +96,7 @@ func (f *frontEnd) answerAccess(r *http.Request, caller claims) (resp *http.Resp
 	case !slices.Contains(versions, version):
 		return noSuchVersion(id, version, versions), true
 	}
-	work, action := f.accessWork(c)
+	work, action := c.route()
 	if work == nil {
 		return armError(http.StatusMethodNotAllowed, "MethodNotAllowed", "The requested resource does not support http method '"+
 			r.Method+"'."), true
@@ -117,34 +117,31 @@ func (f *frontEnd) answerAccess(r *http.Request, caller claims) (resp *http.Resp
 	if denial := f.barredAt(r.Method, c.scope); denial != nil {
 		return denial, true
 	}
-	resp = work(c)
+	resp = work(f, c)
 	f.activity.note(armCall{request: r, id: id}, caller, action, resp)
 	return resp, true
 }
 
-// accessWork returns what a request asks for, and the action that it needs; nil for a method without meaning.
-func (f *frontEnd) accessWork(c accessCall) (work func(accessCall) *http.Response, action string) {
-	definitions, list := c.kind == "roleDefinitions", c.name == ""
+// accessRoutes are the requests about role definitions and role assignments: of all in a scope, and of one by its name.
+var accessRoutes = map[string]func(*frontEnd, accessCall) *http.Response{
+	"GET roleDefinitions":         (*frontEnd).listDefinitions,
+	"GET roleDefinitions/name":    (*frontEnd).getDefinition,
+	"PUT roleDefinitions/name":    (*frontEnd).putDefinition,
+	"DELETE roleDefinitions/name": (*frontEnd).deleteDefinition,
+	"GET roleAssignments":         (*frontEnd).listAssignments,
+	"GET roleAssignments/name":    (*frontEnd).getAssignment,
+	"PUT roleAssignments/name":    (*frontEnd).putAssignment,
+	"DELETE roleAssignments/name": (*frontEnd).deleteAssignment,
+}
+
+// route returns what a request asks for, nil for a method without meaning, and the action that it needs.
+func (c accessCall) route() (work func(*frontEnd, accessCall) *http.Response, action string) {
+	route := c.request.Method + " " + c.kind
+	if c.name != "" {
+		route += "/name"
+	}
 	verbs := map[string]string{http.MethodGet: "read", http.MethodPut: "write", http.MethodDelete: "delete"}
-	choose := func(definition, assignment func(accessCall) *http.Response) func(accessCall) *http.Response {
-		if definitions {
-			return definition
-		}
-		return assignment
-	}
-	switch {
-	case list && c.request.Method == http.MethodGet:
-		work = choose(f.listDefinitions, f.listAssignments)
-	case list:
-		return nil, ""
-	case c.request.Method == http.MethodGet:
-		work = choose(f.getDefinition, f.getAssignment)
-	case c.request.Method == http.MethodPut:
-		work = choose(f.putDefinition, f.putAssignment)
-	case c.request.Method == http.MethodDelete:
-		work = choose(f.deleteDefinition, f.deleteAssignment)
-	}
-	return work, "Microsoft.Authorization/" + c.kind + "/" + verbs[c.request.Method]
+	return accessRoutes[route], "Microsoft.Authorization/" + c.kind + "/" + verbs[c.request.Method]
 }
 
 func (f *frontEnd) unauthorized(caller claims, action, scope string) *http.Response {
@@ -244,7 +241,7 @@ func parseFilter(text, kind string) (f accessFilter, ok bool) {
 	if kind == "roleDefinitions" {
 		return f, f.principal+f.assignedTo == ""
 	}
-	return f, f.roleName+f.kind == "" && !f.below && !(f.atScope && f.principal != "")
+	return f, f.roleName+f.kind == "" && !f.below && (!f.atScope || f.principal == "")
 }
 
 func (c accessCall) filter() (accessFilter, *http.Response) {
