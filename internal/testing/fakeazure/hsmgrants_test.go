@@ -138,4 +138,8 @@ func TestHSMGrantChecks(t *testing.T) {
 	if own, other := key("rsa1"), key("rsa2"); own != 200 || other != 403 {
 		t.Errorf("a role on one key: %d there, %d elsewhere", own, other)
 	}
+	must(t, s.UnassignHSM(fort, guest, fakeazure.ManagedHSMCryptoUser))
+	if all, err := s.HSMAssignments(fort, guest); err != nil || len(all) != 1 || all[0].Role != string(fakeazure.ManagedHSMBackup) {
+		t.Errorf("left are %+v, %v", all, err)
+	}
 }

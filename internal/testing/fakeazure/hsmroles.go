@@ -121,8 +121,8 @@ func (s *Sim) AssignHSM(resourceID, objectID string, roles ...HSMRole) error {
 	return nil
 }
 
-// UnassignHSM removes every role of the identity on an HSM.
-func (s *Sim) UnassignHSM(resourceID, objectID string) error {
+// UnassignHSM removes roles of the identity on an HSM, at every scope: only those named, or all if none is.
+func (s *Sim) UnassignHSM(resourceID, objectID string, only ...HSMRole) error {
 	h, err := s.hsms.find(resourceID)
 	if err != nil {
 		return fmt.Errorf("take role away: %w", err)
@@ -130,7 +130,7 @@ func (s *Sim) UnassignHSM(resourceID, objectID string) error {
 	s.hsms.mu.Lock()
 	defer s.hsms.mu.Unlock()
 	h.vault.Assignments = slices.DeleteFunc(slices.Clone(h.vault.Assignments), func(a hsmAssignment) bool {
-		return strings.EqualFold(a.PrincipalID, objectID)
+		return strings.EqualFold(a.PrincipalID, objectID) && (len(only) == 0 || slices.Contains(only, a.Role))
 	})
 	return nil
 }

@@ -129,6 +129,13 @@ func TestRoleAssignments(t *testing.T) {
 			t.Errorf("%+v was taken away", a)
 		}
 	}
+	before := len(s.Assignments(app))
+	s.Unassign(app, accountID, fakeazure.StorageQueueDataContributor)
+	if all := s.Assignments(app); len(all) != before-1 || slices.ContainsFunc(all, func(a fakeazure.Assignment) bool {
+		return a.Role == fakeazure.StorageQueueDataContributor.ID
+	}) {
+		t.Errorf("one role less than %d are %d: %+v", before, len(all), all)
+	}
 }
 
 func TestListOfRoleAssignments(t *testing.T) {

@@ -361,13 +361,18 @@ func (r *roles) same(objectID, scope, role string) *assignment {
 	return nil
 }
 
-// Unassign removes every role that the identity was given at exactly this scope.
-func (s *Sim) Unassign(objectID, scope string) {
+// Unassign removes the roles that the identity was given at exactly this scope: only those named, or all if none is.
+func (s *Sim) Unassign(objectID, scope string, only ...Role) {
 	s.roles.mu.Lock()
 	defer s.roles.mu.Unlock()
 	scope = strings.TrimRight(scope, "/")
+	named := make([]string, 0, len(only))
+	for _, role := range only {
+		named = append(named, s.roles.define(role, true))
+	}
 	s.roles.assignments = slices.DeleteFunc(slices.Clone(s.roles.assignments), func(a assignment) bool {
-		return strings.EqualFold(a.objectID, objectID) && strings.EqualFold(a.scope, scope)
+		return strings.EqualFold(a.objectID, objectID) && strings.EqualFold(a.scope, scope) &&
+			(len(only) == 0 || slices.Contains(named, a.role))
 	})
 }
 
