@@ -20,7 +20,7 @@ type logged struct {
 
 // good are the events that need no action.
 var good = map[string]bool{
-	"lifeboat.run.succeeded": true, "lifeboat.run.canceled": true, "lifeboat.plan.accepted": true, "lifeboat.plan.changed": true,
+	"lifeboat.run.succeeded": true, "lifeboat.run.canceled": true, "lifeboat.plan.accepted": true, "lifeboat.plan.changed": true, "lifeboat.plan.checked": true,
 	"lifeboat.target.protected": true, "lifeboat.target.left": true, "lifeboat.app.replaced": true, "lifeboat.resumed": true, "lifeboat.catalog.complete": true, "lifeboat.recovery-point.accepted": true, "lifeboat.recovery-point.deleted": true,
 	"lifeboat.backup.accepted": true, "lifeboat.restore.accepted": true, "lifeboat.restore.waiting": true, "lifeboat.restore.started": true,
 	"lifeboat.restore.succeeded": true, "lifeboat.restore.previewed": true, "lifeboat.restore.canceled": true,
@@ -34,7 +34,7 @@ func (q logged) Publish(ctx context.Context, e backup.Event) error {
 		return nil
 	}
 	data, level := flat(e), zerolog.WarnLevel
-	attention := e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil
+	attention := e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil || data["findings"] != nil
 	switch {
 	case errors.Is(err, backup.ErrUndeliverable):
 		level = zerolog.ErrorLevel // it is never tried again

@@ -51,6 +51,8 @@ func HTTPFunctions() []HTTPFunction {
 				{http.MethodPost, "/api/stop", owners((*handler).postStop)},
 				{http.MethodPost, "/api/resume", owners((*handler).postResume)},
 				{http.MethodPost, "/api/takeover", (*handler).takeOver},
+				{http.MethodPost, "/api/check", owners((*handler).postCheck)},
+				{http.MethodGet, "/api/check", (*handler).getCheck},
 			},
 		},
 		{

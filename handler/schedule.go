@@ -26,6 +26,9 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 		"created": report.Created, "missed": report.Missed, "scanned": report.Scanned, "requeued": report.Requeued,
 		"unprotected": len(report.Unprotected), "unsent": report.Unsent,
 	}
+	if err == nil {
+		err = h.Engine.CheckPlans(ctx, active, report.Check)
+	}
 	return did, did.stands(errors.Join(unsettled, err))
 }
 

@@ -80,6 +80,8 @@ var (
 	// StockKey says how many recovery points there are: between the rows of AppsPrefix and of TimerPrefix, which cleanup reads by one
 	// request.
 	StockKey = Key{Partition: SchedulePartition, Row: "last-count"}
+	// CheckKey is the newest look at the roles of the app: beside StockKey, for the same request.
+	CheckKey = Key{Partition: SchedulePartition, Row: "last-check"}
 	// UndeliverableKey counts the events that were given up.
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )

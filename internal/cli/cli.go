@@ -133,7 +133,7 @@ settings cannot be used.`,
 	bugs.GroupID = ofApp
 	root.AddCommand(
 		plan, sh.healthCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
-		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(),
+		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
 		versionCommand(sh), usage.CompletionCommand(), bugs,
 	)
 	root.SetHelpCommand(usage.HelpCommand())

@@ -31,7 +31,9 @@ type Engine struct {
 	Providers map[string]backup.Provider
 	// Manifests keeps the manifests of recovery points.
 	Manifests backup.Manifests
-	Timings   Timings
+	// Access looks whether roles are there; nil: a check leaves them out.
+	Access  Access
+	Timings Timings
 	// Concurrency is the number of operations of all runs that may be under way at once; 0 does not limit them.
 	Concurrency int
 	// Parallelism is the number of targets that one invocation processes concurrently; 0 means 16. With 1 nothing leaves the

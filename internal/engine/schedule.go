@@ -42,6 +42,8 @@ type ScheduleReport struct {
 	// ActivePlan is the row of the active plan, as the timer run read it: for [plans.Store.Observe]. It has no ETag if there is
 	// none.
 	ActivePlan backup.Row
+	// Check is the row of the newest check, as the timer run read it: for [Engine.CheckPlans]. It has no ETag if there is none.
+	Check backup.Row
 
 	// events are the events that this timer run put into the outbox of its own partition.
 	events []backup.Event
@@ -60,7 +62,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if now.IsZero() {
 		return report, err
 	}
-	report.ActivePlan = state.ActivePlan
+	report.ActivePlan, report.Check = state.ActivePlan, state.check
 	if err := e.Ownership().Settle(ctx, state.apps, now); err != nil {
 		return report, err
 	}
@@ -105,6 +107,8 @@ type schedulerState struct {
 	undeleted []health.Undeleted
 	// stock says how many recovery points there are.
 	stock health.Stock
+	// check is the row of the newest check, as it was read.
+	check backup.Row
 	// changes are the changes of targets that make backups.
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
@@ -155,6 +159,8 @@ func (s *schedulerState) add(row backup.Row) error {
 		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = health.DecodeTimer(row)
 	case row.Key == backup.StockKey:
 		s.stock = health.DecodeStock(row)
+	case row.Key == backup.CheckKey:
+		s.check = row
 	case s.admission.Add(row):
 	case outbox.Has(row.Row):
 		s.unsent.Own = append(s.unsent.Own, row)

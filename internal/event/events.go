@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/check"
 	"lifeboat/internal/health"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
@@ -360,6 +361,32 @@ func PlanChanged(e PlanEdit) backup.Event {
 		}{changes, len(e.Changes) - len(changes), e.Attention, e.Old, e.New}),
 	}
 }
+
+// Checked makes the event about the check of a new text of plan.yaml. It has the first findings.
+func Checked(r check.Report) backup.Event {
+	type finding struct {
+		Result check.Result  `json:"result"`
+		What   string        `json:"what"`
+		Target string        `json:"target,omitempty"`
+		Reason backup.Reason `json:"reason"`
+	}
+	var first []finding
+	for _, f := range r.Findings[:min(mostFindings, len(r.Findings))] {
+		first = append(first, finding{f.Result, f.What, f.Target, f.Reason})
+	}
+	return backup.Event{
+		ID:   "plan-" + backup.Digest(strings.Join([]string{r.Plans, backup.TimeKey(r.Began)}, "\n"), 16) + ".checked",
+		Type: "lifeboat.plan.checked", Time: r.Ended,
+		Data: encode(struct {
+			Hash     string    `json:"newHash,omitempty"`
+			Findings []finding `json:"findings,omitempty"`
+			Omitted  int       `json:"omitted,omitempty"`
+		}{r.Plans, first, r.Omitted + len(r.Findings) - len(first)}),
+	}
+}
+
+// mostFindings is the number of findings in an event.
+const mostFindings = 8
 
 // DeadLetter is a message that was put among the dead letters.
 type DeadLetter struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/check"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
 	"lifeboat/internal/request"
@@ -129,6 +130,12 @@ func samples(zone *time.Location) (events []backup.Event) {
 	edit := event.PlanEdit{Old: sum, New: sum[:32], OldSince: ago(9), Found: now, Attention: []string{"targets"}}
 	edit.Changes = []string{"! no plan has the target " + standby + " any more: it is not backed up", strings.Repeat("a long line ", 1<<12)}
 	add(event.PlanChanged(edit))
+	looked := check.Report{Plans: sum[:32], Began: ago(1), Ended: now, Looked: 3, Total: 3, Ok: 2}
+	add(event.Checked(looked))
+	for range 9 {
+		looked.Findings = append(looked.Findings, check.Finding{Result: check.Refused, What: "the role Reader on contoso, for the app", Target: target, Reason: why})
+	}
+	add(event.Checked(looked))
 	add(event.DeadLettered(event.DeadLetter{Queue: "execute-poison", Reason: why, Bytes: 65_536, Row: backup.DeadLetterKey("execute-poison", nil), Time: now}))
 	halt := stop.Switch{Reason: "incident 4711", By: "invocation 4711", Since: ago(1), Backups: true, Request: "r"}
 	add(event.Stop(halt, "contoso", ago(1)))
@@ -187,7 +194,7 @@ func TestNoMemberIsEmpty(t *testing.T) {
 		event.BackupAnswered(event.BackupAnswer{}, ""), []backup.Event{
 			event.TargetUnprotected(health.TargetHealth{}, ""), event.TargetLeft(health.Departed{}, ""), event.PointAccepted(backup.Point{}),
 			event.PointNotDeleted(backup.Point{}, "k", backup.Reason{}, at), event.PointDeleted(backup.Point{}), event.ScheduleMissed(schedule.MissedRuns{}),
-			event.PlanTurned(event.PlanTurn{}), event.PlanChanged(event.PlanEdit{}), event.DeadLettered(event.DeadLetter{}), event.Stop(stop.Switch{}, "", at),
+			event.PlanTurned(event.PlanTurn{}), event.PlanChanged(event.PlanEdit{}), event.Checked(check.Report{}), event.DeadLettered(event.DeadLetter{}), event.Stop(stop.Switch{}, "", at),
 			event.AppRefused(event.AppTurn{}), event.AppReplaced("", "", "", at), event.CatalogComplete(health.Incomplete{}, at),
 		}) {
 		for _, empty := range []string{`:""`, `:null`, `"0001-01-01T`} {

@@ -36,6 +36,11 @@ type data struct {
 		}
 	}
 
+	Findings []struct {
+		Result, What, Target string
+		Reason               reason
+	}
+
 	CopyOnly, NoSafetyBackup, Backups                                              bool
 	Runs, Changes, Attention                                                       []string
 	Artifacts, Bytes, Count, IntervalInSeconds, Manifests, Omitted, SizeInBytes    int64

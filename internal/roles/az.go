@@ -110,6 +110,13 @@ func lines(b *strings.Builder, words string, all []Assignment, part int, line fu
 
 const definitions = "/providers/Microsoft.Authorization/roleDefinitions/"
 
+// definitionID returns the resource ID of the role's definition. By a GUID alone azure-cli 2.91 looks in the current subscription if the
+// scope is a subscription.
+func definitionID(a Assignment) string {
+	subscription := Scope(backup.OnSubscription, a.Scope, backup.Storage{})
+	return subscription + definitions + ID(a.Role, subscription)
+}
+
 // definition returns the body of the request that makes the role in the subscription.
 func definition(r backup.Role, subscription string) string {
 	type permission struct {
@@ -142,7 +149,7 @@ func command(verb string, a Assignment) string {
 	if a.Service != "" {
 		whom = fmt.Sprintf(`"$(identity %s %s %s)"`, quote(a.Service), a.Version, quote(path(a.Identity)))
 	}
-	return fmt.Sprintf("%s %s %s %s", verb, whom, ID(a.Role, Scope(backup.OnSubscription, a.Scope, backup.Storage{})), quote(a.Scope))
+	return fmt.Sprintf("%s %s %s %s", verb, whom, quote(definitionID(a)), quote(a.Scope))
 }
 
 // local returns the command for a role of a Managed HSM's own access control.
@@ -164,4 +171,28 @@ func path(i backup.Identity) string {
 		return "identity.userAssignedIdentities.*.principalId | [0]"
 	}
 	return fmt.Sprintf("values(identity.userAssignedIdentities)[?clientId=='%s'].principalId | [0]", strings.ToLower(string(i)))
+}
+
+// Commands returns the commands that give the role alone, with the object ID of the app's identity as $app.
+func (a Assignment) Commands() []string {
+	if a.Role.Local {
+		return []string{local("create", a, `"$app"`)}
+	}
+	subscription := Scope(backup.OnSubscription, a.Scope, backup.Storage{})
+	whom := `"$app"`
+	if a.Service != "" {
+		whom = fmt.Sprintf(`"$(az rest --method get --url %s --query %s -o tsv)"`, quote(a.Service+"?api-version="+a.Version), quote(path(a.Identity)))
+	}
+	var commands []string
+	if !a.Role.BuiltIn() {
+		commands = append(commands, fmt.Sprintf("az rest --method put --url %s --body %s",
+			quote(subscription+definitions+ID(a.Role, subscription)+"?api-version=2022-04-01"), quote(definition(a.Role, subscription))))
+	}
+	return append(commands, fmt.Sprintf("az role assignment create --assignee-object-id %s --assignee-principal-type ServicePrincipal --role %s --scope %s",
+		whom, quote(definitionID(a)), quote(a.Scope)))
+}
+
+// Words name the assignment for people: "the role Reader on account copies, for the app".
+func (a Assignment) Words() string {
+	return fmt.Sprintf("the role %s on %s, for %s", a.Role.Name, a.Place(), a.Whom())
 }

@@ -25,6 +25,9 @@ type Assignment struct {
 	Optional bool
 }
 
+// Hidden is the code of a look at the role of a service's identity that the app may not make, because it lacks a role of its own.
+const Hidden = "RolesNotShown"
+
 // key identifies the assignment.
 func (a Assignment) key() string {
 	return strings.ToLower(strings.Join([]string{a.Service, string(a.Identity), a.Scope, a.Role.Name}, "\n"))

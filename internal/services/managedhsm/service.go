@@ -23,6 +23,7 @@ var schema string
 type block struct {
 	Access string `json:"access"`
 }
+
 // roles are the roles for backups and restores. The HSM has the roles of its own access control built in (Azure's page "Managed HSM local RBAC
 // roles are the roles for backups and restores. Those of the HSM's own access control are built in (Azure's page "Managed HSM local RBAC
 // built-in roles").

@@ -102,6 +102,32 @@ func (q *Queue) Poison(ctx context.Context, name string) (n int, first time.Time
 	return int(*properties.ApproximateMessagesCount), first, nil
 }
 
+// Look reads, changes and deletes in the queues that the app reads and sends to, in a way that does nothing: there is no such message.
+// Storage looks for the role first. It returns a fault for each queue that the app may not use.
+func (q *Queue) Look(ctx context.Context) (found []*backup.Fault) {
+	for _, name := range []string{backup.ExecuteQueue, backup.RestoreQueue, backup.BackupQueue, backup.EventsQueue} {
+		client := q.service.NewQueueClient(name)
+		const message, receipt = "00000000-0000-4000-8000-000000000000", "AgAAAAMAAAAAAAAAAAAAAAAAAAA="
+		_, err := client.PeekMessages(ctx, nil)
+		if err == nil {
+			_, err = client.UpdateMessage(ctx, message, receipt, "", nil)
+		}
+		if queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch, queueerror.QueueNotFound) {
+			_, err = client.DeleteMessage(ctx, message, receipt, nil)
+		}
+		if err == nil || queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch, queueerror.QueueNotFound) {
+			continue
+		}
+		f := &backup.Fault{Kind: backup.Unobservable, Code: "Unreachable", Message: fmt.Sprintf("look at queue %s: %v", name, plain(err))}
+		if azure.LacksRole(err) {
+			f.Kind, f.Code = backup.Refused, "RoleMissing"
+			f.Hint = "Give the app's identity the role Storage Queue Data Contributor on its storage account, or on the queue."
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
 // hopeless lists the statuses that every repetition of the same message would get too.
 var hopeless = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}
 

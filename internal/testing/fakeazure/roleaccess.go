@@ -14,6 +14,7 @@ import (
 
 // These are the versions of Microsoft.Authorization: Azure CLI 2.91 asks in the last of each.
 var (
+	permissionVersions = []string{"2018-07-01", "2022-04-01"}
 	assignmentVersions = []string{"2018-07-01", "2020-04-01-preview", "2022-04-01"}
 	definitionVersions = []string{"2018-07-01", "2022-04-01", "2022-05-01-preview"}
 )
@@ -23,7 +24,7 @@ const servicePrincipal = "ServicePrincipal"
 
 // rolePath matches the addresses of role definitions and role assignments; its groups are scope, kind and name. A scope may be
 // one of those itself, and so the last provider counts.
-var rolePath = regexp.MustCompile(`(?i)^(.*)/providers/Microsoft\.Authorization/(roleDefinitions|roleAssignments)(?:/([^/]+))?/?$`)
+var rolePath = regexp.MustCompile(`(?i)^(.*)/providers/Microsoft\.Authorization/(roleDefinitions|roleAssignments|permissions)(?:/([^/]+))?/?$`)
 
 // definitionPath matches the full ID of a role definition; its group is the GUID.
 var definitionPath = regexp.MustCompile(`(?i)^(?:/subscriptions/.+)?/providers/Microsoft\.Authorization/roleDefinitions/([^/]+)$`)
@@ -42,7 +43,7 @@ type accessCall struct {
 	request *http.Request
 	caller  claims
 	scope   accessScope
-	// kind is "roleDefinitions" or "roleAssignments"; name is "" for the list.
+	// kind is "roleDefinitions", "roleAssignments" or "permissions"; name is "" for the list.
 	kind, name string
 }
 
@@ -79,8 +80,11 @@ func (f *frontEnd) answerAccess(r *http.Request, caller claims) (resp *http.Resp
 	}
 	c := accessCall{request: r, caller: caller, kind: "roleDefinitions", name: parts[3]}
 	versions := definitionVersions
-	if strings.EqualFold(parts[2], "roleAssignments") {
+	switch {
+	case strings.EqualFold(parts[2], "roleAssignments"):
 		c.kind, versions = "roleAssignments", assignmentVersions
+	case strings.EqualFold(parts[2], "permissions"):
+		c.kind, versions = "permissions", permissionVersions
 	}
 	var valid bool
 	if c.scope, valid = parseScope(parts[1]); !valid {
@@ -129,6 +133,7 @@ var accessRoutes = map[string]func(*frontEnd, accessCall) *http.Response{
 	"PUT roleDefinitions/name":    (*frontEnd).putDefinition,
 	"DELETE roleDefinitions/name": (*frontEnd).deleteDefinition,
 	"GET roleAssignments":         (*frontEnd).listAssignments,
+	"GET permissions":             (*frontEnd).listPermissions,
 	"GET roleAssignments/name":    (*frontEnd).getAssignment,
 	"PUT roleAssignments/name":    (*frontEnd).putAssignment,
 	"DELETE roleAssignments/name": (*frontEnd).deleteAssignment,
@@ -472,6 +477,25 @@ func (f *frontEnd) listAssignments(c accessCall) *http.Response {
 		reaches := within(c.scope.text, a.scope) || !filter.atScope && within(a.scope, c.scope.text)
 		if reaches && (principal == "" || strings.EqualFold(principal, a.objectID)) {
 			value = append(value, a.resource(c.scope, a.by))
+		}
+	}
+	return armJSON(http.StatusOK, map[string]any{"value": value})
+}
+
+// listPermissions answers with the caller's own permissions at the scope: one entry for each assignment there and above (the API's
+// description "Permissions - List For Resource"). A caller without Microsoft.Authorization/permissions/read is refused: whether Azure
+// refuses it is not documented.
+func (f *frontEnd) listPermissions(c accessCall) *http.Response {
+	f.roles.mu.RLock()
+	defer f.roles.mu.RUnlock()
+	value := []any{}
+	for _, a := range f.roles.assignments {
+		if strings.EqualFold(a.objectID, c.caller.ObjectID) && within(c.scope.text, a.scope) {
+			d := f.roles.definitions[a.role]
+			value = append(value, map[string]any{
+				"actions": listed(d.Actions), "notActions": listed(d.NotActions),
+				"dataActions": listed(d.DataActions), "notDataActions": listed(d.NotDataActions),
+			})
 		}
 	}
 	return armJSON(http.StatusOK, map[string]any{"value": value})

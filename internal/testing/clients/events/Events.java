@@ -26,6 +26,8 @@ class Events {
 
     record Guard(String name, String outcome, Reason reason) {}
 
+    record Finding(String result, String what, String target, Reason reason) {}
+
     record Preview(
             String hash, Instant createdDateTime, String plan, String target, String destination, String kind, String key,
             String restoreRegion, Point recoveryPoint, Boolean safetyBackup, Boolean noSafetyBackup, List<String> overwrites,
@@ -33,7 +35,7 @@ class Events {
 
     /** The data of every event. */
     record Data(
-            Reason reason, Change changedDuringBackup, List<Attempt> failedAttempts, Point lastVerified, Preview preview,
+            Reason reason, Change changedDuringBackup, List<Attempt> failedAttempts, Point lastVerified, List<Finding> findings, Preview preview,
             Boolean copyOnly, Boolean noSafetyBackup, Boolean backups, List<String> runs, List<String> changes, List<String> attention,
             Integer artifacts, Integer bytes, Integer count, Long intervalInSeconds, Integer manifests, Integer omitted, Long sizeInBytes,
             String account, String alarm, String app, String artifact, String batch, String by, String container, String first,

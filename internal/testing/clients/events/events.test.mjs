@@ -30,6 +30,7 @@ const readData = struct({
   changedDuringBackup: struct({ dateTime: time, ...all(text, "resource operation") }),
   failedAttempts: list(struct({ attempt: count, dateTime: time, code: text })),
   lastVerified: point,
+  findings: list(struct({ ...all(text, "result what target"), reason })),
   preview: struct({
     ...all(text, "hash plan target destination kind key restoreRegion"), createdDateTime: time, recoveryPoint: point,
     ...all(flag, "safetyBackup noSafetyBackup"), ...all(list(text), "overwrites notIncluded calls"),

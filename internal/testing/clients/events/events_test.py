@@ -70,6 +70,15 @@ class Preview(Strict):
     calls: list[str] = []
 
 
+class Finding(Strict):
+    """Something that a check found."""
+
+    result: str
+    what: str
+    target: str | None = None
+    reason: Reason
+
+
 class Data(Strict):
     """The data of every event."""
 
@@ -77,6 +86,7 @@ class Data(Strict):
     changedDuringBackup: Change | None = None
     failedAttempts: list[Attempt] = []
     lastVerified: Point | None = None
+    findings: list[Finding] = []
     preview: Preview | None = None
     copyOnly: bool = False
     noSafetyBackup: bool = False

@@ -1,0 +1,352 @@
+package azure
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/roles"
+)
+
+// ReadPermissions is the action with which an identity may read its own permissions on a resource.
+const ReadPermissions = "Microsoft.Authorization/permissions/read"
+
+// authorization is the api-version of Microsoft.Authorization.
+const authorization = "2022-04-01"
+
+// Access looks whether identities have their roles. Its requests change nothing, and Azure lets them through only with the role. Where there is
+// no such request, it reads the permissions on the scope.
+type Access struct {
+	Client
+	// NewName makes names of blobs and jobs that do not exist.
+	NewName func() string
+}
+
+// Granted returns nil if the assignment is there. The error is a *backup.Fault: Refused, it is not; any other kind, Granted could
+// not look.
+func (a Access) Granted(ctx context.Context, r roles.Assignment) error {
+	var err error
+	switch {
+	case r.Role.Local:
+		err = a.local(ctx, r)
+	case r.Service != "":
+		err = a.ofService(ctx, r)
+	case len(r.Role.DataActions) > 0:
+		err = a.blobs(ctx, r)
+	case slices.Contains(r.Role.Actions, "Microsoft.Storage/storageAccounts/listKeys/action"):
+		_, _, err = a.AccountKey(ctx, backup.Storage{Account: r.Scope}, "")
+	case slices.Contains(r.Role.Actions, ReadPermissions):
+		err = a.permitted(ctx, r)
+	default: // Reader
+		err = a.Show(ctx, r.Scope, showing(r.Scope), new(struct{}))
+		if err == nil && slices.Contains(r.Role.Actions, "Microsoft.Authorization/roleAssignments/read") {
+			_, err = a.assignments(ctx, r.Scope, a.NewName())
+		}
+	}
+	return answerAbout(r, err)
+}
+
+// Principal reads the object ID of the identity in its own token for Resource Manager, a JSON web token with the claim oid; "" if it is not
+// there. Nothing is decided by it: people see it.
+func (a Access) Principal(ctx context.Context) string {
+	token, err := a.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{a.options.Cloud.Services[cloud.ResourceManager].Audience + "/.default"}})
+	parts := strings.Split(token.Token, ".")
+	if err != nil || len(parts) != 3 {
+		return ""
+	}
+	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims struct {
+		ObjectID string `json:"oid"`
+	}
+	if json.Unmarshal(payload, &claims) != nil || !backup.IsUUID(claims.ObjectID) {
+		return ""
+	}
+	return claims.ObjectID
+}
+
+// showing is an api-version in which Resource Manager shows the resource.
+func showing(scope string) string {
+	if strings.Contains(strings.ToLower(scope), "/microsoft.storage/") {
+		return "2024-01-01"
+	}
+	return "2023-07-01"
+}
+
+// looking is the call that looks for the assignment.
+func looking(r roles.Assignment) Call {
+	return Call{What: "look for " + r.Words(), Means: Before, Hint: func(int, string, string) string { return "" }}
+}
+
+// answerAbout makes the fault of an error. A 401 or 403 that no other reason explains says that the role is not there.
+func answerAbout(r roles.Assignment, err error) error {
+	if err == nil {
+		return nil
+	}
+	f, ok := errors.AsType[*backup.Fault](err)
+	if !ok {
+		f = looking(r).Fault(err)
+	}
+	if f.Kind == backup.Refused {
+		return f
+	}
+	unseen := *f
+	unseen.Kind = backup.Unobservable
+	return &unseen
+}
+
+// missing is the fault of a role that is not there.
+func missing(r roles.Assignment, why string) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Refused, Code: "RoleMissing", Message: r.Words() + ": " + why,
+		Hint: "Give it the role. A role that was given in the last half hour may have no effect yet.",
+	}
+}
+
+// permissions list the actions of an identity on a scope.
+type permissions []struct {
+	Actions        []string `json:"actions"`
+	NotActions     []string `json:"notActions"`
+	DataActions    []string `json:"dataActions"`
+	NotDataActions []string `json:"notDataActions"`
+}
+
+// permit says whether they permit the action, by Azure's rule: one of the assignments has it, and does not take it away itself.
+func (p permissions) permit(action string, data bool) bool {
+	for _, one := range p {
+		has, not := one.Actions, one.NotActions
+		if data {
+			has, not = one.DataActions, one.NotDataActions
+		}
+		if covers(has, action) && !covers(not, action) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers says whether one of the patterns, in which "*" stands for any text, has the action; letters count in any case.
+func covers(patterns []string, action string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		parts, rest := strings.Split(strings.ToLower(pattern), "*"), strings.ToLower(action)
+		if len(parts) == 1 {
+			return rest == parts[0]
+		}
+		rest, ok := strings.CutPrefix(rest, parts[0])
+		for _, part := range parts[1 : len(parts)-1] {
+			i := strings.Index(rest, part)
+			if i < 0 {
+				return false
+			}
+			rest = rest[i+len(part):]
+		}
+		return ok && strings.HasSuffix(rest, parts[len(parts)-1])
+	})
+}
+
+// permitted reads the identity's permissions on the scope. The role of Lifeboat's own permits that too: without it, none is there.
+func (a Access) permitted(ctx context.Context, r roles.Assignment) error {
+	var shown struct {
+		Value permissions `json:"value"`
+	}
+	err := a.resource(ctx, http.MethodGet, r.Scope+"/providers/Microsoft.Authorization/permissions", authorization, &shown)
+	if LacksRole(err) {
+		return missing(r, "the app may not read its permissions there, which that role permits")
+	}
+	if err != nil {
+		return err
+	}
+	for _, action := range r.Role.Actions {
+		if action != ReadPermissions && !shown.Value.permit(action, false) {
+			return missing(r, "the app has no permission for "+action)
+		}
+	}
+	return nil
+}
+
+// local asks the HSM about an operation that does not exist. It answers that it does not know it, once the role lets the question pass.
+func (a Access) local(ctx context.Context, r roles.Assignment) error {
+	kind := "backup"
+	if strings.HasSuffix(r.Role.Name, "Restore") {
+		kind = "restore"
+	}
+	host := a.HSMHost(r.Scope[strings.LastIndex(r.Scope, "/")+1:])
+	options := a.At(host)
+	pipeline := runtime.NewPipeline("lifeboat/azure", "v1.0.0", runtime.PipelineOptions{
+		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(a.Credential, []string{"https://" + a.cloud.HSM + "/.default"}, nil)},
+	}, &options)
+	job := strings.ReplaceAll(a.NewName(), "-", "")
+	request, err := runtime.NewRequest(ctx, http.MethodGet, "https://"+host+"/"+kind+"/"+job+"/pending?api-version=7.5")
+	if err != nil {
+		return err
+	}
+	request.Raw().Header.Set("Accept", "application/json")
+	answer, err := pipeline.Do(request)
+	if err != nil {
+		return err
+	}
+	defer runtime.Drain(answer)
+	switch answer.StatusCode {
+	case http.StatusNotFound, http.StatusBadRequest, http.StatusOK:
+		return nil
+	case http.StatusForbidden:
+		return missing(r, "the HSM answers 403 to a question that the role permits")
+	}
+	return runtime.NewResponseError(answer)
+}
+
+// blobs reads, writes and deletes in the container in a way that does nothing: no blob has the ETag that the write wants, and none the
+// name to be deleted. Storage looks for the role first.
+func (a Access) blobs(ctx context.Context, r roles.Assignment) error {
+	account, name, ok := strings.Cut(r.Scope, "/blobServices/default/containers/")
+	if !ok {
+		return fmt.Errorf("%s is no container", r.Scope)
+	}
+	client, err := a.Container(backup.Storage{Account: account, Container: name})
+	if err != nil {
+		return err
+	}
+	blobName := "lifeboat-check/" + a.NewName()
+	pager := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: to.Ptr(blobName), MaxResults: to.Ptr[int32](1)})
+	_, err = pager.NextPage(ctx)
+	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+		return &backup.Fault{
+			Kind: backup.Refused, Code: "ContainerNotFound", Message: r.Words() + ": there is no container",
+			Hint: "Make the container: az rest --method put --url '" + r.Scope + "?api-version=2024-01-01' --body '{}'.",
+		}
+	}
+	if err == nil {
+		_, err = client.NewBlockBlobClient(blobName).Upload(ctx, streaming.NopCloser(bytes.NewReader(nil)), &blockblob.UploadOptions{
+			AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"0x0"`))}},
+		})
+		if HasStatus(err, http.StatusPreconditionFailed, http.StatusNotFound) {
+			err = nil
+		}
+	}
+	if err == nil {
+		_, err = client.NewBlobClient(blobName).Delete(ctx, nil)
+		if HasStatus(err, http.StatusNotFound) {
+			err = nil
+		}
+	}
+	if LacksRole(err) {
+		return missing(r, "storage answers 403 to a request that the role permits")
+	}
+	return err
+}
+
+// ofService reads the service's identities that the assignment may be for, and whether one of them has the role on the scope.
+func (a Access) ofService(ctx context.Context, r roles.Assignment) error {
+	principals, err := a.identitiesOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, principal := range principals {
+		if err = a.assigned(ctx, r, principal); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// assignments reads the IDs of the roles that the principal has on the scope or above it, itself or through a group.
+func (a Access) assignments(ctx context.Context, scope, principal string) (found []string, err error) {
+	var shown struct {
+		Value []struct {
+			Properties struct {
+				Role string `json:"roleDefinitionId"`
+			} `json:"properties"`
+		} `json:"value"`
+	}
+	filter := "?$filter=" + url.QueryEscape("assignedTo('"+principal+"')")
+	err = a.resource(ctx, http.MethodGet, scope+"/providers/Microsoft.Authorization/roleAssignments"+filter, authorization, &shown)
+	for _, given := range shown.Value {
+		found = append(found, given.Properties.Role)
+	}
+	return found, err
+}
+
+// assigned looks among the roles that the principal has on the scope.
+func (a Access) assigned(ctx context.Context, r roles.Assignment, principal string) error {
+	given, err := a.assignments(ctx, r.Scope, principal)
+	if err != nil {
+		return unseen(r, err)
+	}
+	for _, role := range given {
+		if strings.EqualFold(role[strings.LastIndex(role, "/")+1:], r.Role.ID) {
+			return nil
+		}
+		var definition struct {
+			Properties struct {
+				Permissions permissions `json:"permissions"`
+			} `json:"properties"`
+		}
+		if err := a.resource(ctx, http.MethodGet, role, authorization, &definition); err != nil {
+			return unseen(r, err)
+		}
+		permits := func(action string) bool { return definition.Properties.Permissions.permit(action, true) }
+		if !slices.ContainsFunc(r.Role.DataActions, func(action string) bool { return !permits(action) }) {
+			return nil
+		}
+	}
+	return missing(r, "the identity has no role there that permits it")
+}
+
+// unseen is the fault of an error that says nothing of the role. If the app may not see the service or the roles of others, it is
+// [roles.Hidden]: the app's own role for that is an assignment too.
+func unseen(r roles.Assignment, err error) error {
+	f := looking(r).Fault(err)
+	if f.Kind = backup.Unobservable; LacksRole(err) {
+		f.Code = roles.Hidden
+	}
+	return f
+}
+
+// identitiesOf reads the object IDs of the service's identities that the assignment may be for.
+func (a Access) identitiesOf(ctx context.Context, r roles.Assignment) (found []string, err error) {
+	var shown struct {
+		Identity struct {
+			Principal string `json:"principalId"`
+			Assigned  map[string]struct {
+				Principal string `json:"principalId"`
+				Client    string `json:"clientId"`
+			} `json:"userAssignedIdentities"`
+		} `json:"identity"`
+	}
+	if err := a.resource(ctx, http.MethodGet, r.Service, r.Version, &shown); err != nil {
+		return nil, unseen(r, err)
+	}
+	if r.Identity == backup.SystemAssigned && shown.Identity.Principal != "" {
+		found = append(found, shown.Identity.Principal)
+	}
+	for _, one := range shown.Identity.Assigned {
+		if r.Identity == backup.UserAssigned || strings.EqualFold(one.Client, string(r.Identity)) {
+			found = append(found, one.Principal)
+		}
+	}
+	if len(found) == 0 {
+		f := missing(r, "the service has no such identity")
+		f.Code, f.Hint = "NoIdentity", "Give the service that identity, and then run the commands."
+		return nil, f
+	}
+	slices.Sort(found) // the order of a map is any
+	return found, nil
+}

@@ -1,4 +1,0 @@
-package azure
-
-// ReadPermissions is the action with which an identity may read its own permissions on a resource.
-const ReadPermissions = "Microsoft.Authorization/permissions/read"

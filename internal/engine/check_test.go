@@ -1,0 +1,186 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
+	"lifeboat/internal/roles"
+)
+
+// access is an Azure in which the roles are there, but for those whose words have the text.
+type access struct {
+	mu      sync.Mutex
+	missing string
+	looks   int
+	// takes is the time that a look takes, by the process's clock.
+	takes, late time.Duration
+}
+
+func (a *access) Granted(_ context.Context, r roles.Assignment) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.looks++
+	a.late += a.takes
+	if a.missing != "" && strings.Contains(r.Words(), a.missing) {
+		return &backup.Fault{Kind: backup.Refused, Code: "RoleMissing", Message: r.Words() + ": no"}
+	}
+	return nil
+}
+
+func (a *access) Principal(context.Context) string { return "0c0ffee0-0000-4000-8000-00000000000a" }
+
+// checking makes a harness with many targets, and the active plans.
+func checking(t *testing.T, n int) (*harness, *access, plans.Active) {
+	t.Helper()
+	s := newHarness(t)
+	a := &access{}
+	s.engine.Access = a
+	s.engine.Now = func() time.Time {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return s.now.Add(a.late)
+	}
+	plan := nightly()
+	plan.Targets = nil
+	for i := range n {
+		plan.Targets = append(plan.Targets, fmt.Sprintf("%s-%d", target, i))
+	}
+	return s, a, plans.Active{Plans: []backup.Plan{plan}, Hash: "one", Since: s.now}
+}
+
+// goOn is the part of a timer run that checks.
+func (s *harness) goOn(active plans.Active) error {
+	row, _, err := s.engine.Catalog.Get(s.t.Context(), backup.CheckKey)
+	if err != nil && !errors.Is(err, backup.ErrNotFound) {
+		return err
+	}
+	return s.engine.CheckPlans(s.t.Context(), active, row)
+}
+
+// send is a timer run, which sends the events in the outbox.
+func (s *harness) send(active plans.Active) {
+	s.t.Helper()
+	if _, err := s.engine.Schedule(s.t.Context(), active.Plans); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestPlansAreChecked: a new text of plan.yaml is checked once, ten minutes later, and its end is one event; another text again.
+func TestPlansAreChecked(t *testing.T) {
+	s, a, active := checking(t, 1)
+	a.missing = "Reader on"
+	ended := func() int { return len(s.published("lifeboat.plan.checked")) }
+	minute := func(minutes int) {
+		for range minutes {
+			s.now = s.now.Add(time.Minute)
+			if err := s.goOn(active); err != nil {
+				t.Fatal(err)
+			}
+			s.send(active)
+		}
+	}
+	if minute(9); a.looks != 0 || ended() != 0 {
+		t.Errorf("after nine minutes there were %d looks", a.looks)
+	}
+	minute(1)
+	once := a.looks
+	if minute(30); once == 0 || a.looks != once || ended() != 1 {
+		t.Errorf("%d looks, then %d, and %d events", once, a.looks, ended())
+	}
+	for _, data := range s.published("lifeboat.plan.checked") {
+		if !strings.Contains(data, `"result":"couldNotLook"`) || !strings.Contains(data, "the role Reader on account") || strings.Contains(data, "refused") {
+			t.Errorf("the event is %s", data)
+		}
+	}
+	active.Hash, active.Since = "two", s.now
+	if minute(30); a.looks != 2*once || ended() != 2 {
+		t.Errorf("after another text %d looks of %d, and %d events", a.looks, once, ended())
+	}
+}
+
+// TestCheckGoesOn: a check that takes long goes on in the next timer runs, where it was, whatever dies in between, and ends once.
+func TestCheckGoesOn(t *testing.T) {
+	for k, made := 1, false; ; k, made = k+map[bool]int{true: 1}[made], !made { // each call fails, and then each dies behind its effect
+		s, a, active := checking(t, 40)
+		a.takes, s.now = 2*time.Second, s.now.Add(time.Hour)
+		s.storage.failAt, s.storage.made = s.storage.calls+k, made
+		failed := s.goOn(active) != nil
+		s.storage.failAt = 0
+		runs := 0
+		for ended := false; !ended; runs++ {
+			if runs > 40 {
+				t.Fatalf("the check does not end, with a death at call %d", k)
+			}
+			s.now = s.now.Add(time.Minute)
+			if err := s.goOn(active); err != nil {
+				t.Fatal(err)
+			}
+			last, err := s.engine.LastCheck(t.Context())
+			if err != nil || last.Looked > last.Total {
+				t.Fatal(last, err)
+			}
+			ended = !last.Ended.IsZero()
+		}
+		a.takes, a.late = 0, 0
+		s.send(active)
+		last, _ := s.engine.LastCheck(t.Context())
+		if last.Total != 41 || last.Looked != 41 || last.Ok != 41 || len(s.published("lifeboat.plan.checked")) != 1 {
+			t.Errorf("with a death at call %d: %+v, %d events", k, last, len(s.published("lifeboat.plan.checked")))
+		}
+		if !failed {
+			if k < 2 || runs < 2 {
+				t.Errorf("only %d deaths, %d timer runs", k, runs)
+			}
+			return
+		}
+	}
+}
+
+// TestCheckByRequest: a request is checked at once, its repeat is the same check, another request is another one, and a part of the plans
+// is looked at alone. Its end is no event.
+func TestCheckByRequest(t *testing.T) {
+	s, a, active := checking(t, 3)
+	first, err := s.engine.Check(t.Context(), active, "one", "")
+	if err != nil || first.Ended.IsZero() || first.Looked != 4 || len(first.Findings) != 0 {
+		t.Fatal(first, err)
+	}
+	looks := a.looks
+	if again, err := s.engine.Check(t.Context(), active, "one", ""); err != nil || a.looks != looks || again.Ended != first.Ended {
+		t.Errorf("a repeat looked again: %+v, %v", again, err)
+	}
+	a.missing = "API Management Backup on"
+	other, err := s.engine.Check(t.Context(), active, "two", "nightly")
+	if err != nil || other.Ok != 1 || len(other.Findings) != 3 || other.Plan != "nightly" {
+		t.Errorf("another request: %+v, %v", other, err)
+	}
+	for _, f := range other.Findings {
+		if f.Result != "refused" || len(f.Commands) != 2 || !strings.Contains(f.Commands[1], "az role assignment create") {
+			t.Errorf("%+v", f)
+		}
+	}
+	s.send(active)
+	if n := len(s.published("lifeboat.plan.checked")); n != 0 {
+		t.Errorf("%d events", n)
+	}
+	if _, err := newHarness(t).engine.LastCheck(t.Context()); !errors.Is(err, engine.ErrNoCheck) {
+		t.Errorf("before the first: %v", err)
+	}
+}
+
+// TestCheckFits: however many services lack however much, the row has room, and says how much it leaves out.
+func TestCheckFits(t *testing.T) {
+	s, a, active := checking(t, 900)
+	a.missing = "on"
+	r, err := s.engine.Check(t.Context(), active, "one", "")
+	if err != nil || r.Ended.IsZero() || r.Looked != 901 || r.Omitted == 0 || len(backup.Encode(r)) > 64<<10 {
+		t.Errorf("%d looked at, %d findings, %d omitted, %d bytes, %v", r.Looked, len(r.Findings), r.Omitted, len(backup.Encode(r)), err)
+	}
+}
