@@ -27,8 +27,12 @@ func main() {
 // stamp is the time of every file: the earliest time in a zip.
 var stamp = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// pack writes the folder's files in the order of their names. It keeps their executable bits: on most plans the platform does
-// not set that bit itself (azure-functions-host issue 6160).
+// program is the one file that the host starts, as host.json has it.
+const program = "lifeboat"
+
+// pack writes the folder's files in the order of their names. The program is executable, and nothing else is, whatever the folder
+// says: Windows has no such bit, a mounted drive sets it on every file, and on most plans the platform does not set it itself
+// (azure-functions-host issue 6160).
 func pack(folder, file string) (err error) {
 	out, err := os.Create(file)
 	if err != nil {
@@ -48,12 +52,11 @@ func pack(folder, file string) (err error) {
 		if err != nil {
 			return err
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
 		header := &zip.FileHeader{Name: filepath.ToSlash(name), Method: zip.Deflate, Modified: stamp}
-		header.SetMode(0o644 | info.Mode()&0o111)
+		header.SetMode(0o644)
+		if name == program {
+			header.SetMode(0o755)
+		}
 		w, err := z.CreateHeader(header)
 		if err != nil {
 			return err
