@@ -157,15 +157,15 @@ check: prose ## Check layout, vet, lint, layering, English, the size of the prog
 	@echo "main.go is one page"; lines=$$(wc -l < main.go); \
 		[ "$$lines" -le 100 ] || { echo "main.go has $$lines lines, more than 100"; exit 1; }
 
-# The package under Azure's own Functions host: functions-host on the PATH, FUNCTIONS_HOST, or func.
-real := LIFEBOAT_PACKAGE=$(CURDIR)/build/app go test ./internal/testing/e2e -count=1 -v
+# The zip of make package, unpacked, under Azure's own Functions host: functions-host on the PATH, FUNCTIONS_HOST, or func.
+real := LIFEBOAT_PACKAGE=$(CURDIR)/build/app.zip go test ./internal/testing/e2e -count=1 -v
 
 .PHONY: host-test
-host-test: $(if $(filter skip,$(HOST_TEST)),,stage) ## Run the package under Azure's own Functions host; HOST_TEST=skip where there is none
+host-test: $(if $(filter skip,$(HOST_TEST)),,package) ## Run the zip of make package under Azure's own Functions host; HOST_TEST=skip where there is none
 	$(if $(filter skip,$(HOST_TEST)),@echo "HOST_TEST=skip: nothing was run under Azure's own Functions host",$(real) -run '^(TestHost|TestReaders)$$' -timeout 7m)
 
 .PHONY: host-storm
-host-storm: stage ## Kill Azure's own Functions host, and the program under it, amid 60 backups; SEED=n again
+host-storm: package ## Kill Azure's own Functions host, and the program under it, amid 60 backups; SEED=n again
 	LIFEBOAT_CRASH_STORM=60 LIFEBOAT_SEED=$(SEED) $(real) -run '^(TestCrashStorm|TestTwoHosts|TestTimersWithoutBlobs)$$' -timeout 15m
 
 .PHONY: storm

@@ -1,17 +1,19 @@
 package e2e
 
 import (
+	"archive/zip"
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,11 +31,11 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// packaged is the variable with the folder that "make stage" has made, for Azure's own host to run.
+// packaged is the variable with the zip that "make package" has made, for Azure's own host to run.
 const packaged = "LIFEBOAT_PACKAGE"
 
-// choose makes the apps run under Azure's own host if there is a package. It copies the package, so that no other process can
-// change it meanwhile.
+// choose makes the apps run under Azure's own host if there is a package. It unpacks the zip, as the platform does: what runs here
+// is what is deployed, with the bits that the zip gives its files.
 func choose(c *stack.Config) error {
 	made := os.Getenv(packaged)
 	if made == "" {
@@ -43,8 +45,13 @@ func choose(c *stack.Config) error {
 	if err != nil {
 		return err
 	}
+	z, err := zip.OpenReader(made)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
 	c.Real, c.Package = &program, filepath.Join(c.Dir, "package")
-	return os.CopyFS(c.Package, os.DirFS(made))
+	return os.CopyFS(c.Package, z)
 }
 
 // hosted is an app under a local host or Azure's own, with the same checks for each host.
@@ -238,12 +245,21 @@ type function struct {
 // functions returns the functions of the package, sorted by name.
 func functions(t *testing.T) (all []function) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(cmp.Or(os.Getenv(packaged), filepath.Join(world.Root, "functions")), "*", "function.json"))
+	folder := os.DirFS(filepath.Join(world.Root, "functions"))
+	if made := os.Getenv(packaged); made != "" {
+		z, err := zip.OpenReader(made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		folder = z
+	}
+	files, err := fs.Glob(folder, "*/function.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d functions, %v", len(files), err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := fs.ReadFile(folder, file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +272,7 @@ func functions(t *testing.T) (all []function) {
 		if err := json.Unmarshal(text, &document); err != nil {
 			t.Fatal(err)
 		}
-		f := function{name: filepath.Base(filepath.Dir(file))}
+		f := function{name: path.Dir(file)}
 		for _, b := range document.Bindings {
 			if b.Type == "httpTrigger" {
 				f.route, f.level, f.methods, f.http = b.Route, b.AuthLevel, b.Methods, true
