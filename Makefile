@@ -97,7 +97,8 @@ verify: ## Run what CI runs beside the tests: Azure's own Functions host, fuzzin
 	.ci/part clients $(MAKE) schemas azure-clients $(shells)
 
 .PHONY: soak
-soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run (3 hours)
+soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run, a release from two clones (3 hours)
+	.ci/reproduce # 4
 	$(MAKE) simulate SEEDS=10000 # 16 minutes
 	$(MAKE) mutants # 20, and 120 for the mechanical ones
 	$(MAKE) crash-storm # 7
@@ -302,6 +303,33 @@ package: stage ## Make build/app.zip of it: byte for byte the same wherever it i
 	go run ./internal/cmd/pack build/app build/app.zip
 	@[ -f plan.yaml ] || echo "no plan.yaml here: LIFEBOAT_PLAN must be the URL of a blob"
 	@sha256sum build/app.zip 2>/dev/null || shasum -a 256 build/app.zip
+
+releaser := -modfile=internal/tools/release/go.mod
+parts := build/parts
+
+# URL is where the files will be downloaded from: azuredeploy.json of a release names its own package. plan.yaml may be here and
+# ignored by git, and must not get into a package for everybody.
+.PHONY: release
+release: ## Make all files of the release VERSION=v0.1.0 in build/release: the same bytes from each clone of a commit; URL= is where they will be
+	@[[ '$(VERSION)' =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$ ]] || { echo "make release VERSION=v0.1.0: a version" >&2; exit 2; }
+	@changed=$$(git status --porcelain; ls plan.yaml 2>/dev/null || true); [ -z "$$changed" ] || { \
+		echo "a release is made of a commit alone, and these files are none of it:" >&2; echo "$$changed" >&2; exit 1; }
+	rm -rf $(parts) && mkdir -p $(parts)/files $(parts)/completions
+	$(MAKE) package VERSION=$(VERSION) && cp build/app.zip $(parts)/files/
+	$(if $(wildcard azuredeploy.json),cp $(wildcard azuredeploy.json createUiDefinition.json) $(parts)/files/)
+	go build -o $(parts)/ ./internal/cmd/release ./internal/cmd/manual
+	go build $(releaser) -o $(parts)/ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	go build -o $(parts)/lifeboat .
+	$(parts)/manual man $(parts)/man
+	cd $(parts)/completions && for shell in bash:lifeboat.bash zsh:_lifeboat fish:lifeboat.fish powershell:lifeboat.ps1; do \
+		../lifeboat completion $${shell%%:*} >$${shell#*:}; done
+	$(parts)/release notes $(VERSION) CHANGELOG.md $(parts)/notes.md
+	$(if $(URL),$(parts)/release template azuredeploy.json '$(URL:%/=%)/app.zip' $(parts)/files/azuredeploy.json,\
+		@echo "without URL=https://… azuredeploy.json names no package of this release")
+	VERSION=$(VERSION) GORELEASER_CURRENT_TAG=$(VERSION) go tool $(releaser) goreleaser release --snapshot --clean
+	rm -rf build/release/*/ $(addprefix build/release/,artifacts.json metadata.json config.yaml)
+	cp $(parts)/files/* build/release/
+	@cat build/release/checksums.txt
 
 .PHONY: start
 start: ## Run the app in Azure Functions Core Tools, where func is installed
