@@ -141,10 +141,11 @@ prose: ## Check the English of comments, documents, help texts and messages
 	go run ./internal/cmd/prose
 
 .PHONY: check
-check: prose ## Check layout, vet, lint, layering, English, the size of the program and of main.go
+check: prose ## Check layout, vet, lint, layering, English, GitHub's workflows, the size of the program and of main.go
 	$(tool) gofumpt -d .
 	go vet ./...
 	$(tool) golangci-lint run --allow-parallel-runners
+	go tool -modfile=internal/tools/workflows/go.mod actionlint -shellcheck= -pyflakes= # which may be there or not
 	@echo "nothing is there that neither the app nor a test calls"; dead=$$($(tool) deadcode -test ./...); \
 		[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@echo "each exploration and each slow test is there"; for name in $$(grep -o 'Test[A-Za-z0-9]*' <<< '$(explorations) $(slow)'); do \
