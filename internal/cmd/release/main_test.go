@@ -28,7 +28,7 @@ const changelog = `# Changelog
 [0.1.0]: https://example.com/v0.1.0
 `
 
-// TestNotes checks that a release tells of its version alone, and of what is unreleased before it has a section.
+// TestNotes checks that a release tells of its version alone, and before it has a section, of the section Unreleased.
 func TestNotes(t *testing.T) {
 	for version, want := range map[string]string{
 		"v0.1.0": "- The first.", "v0.1.1": "- A [link](x).", "v0.2.0": "### Added\n\n- What comes next.", "v0.1": "### Added\n\n- What comes next.",

@@ -34,8 +34,8 @@ import (
 // packaged is the variable with the zip that "make package" has made, for Azure's own host to run.
 const packaged = "LIFEBOAT_PACKAGE"
 
-// choose makes the apps run under Azure's own host if there is a package. It unpacks the zip, as the platform does: what runs here
-// is what is deployed, with the bits that the zip gives its files.
+// choose makes the apps run under Azure's own host if there is a package. It unpacks the zip, as the platform does, with the
+// bits that the zip gives its files.
 func choose(c *stack.Config) error {
 	made := os.Getenv(packaged)
 	if made == "" {
