@@ -1,0 +1,53 @@
+// What several files say of their parameters.
+
+@description('Names and values.')
+@export()
+type textMap = {
+  @description('A name, and its value.')
+  *: string
+}
+
+@description('A container for backups, and who writes to it.')
+@export()
+type containerType = {
+  @description('The name of the container.')
+  @minLength(3)
+  @maxLength(63)
+  name: string
+
+  @description('The object IDs of the identities of the services that write to it.')
+  writers: string[]
+}
+
+@description('Instances that run before anything calls them.')
+@export()
+type readyType = {
+  @description('http, or function: and the name of a function.')
+  name: string
+
+  @description('How many.')
+  instanceCount: int
+}
+
+@description('A role of roles.json.')
+@export()
+type roleType = {
+  @description('Its name.')
+  name: string
+
+  @description('The ID of a role of Azure; a role of ours has none.')
+  id: string?
+
+  @description('What a role of ours may do with resources.')
+  actions: string[]?
+
+  @description('What a role of ours may do with data.')
+  dataActions: string[]?
+}
+
+@description('The roles of roles.json, by their names.')
+@export()
+type rolesType = {
+  @description('A name, and its role.')
+  *: roleType
+}

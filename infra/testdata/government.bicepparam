@@ -1,0 +1,4 @@
+// Another cloud.
+using '../app.bicep'
+
+param cloud = 'government'

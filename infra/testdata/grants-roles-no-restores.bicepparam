@@ -1,0 +1,3 @@
+using '../grants/roles.bicep'
+
+param restores = false

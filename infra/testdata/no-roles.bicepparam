@@ -1,0 +1,5 @@
+// No grants: whoever deploys is a Contributor, and others give the roles.
+using '../app.bicep'
+
+param cloud = 'public'
+param roleAssignments = false

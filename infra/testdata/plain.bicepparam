@@ -1,0 +1,4 @@
+// Nothing but the defaults.
+using '../app.bicep'
+
+param cloud = 'public'
