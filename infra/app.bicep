@@ -345,6 +345,7 @@ module accountEndpoints 'modules/endpoint.bicep' = [
       subnetId: endpointSubnet
       target: resourceId('Microsoft.Storage/storageAccounts', storageName)
       group: group
+      zoned: privateDns == 'new' || privateDns == 'existing' && contains(privateDnsZones, group)
       zoneId: privateDns == 'new'
         ? resourceId('Microsoft.Network/privateDnsZones', zoneNames[group])
         : privateDns == 'existing' ? privateDnsZones[?group] ?? '' : ''
@@ -362,6 +363,7 @@ module moreEndpoints 'modules/endpoint.bicep' = [
       subnetId: network == 'none' ? fail('endpoints need a network') : endpointSubnet
       target: one.id
       group: one.group
+      zoned: privateDns == 'new' || privateDns == 'existing' && contains(privateDnsZones, one.group)
       zoneId: privateDns == 'new'
         ? resourceId('Microsoft.Network/privateDnsZones', zoneNames[one.group])
         : privateDns == 'existing' ? privateDnsZones[?one.group] ?? '' : ''

@@ -20,7 +20,10 @@ param target string
 @description('The part of the resource: blob, queue, table or managedhsm.')
 param group string
 
-@description('The ID of the private DNS zone; empty where a policy registers the name, or nobody does.')
+@description('Whether the name goes into a private DNS zone: false where a policy registers it, or nobody does.')
+param zoned bool
+
+@description('The ID of that zone.')
 param zoneId string
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
@@ -36,7 +39,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
   }
 }
 
-resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = if (!empty(zoneId)) {
+resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = if (zoned) {
   parent: endpoint
   name: 'default'
   properties: {
