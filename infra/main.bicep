@@ -1,4 +1,4 @@
-// What azd deploys: one resource group of its own, and Lifeboat in it. azd down deletes that group whole. So the group is never
+// The template of azd: one resource group of its own, and Lifeboat in it. azd down deletes that group whole. So the group is never
 // one that exists with other things in it, and backups.bicep and grants/ are deployments of their own, which azd does not know.
 targetScope = 'subscription'
 
@@ -78,7 +78,7 @@ param planUrl string = ''
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_ZRS'
 
-@description('What is logged of the storage account.')
+@description('The services of the storage account that log: none, blob or all.')
 @allowed(['none', 'blob', 'all'])
 param storageLogs string = 'blob'
 

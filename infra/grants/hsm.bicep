@@ -32,7 +32,7 @@ resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('What an administrator of the HSM runs.')
+@description('The commands for an administrator of the HSM.')
 output commands string[] = map(
   ['Managed HSM Backup', 'Managed HSM Restore'],
   role =>

@@ -8,7 +8,7 @@
 @maxLength(64)
 param name string
 
-@description('What it is.')
+@description('Its kind: a Confidential Ledger or a Managed CCF.')
 @allowed(['ledger', 'managedCCF'])
 param kind string = 'ledger'
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts a first plan beside the app if there is none, and prints what comes next.
 set -eu
+: "${AZURE_RESOURCE_GROUP:?azd sets it}" "${AZURE_LOCATION:?azd sets it}" "${LIFEBOAT_APP:?azd sets it}" "${LIFEBOAT_URL:?azd sets it}" "${LIFEBOAT_PLAN_URL:?azd sets it}" "${LIFEBOAT_PRINCIPAL_ID:?azd sets it}"
 
 starter=$(cd "$(dirname "$0")/.." && pwd)/starter.yaml
 pause=${LIFEBOAT_HOOK_PAUSE:-15}

@@ -2,6 +2,7 @@
 # azd down deletes the whole resource group, and purges API Managements and Managed HSMs in it. So this stops where the group has
 # something that a person would miss, and says what is lost and what is to be revoked otherwise.
 set -eu
+: "${AZURE_SUBSCRIPTION_ID:?azd sets it}" "${AZURE_RESOURCE_GROUP:?azd sets it}"
 
 refuse() {
   printf '\nNothing was deleted. %s\n' "$1" >&2
@@ -36,8 +37,8 @@ TEXT
 
 [ -n "${LIFEBOAT_PRINCIPAL_ID:-}" ] || exit 0
 echo "Revoke these grants before you go on: later they belong to an unknown principal. A lock on an account keeps its grants; delete the lock first."
-subscriptions=$(az account list --query '[].id' --output tsv) || subscriptions=$AZURE_SUBSCRIPTION_ID
-for subscription in $subscriptions; do
+subscriptions=$(az account list --query '[].id' --output tsv) || subscriptions=
+for subscription in ${subscriptions:-$AZURE_SUBSCRIPTION_ID}; do
   az role assignment list --subscription "$subscription" --all --assignee-object-id "$LIFEBOAT_PRINCIPAL_ID" --query '[].id' --output tsv ||
     echo "  az cannot list grants in the subscription $subscription" >&2
 done | awk -v group="$(printf '/resourcegroups/%s/' "$AZURE_RESOURCE_GROUP" | tr '[:upper:]' '[:lower:]')" -v own="$(printf '/subscriptions/%s' "$AZURE_SUBSCRIPTION_ID" | tr '[:upper:]' '[:lower:]')" '

@@ -2,6 +2,7 @@
 # Registers what a subscription that never had a function app lacks, and looks whether the region has Flex Consumption. It only
 # warns: Azure itself refuses what cannot be deployed.
 set -eu
+: "${AZURE_SUBSCRIPTION_ID:?azd sets it}" "${AZURE_LOCATION:?azd sets it}"
 
 command -v az >/dev/null 2>&1 || {
   echo "az is not installed, so nobody looked whether this subscription and region can have Lifeboat" >&2

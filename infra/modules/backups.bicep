@@ -35,7 +35,7 @@ param containers containerType[]
 @description('All roles.')
 var roles rolesType = toObject(loadJsonContent('../roles.json'), role => role.name)
 
-@description('Who may write to which container.')
+@description('Each writer of each container.')
 var grants = flatten(map(
   range(0, length(containers)),
   i => map(union([app], containers[i].writers), who => { container: i, principal: who })

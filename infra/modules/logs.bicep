@@ -1,4 +1,4 @@
-// Where the app logs: Application Insights, in a workspace of its own or in one that exists.
+// The logs of the app: Application Insights, in a workspace of its own or in one that exists.
 
 import { textMap } from 'types.bicep'
 

@@ -1,4 +1,4 @@
-// What the app may do on its own account and its telemetry, and what whoever deploys may do there.
+// The roles of the app on its own account and telemetry, and those of the person who deploys it.
 
 import { rolesType } from 'types.bicep'
 

@@ -103,15 +103,8 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01'
   properties: { allow: false }
 }
 
-// This replaces all settings of the app: one that somebody set in the portal is gone after the next deployment. There are two
-// of it, one of which is deployed, so that a prediction shows each setting of the first.
-resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = if (empty(cloudSettings)) {
-  parent: site
-  name: 'appsettings'
-  properties: settings
-}
-
-resource moreSettings 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(cloudSettings)) {
+// This replaces all settings of the app: one that somebody set in the portal is gone after the next deployment.
+resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: site
   name: 'appsettings'
   properties: union(settings, cloudSettings)
@@ -126,7 +119,7 @@ resource package 'Microsoft.Web/sites/extensions@2024-04-01' = if (!empty(packag
     packageUri: packageUri
     remoteBuild: false
   }
-  dependsOn: [appSettings, moreSettings, ftp, scm]
+  dependsOn: [appSettings, ftp, scm]
 }
 
 @description('The host name of the app, which Azure may make up.')

@@ -40,7 +40,7 @@ var queues = [
 @description('Each edit of the plan is kept for so many days. The blobs of the host have versions too, which nobody needs longer.')
 var keptDays = 90
 
-@description('What is logged of a service.')
+@description('The logs of a service: each reading, writing and deleting.')
 var logs = [
   { category: 'StorageRead', enabled: true }
   { category: 'StorageWrite', enabled: true }

@@ -1,4 +1,4 @@
-// What several files say of their parameters.
+// Types of parameters that several files share.
 
 @description('Names and values.')
 @export()
@@ -38,10 +38,10 @@ type roleType = {
   @description('The ID of a role of Azure; a role of ours has none.')
   id: string?
 
-  @description('What a role of ours may do with resources.')
+  @description('Its actions on resources, if it is one of ours.')
   actions: string[]?
 
-  @description('What a role of ours may do with data.')
+  @description('Its actions on data, if it is one of ours.')
   dataActions: string[]?
 }
 

@@ -1,4 +1,4 @@
-// What azd deploys.
+// The deployment of azd.
 using '../main.bicep'
 
 param environmentName = 'prod'
