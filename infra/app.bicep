@@ -146,7 +146,7 @@ param entraClientId string = ''
 @description('The object IDs of the people, groups and identities that may call. Without a list, any identity of the tenant would get in.')
 param entraPrincipals string[] = []
 
-@description('The client IDs of the applications that may call.')
+@description('The client IDs of the applications that may call. With both lists, a caller must be in both.')
 param entraApplications string[] = []
 
 // ---- its network

@@ -106,7 +106,7 @@ param entraClientId string = ''
 @description('The object IDs of the people, groups and identities that may call, with commas between them.')
 param entraPrincipals string = ''
 
-@description('The client IDs of the applications that may call, with commas between them.')
+@description('The client IDs of the applications that may call, with commas between them. With both lists, a caller must be in both.')
 param entraApplications string = ''
 
 @description('none, new or existing.')

@@ -2,7 +2,10 @@
 # azd down deletes the whole resource group, and purges API Managements and Managed HSMs in it. So this stops where the group has
 # something that a person would miss, and says what is lost and what is to be revoked otherwise.
 set -eu
-: "${AZURE_SUBSCRIPTION_ID:?azd sets it}" "${AZURE_RESOURCE_GROUP:?azd sets it}"
+: "${AZURE_SUBSCRIPTION_ID:?azd sets it}" "${AZURE_ENV_NAME:?azd sets it}"
+
+# A deployment that failed has left no outputs, and perhaps a group.
+AZURE_RESOURCE_GROUP=${AZURE_RESOURCE_GROUP:-${LIFEBOAT_RESOURCE_GROUP:-rg-lifeboat-$AZURE_ENV_NAME}}
 
 refuse() {
   printf '\nNothing was deleted. %s\n' "$1" >&2
@@ -15,12 +18,12 @@ group=$(az group exists --subscription "$AZURE_SUBSCRIPTION_ID" --name "$AZURE_R
   refuse "az cannot look at the resource group $AZURE_RESOURCE_GROUP: az login, then again."
 [ "$group" = true ] || exit 0
 
-held=$(az resource list --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" --query '[].[type, name]' --output tsv) ||
+held=$(az resource list --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" --query '[].[type, name, tags."azd-env-name"]' --output tsv) ||
   refuse "az cannot list what the resource group $AZURE_RESOURCE_GROUP holds."
-foreign=$(printf '%s\n' "$held" | awk -F '\t' -v own="${LIFEBOAT_STORAGE_ACCOUNT:-}" '
+foreign=$(printf '%s\n' "$held" | awk -F '\t' -v environment="$AZURE_ENV_NAME" '
   { type = tolower($1) }
   type == "microsoft.apimanagement/service" || type == "microsoft.keyvault/managedhsms" || type == "microsoft.keyvault/vaults" ||
-  type ~ /^microsoft\.confidentialledger\// || (type == "microsoft.storage/storageaccounts" && $2 != own) { print "  " $1 " " $2 }')
+  type ~ /^microsoft\.confidentialledger\// || (type == "microsoft.storage/storageaccounts" && $3 != environment) { print "  " $1 " " $2 }')
 [ -z "$foreign" ] || refuse "The resource group $AZURE_RESOURCE_GROUP holds more than Lifeboat, which azd down would delete for good:
 $foreign
 Move it to another resource group, or delete Lifeboat's own resources by hand."

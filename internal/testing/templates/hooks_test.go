@@ -78,7 +78,7 @@ func hook(t *testing.T, name string, env map[string]string, az bool, answers ...
 	cmd.Dir = folder // azd starts hooks in the folder of the project
 	cmd.Env = []string{"PATH=" + bin, "FAKE_LOG=" + log, "FAKE_ANSWERS=" + replies, "LIFEBOAT_HOOK_PAUSE=0"}
 	all := map[string]string{
-		"AZURE_SUBSCRIPTION_ID": subscription, "AZURE_LOCATION": "westeurope", "AZURE_RESOURCE_GROUP": "rg-lifeboat-prod",
+		"AZURE_SUBSCRIPTION_ID": subscription, "AZURE_ENV_NAME": "prod", "AZURE_LOCATION": "westeurope", "AZURE_RESOURCE_GROUP": "rg-lifeboat-prod",
 		"LIFEBOAT_APP": "func-lifeboat-1", "LIFEBOAT_URL": "https://func-lifeboat-1.azurewebsites.net", "LIFEBOAT_STORAGE_ACCOUNT": "stlifeboat1",
 		"LIFEBOAT_PLAN_URL":     "https://stlifeboat1.blob.core.windows.net/lifeboat-config/plan.yaml",
 		"LIFEBOAT_PRINCIPAL_ID": "0c0ffee0-0000-4000-8000-000000000003", "LIFEBOAT_ROLES": "[]",
@@ -205,7 +205,7 @@ func TestPostprovision(t *testing.T) {
 func TestPredown(t *testing.T) {
 	t.Parallel()
 	exists := answer{"group exists", 0, "true\n"}
-	const ours = "Microsoft.Storage/storageAccounts\\tstlifeboat1\nMicrosoft.Web/sites\\tfunc-lifeboat-1\n"
+	const ours = "Microsoft.Storage/storageAccounts\\tstlifeboat1\\tprod\nMicrosoft.Web/sites\\tfunc-lifeboat-1\\tprod\n"
 	own := "/subscriptions/" + subscription + "/resourceGroups/rg-lifeboat-prod/providers/Microsoft.Storage/storageAccounts/stlifeboat1/providers/x/1"
 	const backups = "/subscriptions/B/resourceGroups/rg-lifeboat-backups/providers/Microsoft.Storage/storageAccounts/b/providers/x/2"
 	h := hook(t, "predown", nil, true, exists, answer{"resource list", 0, ours}, answer{"account list", 0, subscription + "\nB\n"},
@@ -220,12 +220,15 @@ func TestPredown(t *testing.T) {
 		"Microsoft.ApiManagement/service\\tcontoso", "Microsoft.KeyVault/managedHSMs\\tcontoso-hsm", "microsoft.confidentialledger/ledgers\\tcontoso-ledger",
 		"Microsoft.ConfidentialLedger/managedCCFs\\tcontoso-ccf", "Microsoft.Storage/storageAccounts\\tstbackups",
 	} {
-		h = hook(t, "predown", nil, true, exists, answer{"resource list", 0, ours + foreign + "\n"})
+		h = hook(t, "predown", nil, true, exists, answer{"resource list", 0, ours + foreign + "\\tNone\n"})
 		h.must(t, 1, "Nothing was deleted.", strings.ReplaceAll(foreign, "\\t", " "))
 		if strings.Contains(h.out, "Revoke") || strings.Contains(h.out, "stlifeboat1") {
 			t.Error(h.out)
 		}
 	}
+
+	h = hook(t, "predown", map[string]string{"AZURE_RESOURCE_GROUP": "", "LIFEBOAT_STORAGE_ACCOUNT": "", "LIFEBOAT_PRINCIPAL_ID": ""}, true, exists, answer{"resource list", 0, ours})
+	h.must(t, 0, "azd down deletes the resource group rg-lifeboat-prod", "the table lifeboat of its account")
 
 	hook(t, "predown", nil, true, exists, answer{"resource list", 1, "AuthorizationFailed\n"}).must(t, 1, "Nothing was deleted.", "cannot list")
 	hook(t, "predown", nil, true, answer{"group exists", 1, "Please run az login\n"}).must(t, 1, "Nothing was deleted.", "az login")
