@@ -45,8 +45,17 @@ param firewall bool = false
 @description('True: nobody can delete the account, unless they remove the lock first.')
 param lock bool = true
 
+@description('True where an API Management writes its backups in blocks: Azure has no action for that but the one that may overwrite. The immutability of the container then keeps its backups, and not the role. The app gets no more by it.')
+param blocks bool = false
+
 @description('The role that adds blobs.')
-var role roleType = filter(loadJsonContent('roles.json'), one => one.name == 'Lifeboat Vault Writer')[0]
+var adder roleType = filter(loadJsonContent('roles.json'), one => one.name == 'Lifeboat Vault Writer')[0]
+
+@description('The role that writes blobs in blocks.')
+var blockWriter roleType = filter(loadJsonContent('roles.json'), one => one.name == 'Lifeboat Vault Block Writer')[0]
+
+@description('The roles that this deployment needs.')
+var custom = blocks ? [adder, blockWriter] : [adder]
 
 resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
   name: resourceGroupName
@@ -55,16 +64,18 @@ resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
 }
 
 // The names of roles are unique in a tenant, and not in a subscription.
-resource writer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
-  name: guid(subscription().id, role.name)
-  properties: {
-    type: 'CustomRole'
-    roleName: '${role.name} ${subscription().subscriptionId}'
-    description: 'May read blobs and add new ones, and neither overwrite nor delete any.'
-    permissions: [{ actions: role.actions!, notActions: [], dataActions: role.dataActions!, notDataActions: [] }]
-    assignableScopes: [subscription().id]
+resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
+  for one in custom: {
+    name: guid(subscription().id, one.name)
+    properties: {
+      type: 'CustomRole'
+      roleName: '${one.name} ${subscription().subscriptionId}'
+      description: 'May read blobs and add new ones, and delete none.'
+      permissions: [{ actions: one.actions!, notActions: [], dataActions: one.dataActions!, notDataActions: [] }]
+      assignableScopes: [subscription().id]
+    }
   }
-}
+]
 
 module vault 'modules/vault.bicep' = {
   scope: group
@@ -78,8 +89,13 @@ module vault 'modules/vault.bicep' = {
     public: !firewall
     app: principalId
     containers: containers
-    roleId: writer.id
+    appRole: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', guid(subscription().id, adder.name))
+    writerRole: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      guid(subscription().id, (blocks ? blockWriter : adder).name)
+    )
   }
+  dependsOn: [role]
 }
 
 @description('The ID of the account, for plan.yaml.')

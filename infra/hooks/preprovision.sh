@@ -2,7 +2,9 @@
 # Registers what a subscription that never had a function app lacks, and looks whether the region has Flex Consumption. It only
 # warns: Azure itself refuses what cannot be deployed.
 set -eu
-: "${AZURE_SUBSCRIPTION_ID:?azd sets it}" "${AZURE_LOCATION:?azd sets it}"
+
+# azd provision runs this before it asks for them the first time; azd up asks first.
+[ -n "${AZURE_SUBSCRIPTION_ID:-}" ] && [ -n "${AZURE_LOCATION:-}" ] || exit 0
 
 command -v az >/dev/null 2>&1 || {
   echo "az is not installed, so nobody looked whether this subscription and region can have Lifeboat" >&2

@@ -29,8 +29,11 @@ param app string
 @description('The containers, and the object IDs of the identities that write to each.')
 param containers containerType[]
 
-@description('The ID of the role that adds blobs.')
-param roleId string
+@description('The ID of the role of the app, which adds blobs.')
+param appRole string
+
+@description('The ID of the role of the writers.')
+param writerRole string
 
 @description('All roles.')
 var roles rolesType = toObject(loadJsonContent('../roles.json'), role => role.name)
@@ -94,12 +97,17 @@ resource immutable 'Microsoft.Storage/storageAccounts/blobServices/containers/im
 
 resource add 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for grant in grants: {
-    name: guid(account.id, containers[grant.container].name, grant.principal, roleId)
+    name: guid(
+      account.id,
+      containers[grant.container].name,
+      grant.principal,
+      grant.principal == app ? appRole : writerRole
+    )
     scope: container[grant.container]
     properties: {
       principalId: grant.principal
       principalType: 'ServicePrincipal'
-      roleDefinitionId: roleId
+      roleDefinitionId: grant.principal == app ? appRole : writerRole
     }
   }
 ]

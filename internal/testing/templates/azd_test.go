@@ -2,6 +2,7 @@ package templates_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -132,78 +133,130 @@ func TestAzureYAMLFiles(t *testing.T) {
 	}
 }
 
-// TestParameters compares main.parameters.json with the parameters of main.bicep and of app.bicep, in both directions.
-func TestParameters(t *testing.T) {
+// texts are the files that must go together.
+type texts struct{ parameters, main, app, form, template string }
+
+func together(t *testing.T) texts {
+	t.Helper()
+	return texts{
+		read(t, root+"/infra/main.parameters.json"), read(t, root+"/infra/main.bicep"), read(t, root+"/infra/app.bicep"),
+		read(t, root+"/createUiDefinition.json"), read(t, root+"/azuredeploy.json"),
+	}
+}
+
+var (
+	declaration = regexp.MustCompile(`(?m)^param (\w+) (\S+)(?: = (.*))?$`)
+	output      = regexp.MustCompile(`(?m)^output (\w+)`)
+	variable    = regexp.MustCompile(`^\$\{([A-Z_]+)(?:=(.+))?\}$`)
+)
+
+// parameter is a parameter of a Bicep file, with its type and its default.
+type parameter struct{ kind, value string }
+
+func parametersOf(text string) map[string]parameter {
+	found := map[string]parameter{}
+	for _, m := range declaration.FindAllStringSubmatch(text, -1) {
+		found[m[1]] = parameter{m[2], m[3]}
+	}
+	return found
+}
+
+func outputsOf(text string) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range output.FindAllStringSubmatch(text, -1) {
+		found[m[1]] = true
+	}
+	return found
+}
+
+// compareParameters compares the parameters that azd gives with those of main.bicep and of app.bicep, in both directions.
+func compareParameters(x texts) error {
 	var file struct {
 		Parameters map[string]struct{ Value string }
 	}
-	if err := json.Unmarshal([]byte(read(t, root+"/infra/main.parameters.json")), &file); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal([]byte(x.parameters), &file); err != nil {
+		return err
 	}
-	declared := regexp.MustCompile(`(?m)^param (\w+) (\S+)(?: = (.*))?$`)
-	defaults := func(path string) map[string][2]string {
-		found := map[string][2]string{}
-		for _, m := range declared.FindAllStringSubmatch(read(t, path), -1) {
-			found[m[1]] = [2]string{m[2], m[3]}
-		}
-		return found
-	}
-	main, app := defaults(root+"/infra/main.bicep"), defaults(root+"/infra/app.bicep")
-	value := regexp.MustCompile(`^\$\{([A-Z_]+)(?:=(.+))?\}$`)
-	outputs := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^output (\w+)`).FindAllStringSubmatch(read(t, root+"/infra/main.bicep"), -1) {
-		outputs[m[1]] = true
-	}
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	main, app, outputs := parametersOf(x.main), parametersOf(x.app), outputsOf(x.main)
 	for name, of := range main {
-		if strings.Contains(of[1], "environment()") { // Azure knows it better than a person
-			if _, ok := file.Parameters[name]; ok {
-				t.Errorf("main.parameters.json has %s, whose default depends on where it is deployed", name)
+		given, ok := file.Parameters[name]
+		m := variable.FindStringSubmatch(given.Value)
+		switch {
+		case strings.Contains(of.value, "environment()"): // Azure knows it better than a person
+			if ok {
+				wrong("main.parameters.json has %s, whose default depends on where it is deployed", name)
 			}
-			continue
+		case m == nil:
+			wrong("main.parameters.json: %s is %q", name, given.Value)
+		// azd gives the empty text for a variable that is not set, even where the template has a default.
+		case m[2] != strings.Trim(of.value, "'"):
+			wrong("%s is %q without %s, and the default of main.bicep is %s", name, m[2], m[1], of.value)
+		// azd writes the outputs into the environment: a parameter of the same name would be the output of the last deployment.
+		case outputs[m[1]] && m[1] != "AZURE_LOCATION":
+			wrong("%s is of %s, which is an output too", name, m[1])
 		}
-		m := value.FindStringSubmatch(file.Parameters[name].Value)
-		if m == nil {
-			t.Errorf("main.parameters.json: %s is %q", name, file.Parameters[name].Value)
-			continue
-		}
-		// azd writes the outputs into the environment: a parameter of the same name would be what the last deployment said.
-		if outputs[m[1]] && m[1] != "AZURE_LOCATION" {
-			t.Errorf("%s is of %s, which is an output too", name, m[1])
-		}
-		// azd gives the empty text for a value that is not set, even where the template has a default.
-		unset := strings.Trim(of[1], "'")
-		if of[0] == "string" && unset == "" || of[1] == "" {
-			unset = ""
-		}
-		if m[2] != unset {
-			t.Errorf("%s is %q without %s, and the default of main.bicep is %q", name, m[2], m[1], unset)
+		there, ok := app[name]
+		switch {
+		case name == "resourceGroupName":
+		case !ok:
+			wrong("main.bicep has the parameter %s, and app.bicep has not", name)
+		case of.value != there.value && of.value != "''" && of.value != "": // the empty text stands for the default, or is asked for
+			wrong("the default of %s is %s for azd, and %s otherwise", name, of.value, there.value)
 		}
 	}
 	for name := range file.Parameters {
-		if main[name] == [2]string{} {
-			t.Errorf("main.bicep has no parameter %s", name)
+		if _, ok := main[name]; !ok {
+			wrong("main.bicep has no parameter %s", name)
 		}
 	}
 	for name := range app {
-		if main[name] == [2]string{} {
-			t.Errorf("app.bicep has the parameter %s, and main.bicep has not", name)
+		if _, ok := main[name]; !ok {
+			wrong("app.bicep has the parameter %s, and main.bicep has not", name)
 		}
 	}
-	for name, of := range main {
-		if name != "resourceGroupName" && app[name] == [2]string{} {
-			t.Errorf("main.bicep has the parameter %s, and app.bicep has not", name)
-		}
-		same := of[1] == app[name][1] || of[1] == "''" || of[1] == "" // "" stands for the default, or asks the person
-		if name != "resourceGroupName" && !same {
-			t.Errorf("the default of %s is %s for azd, and %s otherwise", name, of[1], app[name][1])
+	if has := outputsOf(x.app); !maps.Equal(outputs, has) {
+		wrong("main.bicep has the outputs %v, and app.bicep has %v", outputs, has)
+	}
+	return errors.Join(errs...)
+}
+
+func TestParameters(t *testing.T) {
+	right := together(t)
+	if err := compareParameters(right); err != nil {
+		t.Error(err)
+	}
+	for reason, change := range map[string]func(*texts){
+		"main.bicep has no parameter concurrence": replace(func(x *texts) *string { return &x.parameters }, `"concurrency"`, `"concurrence"`),
+		"main.parameters.json: stopped":           replace(func(x *texts) *string { return &x.parameters }, `${LIFEBOAT_STOPPED}`, `$LIFEBOAT_STOPPED`),
+		"the default of main.bicep is 50":         replace(func(x *texts) *string { return &x.parameters }, `LIFEBOAT_CONCURRENCY=50`, `LIFEBOAT_CONCURRENCY=49`),
+		"which is an output too":                  replace(func(x *texts) *string { return &x.parameters }, `${LIFEBOAT_PLAN}`, `${LIFEBOAT_PLAN_URL}`),
+		"app.bicep has the parameter more":        replace(func(x *texts) *string { return &x.app }, "\nparam stopped ", "\nparam more string = ''\nparam stopped "),
+		"app.bicep has not":                       replace(func(x *texts) *string { return &x.app }, "\nparam stopped ", "\nparam stop "),
+		"for azd, and 60 otherwise":               replace(func(x *texts) *string { return &x.app }, "param concurrency int = 50", "param concurrency int = 60"),
+		"main.bicep has the outputs":              replace(func(x *texts) *string { return &x.app }, "\noutput LIFEBOAT_APP ", "\noutput LIFEBOAT_SITE "),
+	} {
+		wrong := right
+		change(&wrong)
+		if err := compareParameters(wrong); wrong == right || err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("it was not seen that %s: %v", reason, err)
 		}
 	}
-	// The hooks read the environment as well.
+}
+
+// replace returns a change of one of the texts.
+func replace(which func(*texts) *string, old, changed string) func(*texts) {
+	return func(x *texts) { *which(x) = strings.Replace(*which(x), old, changed, 1) }
+}
+
+// TestVariables checks that something sets each variable that a hook reads: azd, a person, or an output.
+func TestVariables(t *testing.T) {
+	x := together(t)
+	outputs := outputsOf(x.main)
 	known := map[string]bool{"AZURE_SUBSCRIPTION_ID": true, "AZURE_ENV_NAME": true, "AZURE_LOCATION": true, "LIFEBOAT_HOOK_PAUSE": true, "LIFEBOAT_KEY": true}
-	for _, p := range file.Parameters {
-		if m := value.FindStringSubmatch(p.Value); m != nil {
-			known[m[1]] = true
-		}
+	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(x.parameters, -1) {
+		known[m[1]] = true
 	}
 	paths, err := filepath.Glob(root + "/infra/hooks/*")
 	if err != nil {
@@ -218,8 +271,8 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// TestPortal checks that the form of the portal gives parameters of the template, from elements of its own, and each that has no default.
-func TestPortal(t *testing.T) {
+// compareForm checks that the form of the portal gives parameters of the template, from elements of its own, and each that has no default.
+func compareForm(x texts) error {
 	var form struct {
 		Parameters struct {
 			Basics []element
@@ -230,18 +283,17 @@ func TestPortal(t *testing.T) {
 			Outputs map[string]string
 		}
 	}
-	if err := json.Unmarshal([]byte(read(t, root+"/createUiDefinition.json")), &form); err != nil {
-		t.Fatal(err)
-	}
 	var template struct {
 		Parameters map[string]struct {
 			DefaultValue, AllowedValues any
 			MinValue, MaxValue          *int
 		}
 	}
-	if err := json.Unmarshal([]byte(read(t, root+"/azuredeploy.json")), &template); err != nil {
-		t.Fatal(err)
+	if err := errors.Join(json.Unmarshal([]byte(x.form), &form), json.Unmarshal([]byte(x.template), &template)); err != nil {
+		return err
 	}
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	elements := map[string]element{}
 	for _, e := range form.Parameters.Basics {
 		elements["basics('"+e.Name+"')"] = e
@@ -256,33 +308,56 @@ func TestPortal(t *testing.T) {
 	for name, value := range form.Parameters.Outputs {
 		p, ok := template.Parameters[name]
 		if !ok {
-			t.Errorf("the template has no parameter %s", name)
+			wrong("the template has no parameter %s", name)
 		}
 		for _, source := range from.FindAllString(value, -1) {
 			e, ok := elements[source]
 			if !ok {
-				t.Errorf("%s comes from %s, which the form has not got", name, source)
+				wrong("%s comes from %s, which the form has not got", name, source)
 			}
 			used[source] = true
 			allowed, _ := p.AllowedValues.([]any)
 			for _, v := range e.Constraints.AllowedValues {
 				if len(allowed) > 0 && !slices.Contains(allowed, v.Value) && strings.HasSuffix(source, name) {
-					t.Errorf("%s cannot be %v", name, v.Value)
+					wrong("%s cannot be %v", name, v.Value)
 				}
 			}
 			if e.Type == "Microsoft.Common.Slider" && (p.MinValue == nil || e.Min < *p.MinValue || e.Max > *p.MaxValue) {
-				t.Errorf("%s is %d to %d in the form", name, e.Min, e.Max)
+				wrong("%s is %d to %d in the form", name, e.Min, e.Max)
 			}
 		}
 	}
 	for source := range elements {
 		if !used[source] {
-			t.Errorf("the form asks for %s, and does nothing with it", source)
+			wrong("the form asks for %s, and does nothing with it", source)
 		}
 	}
 	for name, p := range template.Parameters {
 		if _, ok := form.Parameters.Outputs[name]; !ok && p.DefaultValue == nil {
-			t.Errorf("the form does not give %s", name)
+			wrong("the form does not give %s", name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func TestPortal(t *testing.T) {
+	right := together(t)
+	if err := compareForm(right); err != nil {
+		t.Error(err)
+	}
+	form := func(x *texts) *string { return &x.form }
+	for reason, change := range map[string]func(*texts){
+		"the template has no parameter concurrence": replace(form, `"concurrency": "[`, `"concurrence": "[`),
+		"which the form has not got":                replace(form, `[basics('packageUri')]`, `[basics('package')]`),
+		"does nothing with it":                      replace(form, `[steps('app').concurrency]`, `50`),
+		"concurrency is 1 to 501 in the form":       replace(form, `"max": 500`, `"max": 501`),
+		"storageSku cannot be Premium_LRS":          replace(form, `"Standard_LRS"`, `"Premium_LRS"`),
+		"the form does not give more":               replace(func(x *texts) *string { return &x.template }, `"parameters": {`, `"parameters": {"more": {"type": "string"},`),
+	} {
+		wrong := right
+		change(&wrong)
+		if err := compareForm(wrong); wrong == right || err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("it was not seen that %s: %v", reason, err)
 		}
 	}
 }

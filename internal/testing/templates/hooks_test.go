@@ -151,6 +151,12 @@ func TestPreprovision(t *testing.T) {
 	h = hook(t, "preprovision", map[string]string{"AZURE_LOCATION": "moonbase"}, true, answer{"provider show", 0, "Registered\n"}, regions)
 	h.must(t, 0, "the region moonbase has no Flex Consumption plan")
 
+	h = hook(t, "preprovision", map[string]string{"AZURE_SUBSCRIPTION_ID": "", "AZURE_LOCATION": ""}, true)
+	h.must(t, 0)
+	if len(h.calls) != 0 {
+		t.Error(h.calls)
+	}
+
 	h = hook(t, "preprovision", nil, false)
 	h.must(t, 0, "az is not installed")
 }
