@@ -77,27 +77,74 @@ func validYAML(schema *jsonschema.Schema, text string) error {
 	return schema.Validate(value)
 }
 
+// project is azure.yaml, with each key that ours has.
+type project struct {
+	Name             string
+	Metadata         struct{ Template string }
+	RequiredVersions struct{ Azd string } `yaml:"requiredVersions"`
+	Infra            struct{ Provider, Path, Module string }
+	Services         map[string]struct{ Project, Host string }
+	Workflows        struct {
+		Up struct{ Steps []struct{ Azd string } }
+	}
+	Hooks map[string]map[string]struct {
+		Shell, Run  string
+		Interactive bool
+	}
+}
+
+// readProject reads azure.yaml, and refuses a key that it does not know: the schema of azd takes most misspelled ones.
+func readProject(text string) (p project, err error) {
+	decoder := yaml.NewDecoder(strings.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&p); err != nil {
+		return p, err
+	}
+	// azd finds the app by the tag azd-service-name, and packs a service with a language.
+	if len(p.Services) != 1 || p.Services["app"].Host != "function" {
+		return p, fmt.Errorf("the services are %v", p.Services)
+	}
+	if steps := p.Workflows.Up.Steps; len(steps) != 1 || steps[0].Azd != "provision" {
+		return p, fmt.Errorf("azd up does %v", steps)
+	}
+	// The first version that leaves existing resource groups alone.
+	if p.RequiredVersions.Azd != ">= 1.24.1" {
+		return p, fmt.Errorf("azd may have the version %s", p.RequiredVersions.Azd)
+	}
+	return p, nil
+}
+
+// TestAzureYAMLKeys checks what the schema of azd leaves open: each of these changes is valid by it.
+func TestAzureYAMLKeys(t *testing.T) {
+	text := read(t, root+"/azure.yaml")
+	if _, err := readProject(text); err != nil {
+		t.Error(err)
+	}
+	for reason, change := range map[string][2]string{
+		"field workflow not found": {"workflows:", "workflow:"},
+		"field az not found":       {"- azd: provision", "- az: provision"},
+		"field language not found": {"    host: function\n", "    host: function\n    language: go\n"},
+		"the services are":         {"host: function", "host: functoin"},
+		"azd may have the version": {">= 1.24.1", ">= 1.24.0"},
+		"azd up does":              {"- azd: provision\n", "- azd: provision\n      - azd: deploy\n"},
+	} {
+		wrong := strings.Replace(text, change[0], change[1], 1)
+		if _, err := readProject(wrong); wrong == text || err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%s: %v", reason, err)
+		}
+	}
+}
+
 // TestAzureYAMLFiles checks that the files which azure.yaml names are there, and that it names each hook.
 func TestAzureYAMLFiles(t *testing.T) {
-	var project struct {
-		Infra    struct{ Path, Module string }
-		Services map[string]struct{ Project, Host, Language string }
-		Hooks    map[string]map[string]struct {
-			Shell, Run  string
-			Interactive bool
-		}
-		Workflows map[string]struct{ Steps []map[string]string }
-	}
-	if err := yaml.Unmarshal([]byte(read(t, root+"/azure.yaml")), &project); err != nil {
+	project, err := readProject(read(t, root+"/azure.yaml"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	read(t, filepath.Join(root, project.Infra.Path, project.Infra.Module+".bicep"))
 	read(t, filepath.Join(root, project.Infra.Path, project.Infra.Module+".parameters.json"))
-	if len(project.Services) != 1 || project.Services["app"].Language != "" || !strings.Contains(read(t, root+"/infra/modules/site.bicep"), "'azd-service-name': 'app'") {
-		t.Errorf("azd finds the app by its tag, and packs what has a language: %v", project.Services)
-	}
-	if up := project.Workflows["up"].Steps; len(up) != 1 || up[0]["azd"] != "provision" {
-		t.Errorf("azd up does %v", up)
+	if site := of(predicted(t, "azd"), "Microsoft.Web/sites"); len(site) != 1 || site[0].Tags["azd-service-name"] != "app" {
+		t.Errorf("azd does not find the app among %v", site)
 	}
 	named := map[string]bool{}
 	for hook, systems := range project.Hooks {

@@ -290,8 +290,7 @@ func ofSubscription(t *testing.T, path string) bool {
 	return strings.Contains(read(t, filepath.Join(filepath.Dir(path), using[1])), "\ntargetScope = 'subscription'\n")
 }
 
-// snapshot asks for a prediction. Some commands and versions of bicep write names in an order of their own at each run, so a golden
-// prediction has its names sorted.
+// snapshot asks for a prediction. Bicep writes its outputs in another order at each run (0.49.2), so a kept one has them sorted.
 func snapshot(t *testing.T, b *templates.Bicep, path string) (string, error) {
 	t.Helper()
 	metadata := map[string]any{"tenantId": tenant, "subscriptionId": subscription, "location": location, "deploymentName": deployment}
