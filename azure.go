@@ -4,6 +4,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/azure"
+	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/services"
 	"lifeboat/internal/storage"
@@ -28,4 +29,19 @@ func look(getenv func(string) string) (*engine.Engine, error) {
 	options.Cloud = cloud.Configuration
 	credential, err := storage.Credential(getenv, options)
 	return &engine.Engine{Services: known.Known(), Providers: known.Providers(credential, options, 1)}, err
+}
+
+// planBlob opens the plan.yaml at the URL, as the app's identity or as the signed-in user.
+func planBlob(getenv func(string) string, location string) (*config.PlanBlob, error) {
+	cloud, err := azure.NamedCloud(getenv(azure.CloudSetting))
+	if err != nil {
+		return nil, err
+	}
+	options := options
+	options.Cloud = cloud.Configuration
+	credential, err := storage.Credential(getenv, options)
+	if err != nil {
+		return nil, err
+	}
+	return config.NewPlanBlob(location, credential, options)
 }

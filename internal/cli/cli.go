@@ -40,6 +40,8 @@ type Shell struct {
 	Zone func(name string) (*time.Location, error)
 	// Plans reads plan.yaml.
 	Plans *config.Reader
+	// PlanBlob opens the plan.yaml at a URL, with the identity of the environment.
+	PlanBlob func(getenv func(string) string, location string) (*config.PlanBlob, error)
 	// Look makes an engine that can check Azure's services, with the identity of the environment.
 	Look func(getenv func(string) string) (*engine.Engine, error)
 }
@@ -124,10 +126,10 @@ settings cannot be used.`,
 	}
 	root.AddGroup(&cobra.Group{ID: ofPlan, Title: "About plan.yaml:"}, &cobra.Group{ID: ofApp, Title: "About the app at LIFEBOAT_URL:"})
 	plan := usage.Group(&cobra.Command{
-		Use: "plan", GroupID: ofPlan, Short: "Checks a plan.yaml, an edit of it, and the roles for it",
+		Use: "plan", GroupID: ofPlan, Short: "Checks a plan.yaml, its edits and roles, and puts it in its place",
 		Example: "  lifeboat plan check plan.yaml",
 	})
-	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand(),
+	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand(), sh.pushCommand(), sh.pullCommand(),
 		grants.Command(grants.Shell{Stdout: sh.Stdout, Plans: sh.Plans, Width: sh.width, Files: files}))
 	bugs := support.Command(support.Shell{Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version})
 	bugs.GroupID = ofApp

@@ -152,7 +152,7 @@ func TestCompletionScripts(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ args, want string }{
-		{"completion ", "bash zsh fish powershell"}, {"help pl", "plan"}, {"help plan ", "check diff next roles"}, {"health -o ", "table wide json yaml name"},
+		{"completion ", "bash zsh fish powershell"}, {"help pl", "plan"}, {"help plan ", "check diff next pull push roles"}, {"health -o ", "table wide json yaml name"},
 	} {
 		args := strings.Split(c.args, " ")
 		_, out, _ := run(append([]string{"__completeNoDesc"}, args...)...)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/api"
+	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/grants"
@@ -44,13 +45,18 @@ func (sh Shell) diff(ctx context.Context, paths []string) error {
 	if err != nil {
 		return err
 	}
-	e := diff.Edit{Old: old, New: edited, Default: sh.Plans.Default}
-	lines := append(e.Lines(sh.basis(ctx, e)), grants.Lines(roles.Compare(roles.Of(old, sh.Plans.Services), roles.Of(edited, sh.Plans.Services)))...)
-	if len(lines) == 0 {
-		lines = []string{"nothing changes"}
-	}
-	_, err = fmt.Fprintln(sh.Stdout, strings.Join(lines, "\n"))
+	_, err = fmt.Fprintln(sh.Stdout, strings.Join(sh.changes(ctx, old, edited), "\n"))
 	return err
+}
+
+// changes returns the lines about an edit.
+func (sh Shell) changes(ctx context.Context, old, edited []backup.Plan) []string {
+	e := diff.Edit{Old: old, New: edited, Default: sh.Plans.Default}
+	give, revoke := roles.Compare(roles.Of(old, sh.Plans.Services), roles.Of(edited, sh.Plans.Services))
+	if lines := append(e.Lines(sh.basis(ctx, e)), grants.Lines(give, revoke)...); len(lines) > 0 {
+		return lines
+	}
+	return []string{"nothing changes"}
 }
 
 // basis asks the app for its checkpoints, if the edit changes anything that they matter for. If it cannot be asked, the basis is an

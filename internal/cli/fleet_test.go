@@ -3,6 +3,7 @@ package cli_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"lifeboat/internal/config"
 
 	"github.com/rs/zerolog"
 
@@ -225,7 +229,8 @@ func inFleetUntil(
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := map[string]string{"LIFEBOAT_URL": a.URL, "LIFEBOAT_KEY": key}
+	const location = "https://contoso.blob.core.windows.net/lifeboat-config/plan.yaml"
+	environment := map[string]string{"LIFEBOAT_URL": a.URL, "LIFEBOAT_KEY": key, "LIFEBOAT_PLAN": location}
 	if width > 0 {
 		environment["COLUMNS"] = fmt.Sprint(width)
 	}
@@ -233,6 +238,12 @@ func inFleetUntil(
 	code = cli.Run(ctx, args, cli.Shell{
 		Getenv: func(name string) string { return environment[name] }, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
 		Now: fleetNow, Local: zone, CompletionTime: 5 * time.Minute, RequestID: "request-1", Version: "f69029140", Plans: reader,
+		PlanBlob: func(_ func(string) string, location string) (*config.PlanBlob, error) {
+			old, err := os.ReadFile("old.yaml")
+			rules := []wireRule{{"GET .blob.", blobOf(string(old)), 0}, {"PUT .blob.", status(201, "", `Etag: "0x8DC0FFEF"`), 0}}
+			there, wrong := config.NewPlanBlob(location, anyToken{}, azcore.ClientOptions{Transport: &wired{rules: rules}})
+			return there, errors.Join(err, wrong)
+		},
 		Look: func(func(string) string) (*engine.Engine, error) {
 			return &engine.Engine{Providers: settledProviders()}, nil
 		},

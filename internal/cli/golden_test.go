@@ -59,6 +59,10 @@ var shown = []struct {
 	{"plan check plan.yaml --live", false},
 	{"plan next plan.yaml -n 1", true},
 	{"plan diff old.yaml plan.yaml", false},
+	{"plan push plan.yaml --yes", false},
+	{"plan push old.yaml --yes", false},
+	{"plan push plan.yaml", false},
+	{"plan pull -o plan.yaml", false},
 	{"help", false},
 	{"restore --help", false},
 }

@@ -223,10 +223,10 @@ func (r remote) agreed(ctx context.Context, body map[string]any) error {
 }
 
 // line reads a line of the person's. If the person stops it, the error says what came of it.
-func (r remote) line(ctx context.Context, outcome string) (string, error) {
+func (sh Shell) line(ctx context.Context, outcome string) (string, error) {
 	typed := make(chan string, 1)
 	go func() { // a terminal cannot be read with a context
-		line, _ := bufio.NewReader(r.Stdin).ReadString('\n')
+		line, _ := bufio.NewReader(sh.Stdin).ReadString('\n')
 		typed <- line
 	}()
 	select {

@@ -33,6 +33,18 @@ var edges = []edge{
 		"internal/evaluation/evaluation.go", "unsaved = e.markAgain(ctx, targets)", "unsaved = nil",
 	},
 	{
+		"./internal/config TestWhatBecameOfAPush", "a push whose answer is lost counts as not written", "internal/config/planblob.go",
+		"Once().Fault(err).Kind != backup.Ambiguous", "Fault(err).Kind != backup.Ambiguous",
+	},
+	{
+		"./internal/config TestWhatBecameOfAPush", "a push that a proxy has sent twice lost a race", "internal/config/planblob.go",
+		"case notRead == nil && there.Exists() && bytes.Equal", "case !lost && notRead == nil && there.Exists() && bytes.Equal",
+	},
+	{
+		"./internal/config TestWhatBecameOfAPush", "a push writes over whatever is there", "internal/config/planblob.go",
+		"{IfMatch: shown.etag}", "{}",
+	},
+	{
 		"./internal/engine TestHealthKnowsThatARestoreHasBegun", "health hears of no safety backup", "internal/engine/save.go",
 		"if s.run.Restore != nil && s.run.State != s.was &&", "if s.run.Restore == nil && s.run.State != s.was &&",
 	},
