@@ -1,9 +1,14 @@
 package main
 
 import (
+	"context"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/google/uuid"
 
 	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/client"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/services"
@@ -19,29 +24,41 @@ var options = azure.Options(version, uuid.NewString)
 // known are the services that Lifeboat backs up.
 var known = services.All()
 
-// look makes an engine that can only read the services, as the app's identity or as the signed-in user.
-func look(getenv func(string) string) (*engine.Engine, error) {
+// identity returns the app's identity, or the signed-in user, and the options of clients that act by it.
+func identity(getenv func(string) string) (azcore.TokenCredential, azcore.ClientOptions, error) {
 	cloud, err := azure.NamedCloud(getenv(azure.CloudSetting))
-	if err != nil {
-		return nil, err
-	}
 	options := options
+	if err != nil {
+		return nil, options, err
+	}
 	options.Cloud = cloud.Configuration
 	credential, err := storage.Credential(getenv, options)
-	return &engine.Engine{Services: known.Known(), Providers: known.Providers(credential, options, 1)}, err
+	return credential, options, err
 }
 
-// planBlob opens the plan.yaml at the URL, as the app's identity or as the signed-in user.
-func planBlob(getenv func(string) string, location string) (*config.PlanBlob, error) {
-	cloud, err := azure.NamedCloud(getenv(azure.CloudSetting))
+// look makes an engine that can only read the services.
+func look(getenv func(string) string) (*engine.Engine, error) {
+	credential, options, err := identity(getenv)
 	if err != nil {
 		return nil, err
 	}
-	options := options
-	options.Cloud = cloud.Configuration
-	credential, err := storage.Credential(getenv, options)
+	return &engine.Engine{Services: known.Known(), Providers: known.Providers(credential, options, 1)}, nil
+}
+
+// planBlob opens the plan.yaml at the URL.
+func planBlob(getenv func(string) string, location string) (*config.PlanBlob, error) {
+	credential, options, err := identity(getenv)
 	if err != nil {
 		return nil, err
 	}
 	return config.NewPlanBlob(location, credential, options)
+}
+
+// find searches the subscriptions for services.
+func find(ctx context.Context, getenv func(string) string, subscriptions []string) (backup.Inventory, error) {
+	credential, options, err := identity(getenv)
+	if err != nil {
+		return backup.Inventory{}, err
+	}
+	return azure.Graph{Client: azure.New(credential, options), Wait: client.Sleep}.Inventory(ctx, subscriptions, known.Known().Types())
 }

@@ -33,6 +33,8 @@ type Service struct {
 	CopyOnly func(Blocks) bool
 	// Changes says whether an event of that type, in Event Grid, tells of a change of such a resource; nil if none does.
 	Changes func(eventType string) bool
+	// Unfit says why a resource can never be backed up as it is, "" if it may be; nil: each may be.
+	Unfit func(Found) string
 	// Block is the service's own part of plan.yaml; nil if it has none.
 	Block *Block
 	// Grants lists the roles that backups and restores need.

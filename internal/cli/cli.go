@@ -42,6 +42,9 @@ type Shell struct {
 	Plans *config.Reader
 	// PlanBlob opens the plan.yaml at a URL, with the identity of the environment.
 	PlanBlob func(getenv func(string) string, location string) (*config.PlanBlob, error)
+	// Find searches the subscriptions for services that Lifeboat backs up, with the identity of the environment; all that it sees, if
+	// there are none.
+	Find func(ctx context.Context, getenv func(string) string, subscriptions []string) (backup.Inventory, error)
 	// Look makes an engine that can check Azure's services, with the identity of the environment.
 	Look func(getenv func(string) string) (*engine.Engine, error)
 }
@@ -134,7 +137,7 @@ settings cannot be used.`,
 	bugs := support.Command(support.Shell{Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version})
 	bugs.GroupID = ofApp
 	root.AddCommand(
-		plan, sh.healthCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
+		plan, sh.initCommand(), sh.healthCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
 		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
 		versionCommand(sh), usage.CompletionCommand(), bugs,
 	)

@@ -244,6 +244,13 @@ func inFleetUntil(
 			there, wrong := config.NewPlanBlob(location, anyToken{}, azcore.ClientOptions{Transport: &wired{rules: rules}})
 			return there, errors.Join(err, wrong)
 		},
+		Find: func(context.Context, func(string) string, []string) (backup.Inventory, error) {
+			return backup.Inventory{Subscriptions: []string{"0c0ffee0-0000-4000-8000-000000000001"}, Services: []backup.Found{
+				{ID: eu, Type: "Microsoft.ApiManagement/service", Location: "westeurope", Tier: "Premium"},
+				{ID: eu + "-new", Type: "Microsoft.ApiManagement/service", Location: "westeurope", Tier: "Developer"},
+				{ID: eu + "-small", Type: "Microsoft.ApiManagement/service", Location: "westeurope", Tier: "Consumption"},
+			}}, nil
+		},
 		Look: func(func(string) string) (*engine.Engine, error) {
 			return &engine.Engine{Providers: settledProviders()}, nil
 		},

@@ -59,6 +59,8 @@ var shown = []struct {
 	{"plan check plan.yaml --live", false},
 	{"plan next plan.yaml -n 1", true},
 	{"plan diff old.yaml plan.yaml", false},
+	{"init -o first.yaml --plan plan.yaml", false},
+	{"init", false},
 	{"plan push plan.yaml --yes", false},
 	{"plan push old.yaml --yes", false},
 	{"plan push plan.yaml", false},

@@ -76,12 +76,19 @@ func stateOf(s armapimanagement.ServiceResource) string {
 	return state
 }
 
+// unfit says why a service in a tier without backups can have none.
+func unfit(f backup.Found) string {
+	if f.Tier != string(armapimanagement.SKUTypeConsumption) && !strings.HasSuffix(f.Tier, "V2") {
+		return ""
+	}
+	return fmt.Sprintf("its tier %s has no backup: only Developer, Basic, Standard and Premium have one", f.Tier)
+}
+
 // checkService checks the service itself: its tier, its state, and the identity that it needs for the task.
 func checkService(t task, s armapimanagement.ServiceResource) error {
 	tier := skuOf(s)
-	if tier == armapimanagement.SKUTypeConsumption || strings.HasSuffix(string(tier), "V2") {
-		return t.no("TierWithoutBackup", fmt.Sprintf("its tier %s has no backup: only Developer, Basic, Standard and "+
-			"Premium have one", tier), hintTiers)
+	if why := unfit(backup.Found{Tier: string(tier)}); why != "" {
+		return t.no("TierWithoutBackup", why, hintTiers)
 	}
 	switch state := stateOf(s); {
 	case state == azure.Failed && t.work == restoring: // Azure says whether it restores into such a service: that is not documented

@@ -43,9 +43,9 @@ func Service() azure.Service {
 				"protocol and cipher settings",
 				"developer portal content",
 			},
-			Changes: isChange,
-			Block:   &backup.Block{Field: field, Schema: schema, Default: map[string]string{field: "system"}},
-			Grants:  roles(),
+			Changes: isChange, Unfit: unfit,
+			Block:  &backup.Block{Field: field, Schema: schema, Default: map[string]string{field: "system"}},
+			Grants: roles(),
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{
 					"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +

@@ -72,12 +72,23 @@ type resource struct {
 	} `json:"properties"`
 }
 
+// notActivated is the state of an HSM without a security domain.
+const notActivated = "NotActivated"
+
+// unfit says that an HSM without a security domain has nothing to back up.
+func unfit(f backup.Found) string {
+	if strings.EqualFold(f.Activation, notActivated) {
+		return "the HSM is not activated"
+	}
+	return ""
+}
+
 func (r resource) check(a backup.Attempt) error {
 	state, domain := r.Properties.State, r.Properties.Domain
 	switch {
 	// An HSM that is not activated is provisioned all the same: its provisioningState is Succeeded (recorded).
-	case strings.EqualFold(domain.Activation, "NotActivated"), state == "SecurityDomainRestore":
-		return azure.No(a.Target, "NotActivated", "the HSM is not activated: "+azure.Scrub(cmp.Or(domain.Message, r.Properties.Message)),
+	case strings.EqualFold(domain.Activation, notActivated), state == "SecurityDomainRestore":
+		return azure.No(a.Target, notActivated, "the HSM is not activated: "+azure.Scrub(cmp.Or(domain.Message, r.Properties.Message)),
 			"Activate the HSM. For a new HSM, download its security domain (az keyvault security-domain download). To restore backups of "+
 				"another HSM, upload that HSM's (az keyvault security-domain upload).")
 	case state == "": // not shown

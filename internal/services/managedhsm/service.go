@@ -83,6 +83,7 @@ func Service() azure.Service {
 			ArtifactNames: func(s backup.Storage, r backup.Resource) string {
 				return strings.ToLower("folder " + s.AccountName() + "/" + s.Container + "/mhsm-" + r.Name)
 			},
+			Unfit:  unfit,
 			Block:  &backup.Block{Field: field, Schema: schema, Default: map[string]string{field + ".access": "identity"}},
 			Grants: roles(),
 			Restore: backup.RestoreTraits{

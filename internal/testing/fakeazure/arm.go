@@ -52,6 +52,7 @@ type frontEnd struct {
 	// operations answers requests for operations of a provider (lower case) that are followed by region.
 	operations map[string]func(*http.Request, regionalOperation) (*http.Response, error)
 	activity   *activityLog
+	graph      *resourceGraph
 
 	mu sync.RWMutex
 	// scope holds the subscriptions, without a group, and the groups of all added resources, as first written; by their names in
@@ -65,7 +66,7 @@ type frontEnd struct {
 
 func newFrontEnd(d *directory, r *roles, p *pace) *frontEnd {
 	return &frontEnd{
-		directory: d, roles: r, activity: &activityLog{pace: p}, types: make(map[string]armType), scope: make(map[string]resourceID), bars: make(map[string]Bar),
+		directory: d, roles: r, activity: &activityLog{pace: p}, graph: &resourceGraph{}, types: make(map[string]armType), scope: make(map[string]resourceID), bars: make(map[string]Bar),
 		operations: make(map[string]func(*http.Request, regionalOperation) (*http.Response, error)),
 		identities: make(map[string]resourceID),
 	}
@@ -129,14 +130,10 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 			return answer(r, operation) // this address requires no role: a resource's roles do not apply to it
 		}
 	}
-	if resp, ok := f.answerAccess(r, caller); ok {
-		return resp, nil
-	}
-	if resp, ok := f.list(r, caller); ok {
-		return resp, nil
-	}
-	if resp, ok := f.answerActivity(r, caller); ok {
-		return resp, nil
+	for _, answer := range []func(*http.Request, claims) (*http.Response, bool){f.answerAccess, f.answerGraph, f.list, f.answerActivity} {
+		if resp, ok := answer(r, caller); ok {
+			return resp, nil
+		}
 	}
 	// API Management's own addresses have a redundant slash (recorded 2016 to 2019).
 	id, tail, err := parseResourcePath(strings.Replace(r.URL.Path, "//operationresults/", "/operationresults/", 1))

@@ -14,7 +14,7 @@ import (
 
 // These are the versions of Microsoft.Authorization: Azure CLI 2.91 asks in the last of each.
 var (
-	permissionVersions = []string{"2018-07-01", "2022-04-01"}
+	permissionVersions = []string{"2015-07-01", "2018-07-01", "2022-04-01"}
 	assignmentVersions = []string{"2018-07-01", "2020-04-01-preview", "2022-04-01"}
 	definitionVersions = []string{"2018-07-01", "2022-04-01", "2022-05-01-preview"}
 )

@@ -77,6 +77,7 @@ var (
 		readAccess,
 		readActivity,
 		readGroup,
+		"Microsoft.Resources/subscriptions/read",
 		"Microsoft.Storage/storageAccounts/read",
 		"Microsoft.Storage/storageAccounts/blobServices/read",
 		fileServices + "/shares/read",
