@@ -95,6 +95,7 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	}
 	if err == nil {
 		app.Engine.Left = app.Plans.Left
+		app.Engine.Search = azure.Graph{Client: azure.New(credential, options)}.Covers(known.Known().Types())
 	}
 	return app, err
 }

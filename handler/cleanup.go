@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"lifeboat/internal/engine"
 )
 
 // cleanup deletes recovery points that are past their time.
@@ -24,10 +26,23 @@ func (h *handler) cleanup(ctx context.Context, _ invocation) (fields, error) {
 	if more := len(deletions) - len(told); more > 0 {
 		did["omitted"] = more
 	}
+	if report.SurveyDue && err == nil {
+		err = h.survey(ctx, report, did)
+	}
 	if report.Stopped != "" {
 		did["note"] = cut(report.Stopped, mostOfError)
 	}
 	return did, did.stands(errors.Join(first(report.Failed), err))
+}
+
+// survey looks for services that no plan has. Without an active plan there is no subscription to look at.
+func (h *handler) survey(ctx context.Context, report engine.CleanupReport, did fields) error {
+	active, err := h.Plans.Current(ctx)
+	if err != nil || len(active.Plans) == 0 {
+		return nil //nolint:nilerr // the schedule's timer tells of a plan.yaml that cannot be read
+	}
+	did["surveyed"] = true
+	return h.Engine.Survey(ctx, report.Coverage, active.Plans, report.Now)
 }
 
 // mostToTell is the greatest number of bytes of the deletions in a line of the log, and mostOfError of the error's text: the line has

@@ -629,7 +629,7 @@ func TestABatchEndsWithItsLastRun(t *testing.T) {
 func TestEachRouteSaysWhatItIsFor(t *testing.T) {
 	d := newApp(nil)
 	for path, allow := range map[string]string{
-		"/api/backups": "POST", "/api/targets": "GET", "/api/runs": "GET", "/api/runs/x": "GET", "/api/batches/x": "GET", "/api/recovery-points": "GET",
+		"/api/backups": "POST", "/api/targets": "GET", "/api/coverage": "GET", "/api/runs": "GET", "/api/runs/x": "GET", "/api/batches/x": "GET", "/api/recovery-points": "GET",
 		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
 		"/api/restores/x/cancel": "POST", "/api/restores/x/confirm": "POST", "/api/health": "GET, HEAD", "/api/metrics": "GET, HEAD",
 	} {

@@ -37,6 +37,7 @@ func HTTPFunctions() []HTTPFunction {
 			Routes: []Route{
 				{http.MethodPost, "/api/backups", owners((*handler).postBackup)},
 				{http.MethodGet, "/api/targets", (*handler).listTargets},
+				{http.MethodGet, "/api/coverage", (*handler).getCoverage},
 				{http.MethodGet, "/api/runs", (*handler).listRuns},
 				{http.MethodGet, "/api/runs/{id}", (*handler).getRun},
 				{http.MethodPost, "/api/runs/{id}/abandon", owners((*handler).abandonRun)},

@@ -197,3 +197,38 @@ type BatchRun struct {
 	State  backup.State `json:"state"`
 	Href   string       `json:"href"`
 }
+
+// Coverage says which services in the subscriptions of the targets no plan has, as of the last look of a cleanup.
+type Coverage struct {
+	// Looked is the time of the last look that Azure answered, and Tried the time of the last one; missing if there was none.
+	Looked time.Time `json:"lookedDateTime,omitzero"`
+	Tried  time.Time `json:"triedDateTime,omitzero"`
+	// Error says why Azure did not answer the last look; missing if it did.
+	Error         *Problem              `json:"error,omitempty"`
+	Subscriptions []CoveredSubscription `json:"subscriptions"`
+	Services      []Uncovered           `json:"services"`
+	// Omitted counts the services that are left out, since there are very many.
+	Omitted int `json:"omitted,omitempty"`
+}
+
+// CoveredSubscription is a subscription of a target.
+type CoveredSubscription struct {
+	ID     string `json:"subscription"`
+	Status string `json:"status"`
+	// Uncovered counts the services that no plan has and could be backed up. It is missing for a subscription that was not looked through.
+	Uncovered *int `json:"uncovered,omitempty"`
+}
+
+// A subscription was looked through, or the app may not read all of it, or there was no look yet.
+const (
+	LookedThrough = "looked"
+	CouldNotLook  = "couldNotLook"
+	NotYet        = "notYet"
+)
+
+// Uncovered is a service that no plan has. Unfit says why it cannot be backed up as it is; missing if it can be.
+type Uncovered struct {
+	ID       string `json:"id"`
+	Location string `json:"location,omitempty"`
+	Unfit    string `json:"unfit,omitempty"`
+}

@@ -73,6 +73,27 @@ func (g Graph) Inventory(ctx context.Context, subscriptions, types []string) (ba
 	return found, err
 }
 
+// Covers returns a search for resources of the types in subscriptions. A subscription counts as looked through only if the identity may
+// read all of these resources there.
+func (g Graph) Covers(types []string) func(context.Context, []string) (backup.Inventory, error) {
+	return func(ctx context.Context, subscriptions []string) (backup.Inventory, error) {
+		var readable []string
+		for _, one := range subscriptions {
+			reads, err := g.ReadsAll(ctx, one, types)
+			if err != nil {
+				return backup.Inventory{}, err
+			}
+			if reads {
+				readable = append(readable, one)
+			}
+		}
+		if len(readable) == 0 { // to Resource Graph no subscription means all
+			return backup.Inventory{}, nil
+		}
+		return g.Inventory(ctx, readable, types)
+	}
+}
+
 // graphRow is a row of an answer. Values may be null.
 type graphRow struct {
 	ID           string `json:"id"`

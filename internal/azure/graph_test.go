@@ -130,3 +130,23 @@ func TestAThrottledSearch(t *testing.T) {
 		s.TuneGraph(func(o *fakeazure.GraphOptions) { o.Throttle = 0 })
 	}
 }
+
+// TestCovers checks that a search counts only subscriptions whose services the identity may all read, and that none of them is not all.
+func TestCovers(t *testing.T) {
+	s, client := graphWorld(t)
+	covers := azure.Graph{Client: client}.Covers(graphTypes)
+	i, err := covers(t.Context(), []string{partly, mine, foreign})
+	if err != nil || !slices.Equal(i.Subscriptions, []string{mine}) || len(i.Services) != 6 {
+		t.Errorf("%+v, %v", i, err)
+	}
+	s.TuneGraph(func(o *fakeazure.GraphOptions) { o.Unseen = []string{mine} }) // the role is too new
+	if i, err := covers(t.Context(), []string{mine}); err != nil || len(i.Subscriptions)+len(i.Services) != 0 {
+		t.Errorf("a new role: %+v, %v", i, err)
+	}
+	s.TuneGraph(func(o *fakeazure.GraphOptions) { o.Unseen = nil })
+	for _, none := range [][]string{nil, {partly, foreign}} {
+		if i, err := covers(t.Context(), none); err != nil || len(i.Subscriptions)+len(i.Services) != 0 {
+			t.Errorf("%v: %+v, %v", none, i, err)
+		}
+	}
+}

@@ -82,6 +82,8 @@ var (
 	StockKey = Key{Partition: SchedulePartition, Row: "last-count"}
 	// CheckKey is the newest look at the roles of the app: beside StockKey, for the same request.
 	CheckKey = Key{Partition: SchedulePartition, Row: "last-check"}
+	// CoverageKey says which services no plan has, beside StockKey for the same reason.
+	CoverageKey = Key{Partition: SchedulePartition, Row: "last-coverage"}
 	// UndeliverableKey counts the events that were given up.
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )

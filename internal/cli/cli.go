@@ -137,7 +137,7 @@ settings cannot be used.`,
 	bugs := support.Command(support.Shell{Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version})
 	bugs.GroupID = ofApp
 	root.AddCommand(
-		plan, sh.initCommand(), sh.healthCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
+		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
 		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
 		versionCommand(sh), usage.CompletionCommand(), bugs,
 	)

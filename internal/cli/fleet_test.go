@@ -13,14 +13,14 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"lifeboat/internal/config"
-
 	"github.com/rs/zerolog"
 
 	"lifeboat/handler"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
+	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/request"
 	"lifeboat/internal/services"
@@ -187,6 +187,13 @@ func newFleet(t *testing.T) *app {
 		}
 		put(run.Key(), backup.Encode(run))
 	}
+	put(backup.CoverageKey, backup.Encode(health.Coverage{
+		At: fleetNow.Add(-20 * time.Minute), Tried: fleetNow.Add(-20 * time.Minute),
+		Looked: []health.Seen{{Subscription: "0c0ffee0-0000-4000-8000-000000000001", Uncovered: map[string]int{"Microsoft.ApiManagement/service": 1}}},
+		Services: []health.Uncovered{
+			{ID: eu + "-new", Location: "westeurope"}, {ID: eu + "-small", Location: "westeurope", Unfit: "its tier Consumption has no backup"},
+		},
+	}))
 	var ids int
 	var counting sync.Mutex
 	e := &engine.Engine{

@@ -26,6 +26,10 @@ type CleanupReport struct {
 	Kept      int
 	// Stopped says why it deleted nothing, or nothing more; "" if it could.
 	Stopped string
+	// SurveyDue says that it is time for [Engine.Survey], with Coverage, the row as it was read, at Now by the catalog's clock.
+	SurveyDue bool
+	Coverage  health.Coverage
+	Now       time.Time
 	// Failed are the errors of deletions; they are tried again.
 	Failed []error
 }
@@ -35,7 +39,7 @@ type CleanupReport struct {
 // [health.CountEvery] it counts the recovery points. It returns an [apps.NotOwner] if another app owns the catalog, and does nothing.
 func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	var report CleanupReport
-	was, stock, stopped, err := e.beginCleanup(ctx)
+	was, written, stopped, err := e.beginCleanup(ctx)
 	if report.Stopped = stopped.Why(); err != nil {
 		return report, err
 	}
@@ -60,7 +64,9 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 		}
 	}
 	then := now.Add(e.Now().Sub(own))
-	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx, was, then), e.countStock(ctx, stock, then))
+	report.Coverage, report.Now = written.coverage, then
+	report.SurveyDue = e.Search != nil && written.coverage.Due(then, then.Add(clockTolerance))
+	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx, was, then), e.countStock(ctx, written.stock, then))
 }
 
 // countStock counts the recovery points if it is time, also while nothing is deleted. A count that is cut off leaves the last one.

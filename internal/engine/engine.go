@@ -46,6 +46,9 @@ type Engine struct {
 	Timers map[string]health.TimerSchedule
 	// Left says what has left the plans by the row of the active plan, as [plans.Store.Left] does; nil: nothing.
 	Left func(ctx context.Context, head plans.Head, all []backup.Plan, now time.Time) ([]plans.Left, error)
+	// Search finds the resources of the services in these subscriptions, and says which of them it went through with the right to see
+	// all; nil: no service is looked for.
+	Search func(ctx context.Context, subscriptions []string) (backup.Inventory, error)
 	// Now is this process's own clock. It measures short spans and checks that the catalog's clock is sane. Where the engine reads
 	// no row, it also decides: whether a request that the host gave up has expired, whether an answer is older than seven days,
 	// and the times of dead letters and refusals.

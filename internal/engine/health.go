@@ -24,7 +24,7 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 		return nil, health.TimersHealth{}, err
 	}
 	timers := e.timersHealth(ctx, state.timers, state.apps.Apps(e.App, now), now)
-	timers.Undeleted, timers.Stopped, timers.Stock = state.undeleted, state.apps.Stopped(e.Stopped), state.stock
+	timers.Undeleted, timers.Stopped, timers.Stock, timers.Coverage = state.undeleted, state.apps.Stopped(e.Stopped), state.stock, state.coverage
 	for _, name := range slices.Sorted(maps.Keys(state.Checkpoints)) {
 		if name != "" { // else a newer version knows what the row is
 			timers.Checkpoints = append(timers.Checkpoints, *state.Checkpoints[name])

@@ -109,6 +109,8 @@ type schedulerState struct {
 	stock health.Stock
 	// check is the row of the newest check, as it was read.
 	check backup.Row
+	// coverage says which services no plan has.
+	coverage health.Coverage
 	// changes are the changes of targets that make backups.
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
@@ -161,6 +163,8 @@ func (s *schedulerState) add(row backup.Row) error {
 		s.stock = health.DecodeStock(row)
 	case row.Key == backup.CheckKey:
 		s.check = row
+	case row.Key == backup.CoverageKey:
+		s.coverage = health.DecodeCoverage(row)
 	case s.admission.Add(row):
 	case outbox.Has(row.Row):
 		s.unsent.Own = append(s.unsent.Own, row)

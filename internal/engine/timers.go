@@ -30,20 +30,27 @@ func (e *Engine) saveTimer(ctx context.Context, timer string, was, is health.Tim
 // noteTime is the time that a cleanup has for its note if it ran out of time.
 const noteTime = 10 * time.Second
 
-// beginCleanup makes sure that this app owns the catalog, and returns the row of the timer, the one of the recovery points, and why the
-// app is stopped. The rows stand side by side, so that it costs one request.
-func (e *Engine) beginCleanup(ctx context.Context) (was health.TimerRecord, stock health.Stock, stopped stop.State, err error) {
+// cleanupRows are rows that cleanup writes once in a while.
+type cleanupRows struct {
+	stock    health.Stock
+	coverage health.Coverage
+}
+
+// beginCleanup makes sure that this app owns the catalog, and returns the row of the timer, the rows of cleanup, and why the app is stopped. The rows stand side by side, so that it costs one request.
+func (e *Engine) beginCleanup(ctx context.Context) (was health.TimerRecord, rows cleanupRows, stopped stop.State, err error) {
 	cleanup := backup.TimerKey("cleanup")
-	rows, stopped, err := e.Ownership().Enter(ctx, cleanup.Row+"!")
-	for _, row := range rows {
+	all, stopped, err := e.Ownership().Enter(ctx, cleanup.Row+"!")
+	for _, row := range all {
 		switch row.Key {
 		case cleanup:
 			was = health.DecodeTimer(row)
 		case backup.StockKey:
-			stock = health.DecodeStock(row)
+			rows.stock = health.DecodeStock(row)
+		case backup.CoverageKey:
+			rows.coverage = health.DecodeCoverage(row)
 		}
 	}
-	return was, stock, stopped, err
+	return was, rows, stopped, err
 }
 
 // noteCleanup is note for cleanup. A cleanup that ran out of time notes all the same that it came. It did its part, the next one

@@ -71,6 +71,8 @@ type TimersHealth struct {
 	Restores []Restored
 	// Stock says which recovery points there are, as of the last whole count; its time is zero if there was none.
 	Stock Stock
+	// Coverage says which services no plan has, as of the last look.
+	Coverage Coverage
 }
 
 // MostDeparted is the greatest number of targets that have left whose points health reads: a request each.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"slices"
 
 	"lifeboat/internal/backup"
@@ -178,6 +179,31 @@ var Families = []Family{
 		func(s State, out *writer) {
 			if !s.Timers.Stock.At.IsZero() {
 				out.sample(seconds(s.Timers.Stock.At))
+			}
+		},
+	},
+	{
+		"lifeboat_uncovered_services",
+		[]string{"subscription", "type"},
+		"Services in the subscription of a target that no plan has and could be backed up, at the last look.",
+		"the app could not look through the subscription, or one plan was asked for", timerRows,
+		func(s State, out *writer) {
+			if !s.All {
+				return
+			}
+			for _, one := range s.Timers.Coverage.In(s.Plans).Looked {
+				for _, kind := range slices.Sorted(maps.Keys(one.Uncovered)) {
+					out.sample(float64(one.Uncovered[kind]), one.Subscription, kind)
+				}
+			}
+		},
+	},
+	{
+		"lifeboat_uncovered_services_looked_timestamp_seconds", nil, "When cleanup looked for these services last, once in an hour.",
+		"it never did", timerRows,
+		func(s State, out *writer) {
+			if !s.Timers.Coverage.At.IsZero() {
+				out.sample(seconds(s.Timers.Coverage.At))
 			}
 		},
 	},

@@ -33,6 +33,26 @@ var edges = []edge{
 		"internal/evaluation/evaluation.go", "unsaved = e.markAgain(ctx, targets)", "unsaved = nil",
 	},
 	{
+		"./internal/azure TestCovers", "a role at one service is enough to say that a subscription has no other", "internal/azure/graph.go",
+		"			if reads {", "			if reads || true {",
+	},
+	{
+		"./internal/azure TestCovers", "a search of no subscription searches them all", "internal/azure/graph.go",
+		"if len(readable) == 0 {", "if false {",
+	},
+	{
+		"./internal/azure TestInventory", "a search has the first page alone", "internal/azure/graph.go",
+		`case shown.Token == "":`, `case page == 0:`,
+	},
+	{
+		"./handler TestCoverage", "a look without an answer forgets the last one", "internal/engine/coverage.go",
+		"is = was.Missed(backup.AsFault(err).Reason(), now)", "is = health.Coverage{}.Missed(backup.AsFault(err).Reason(), now)",
+	},
+	{
+		"./internal/health TestCoverage", "a service counts as uncovered after a plan has it", "internal/health/coverage.go",
+		"now.Looked[i].Uncovered[kind]--", "_ = kind",
+	},
+	{
 		"./internal/config TestWhatBecameOfAPush", "a push whose answer is lost counts as not written", "internal/config/planblob.go",
 		"Once().Fault(err).Kind != backup.Ambiguous", "Fault(err).Kind != backup.Ambiguous",
 	},
