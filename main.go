@@ -86,11 +86,10 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 		app.Plans = &plans.Store{Catalog: catalog, App: settings.App, Read: plan.Read, Parse: plan.Parse, Default: reader.Default}
 		options.PerCallPolicies = append(slices.Clip(options.PerCallPolicies), azure.Moved(app.Plans.Plans))
 	}
-	client := azure.New(credential, options)
 	app.Engine = &engine.Engine{
 		Catalog: catalog, Queue: queues, App: settings.App,
 		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor),
-		Manifests: azure.Manifests{Client: client}, Access: azure.Access{Client: client, NewName: uuid.NewString}, Timings: engine.DefaultTimings().Scaled(settings.WaitFactor),
+		Manifests: azure.Manifests{Client: azure.New(credential, options)}, Access: azure.Access{Client: azure.New(credential, options), NewName: uuid.NewString}, Timings: engine.DefaultTimings().Scaled(settings.WaitFactor),
 		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {

@@ -199,7 +199,7 @@ func (a Access) local(ctx context.Context, r roles.Assignment) error {
 		return err
 	}
 	request.Raw().Header.Set("Accept", "application/json")
-	answer, err := pipeline.Do(request)
+	answer, err := pipeline.Do(request) //nolint:bodyclose // Drain closes it
 	if err != nil {
 		return err
 	}

@@ -49,10 +49,10 @@ type Identity string
 const (
 	// TheApp is the identity that Lifeboat acts as.
 	TheApp Identity = ""
-	// SystemAssigned is the service's own identity, and UserAssigned the one that people gave to it. Any other Identity is the client ID
-	// of a user-assigned one.
+	// SystemAssigned is the service's own identity.
 	SystemAssigned Identity = "system"
-	UserAssigned   Identity = "user"
+	// UserAssigned is the one that people gave to the service. Any other Identity is the client ID of such a one.
+	UserAssigned Identity = "user"
 )
 
 // Grant is a role that an identity needs.
