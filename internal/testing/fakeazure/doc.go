@@ -10,16 +10,22 @@
 //	                                              storage accounts' settings and keys; Managed HSMs' resources;
 //	                                              ledgers, their backups and restores; the lists of all of these, of
 //	                                              groups and of subscriptions; user-assigned identities; role
-//	                                              definitions and role assignments at every scope
+//	                                              definitions and role assignments at every scope;
+//	                                              custom topics of Event Grid
 //	{name}.managedhsm.azure.net                   Managed HSMs: their keys, backups and restores, and their own roles
 //	{account}.{blob,queue,table}.core.windows.net the storage emulator attached with [Sim.Storage]
 //	{account}.file.core.windows.net               Azure Files, kept in memory
+//	{topic}.{region}-1.eventgrid.azure.net        Event Grid: custom topics and topics of namespaces, which take CloudEvents
 //	graph.microsoft.com                           403: no identity has a permission there
 //	anything else                                 502 to CONNECT, as a name that does not resolve
 //
 // It is as strict as Azure, and stricter if Azure's behaviour is unknown: tokens must be its own, fresh and for the right
 // audience; every call needs a role assignment; bodies are checked field by field. It imitates recorded traffic of the public
 // test suites of Azure CLI, Azure PowerShell and the .NET and JavaScript SDKs, 2015 to 2024.
+//
+// A topic of Event Grid keeps the events that it took, and delivers none: see [Sim.AddTopic] and [Sim.Published]. Its 401 for a missing
+// role is recorded (.NET, 2021-07), and the words of its 400 and 415 are those of the public AzureEventGridSimulator. Two points are
+// unverified: an unknown topic has a host, and answers 404; and a topic of a namespace answers as a custom topic does.
 //
 // # Unverified behaviour
 //

@@ -43,6 +43,7 @@ type Sim struct {
 	hsms       *managedHSMs
 	files      *files
 	ledgers    *ledgers
+	topics     *topics
 	front      *frontEnd
 	proxy      *proxy
 	pace       *pace
@@ -83,10 +84,11 @@ func Start(c Config) (*Sim, error) {
 	s.storage.files = s.files
 	s.files.restore(kept.Shares)
 	s.ledgers = newLedgers(ctx, c, s)
+	s.topics = newTopics(s.directory, s.roles)
 	front := newFrontEnd(s.directory, s.roles, s.pace)
 	s.front = front
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
-	s.ledgers.added = front.exists
+	s.ledgers.added, s.topics.added = front.exists, front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
 	front.provide("Microsoft.Storage", "storageAccounts", s.storage.resourceType())
 	front.provide(ledgerProvider, ledgersKind, s.ledgers.resourceType(ledgersKind))
@@ -96,10 +98,12 @@ func Start(c Config) (*Sim, error) {
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
 	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
 	front.provide(identityProvider, identityKind, s.identityType())
+	front.provide(topicProvider, "topics", s.topics.resourceType())
 	s.proxy.host(func(name string) bool { return name == graphHost }, refuseGraph)
 	s.proxy.host(s.storage.knows, s.storage.answer)
 	s.proxy.host(s.hsms.knows, s.hsms.answer)
 	s.proxy.host(s.files.knows, s.files.answer)
+	s.proxy.host(s.topics.knows, s.topics.answer)
 	if err := s.proxy.listen(kept.ProxyPort); err != nil {
 		stop()
 		return nil, fmt.Errorf("start simulator: proxy: %w", err)
