@@ -80,7 +80,7 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 		return app, err
 	}
 	queues := queue.New(clients.Queues, settings.Source(clients.Queues.URL()))
-	queues.Base64, app.Poison = settings.EventsBase64, queues.Poison
+	queues.Base64, queues.Topic, app.Poison = settings.EventsBase64, azure.New(credential, options).Topic(settings.EventsTopic), queues.Poison
 	catalog := table.New(clients.Tables, "lifeboat", uuid.NewString)
 	if err == nil {
 		app.Plans = &plans.Store{Catalog: catalog, App: settings.App, Read: plan.Read, Parse: plan.Parse, Default: reader.Default}

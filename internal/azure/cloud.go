@@ -19,17 +19,19 @@ type Cloud struct {
 	Name, Other string
 	// Configuration has the host of sign-in, and host and audience of Resource Manager.
 	cloud.Configuration
-	// Storage is the end of the names of storage accounts' hosts, and HSM of Managed HSMs' hosts.
-	Storage, HSM string
+	// Storage is the end of the names of storage accounts' hosts, HSM of Managed HSMs' hosts, and EventGrid of topics' hosts.
+	Storage, HSM, EventGrid string
 }
 
 // The clouds have their hosts of sign-in and Resource Manager from azcore 1.24.0, which has no others. The ends of the other names
-// are from azure-cli-core's table of clouds (cloud.py: storage_endpoint, mhsm_dns). All have the same audience of storage in the
+// are from azure-cli-core's table of clouds (cloud.py: storage_endpoint, mhsm_dns), and of topics from Azure's page "Event Grid on IoT Edge: event handlers". All have the same audience of storage in the
 // SDK's clients, https://storage.azure.com, and a Managed HSM names its own.
 var (
-	Public     = Cloud{"public", "AzureCloud", cloud.AzurePublic, "core.windows.net", "managedhsm.azure.net"}
-	Government = Cloud{"government", "AzureUSGovernment", cloud.AzureGovernment, "core.usgovcloudapi.net", "managedhsm.usgovcloudapi.net"}
-	China      = Cloud{"china", "AzureChinaCloud", cloud.AzureChina, "core.chinacloudapi.cn", "managedhsm.azure.cn"}
+	Public     = Cloud{"public", "AzureCloud", cloud.AzurePublic, "core.windows.net", "managedhsm.azure.net", "eventgrid.azure.net"}
+	Government = Cloud{
+		"government", "AzureUSGovernment", cloud.AzureGovernment, "core.usgovcloudapi.net", "managedhsm.usgovcloudapi.net", "eventgrid.azure.us",
+	}
+	China = Cloud{"china", "AzureChinaCloud", cloud.AzureChina, "core.chinacloudapi.cn", "managedhsm.azure.cn", "eventgrid.azure.cn"}
 
 	clouds = []Cloud{Public, Government, China}
 )

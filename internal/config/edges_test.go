@@ -13,6 +13,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
 )
@@ -434,6 +435,7 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 		"WEBSITE_HOSTNAME":     func(s config.Settings) bool { return s.Host == "1" },
 
 		"LIFEBOAT_EVENTS_ENCODING": func(s config.Settings) bool { return s.EventsBase64 },
+		"LIFEBOAT_EVENTS_TOPIC":    func(s config.Settings) bool { return s.EventsTopic != (azure.TopicAddress{}) },
 	} {
 		value := "1"
 		switch name {
@@ -441,10 +443,16 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 			value = "China"
 		case "LIFEBOAT_EVENTS_ENCODING":
 			value = "base64"
+		case "LIFEBOAT_EVENTS_TOPIC":
+			value = "https://contoso.westeurope-1.eventgrid.azure.net/api/events"
 		}
 		if s, err := config.FromEnvironment(environment(name, value)); err != nil || !is(s) {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
+	}
+	wrong := map[string]string{"LIFEBOAT_CONCURRENCY": "many", "LIFEBOAT_EVENTS_TOPIC": "https://contoso.westeurope-1.eventgrid.azure.net/api/events"}
+	if s, err := config.FromEnvironment(func(name string) string { return wrong[name] }); err == nil || s.EventsTopic == (azure.TopicAddress{}) {
+		t.Errorf("what goes wrong is not told to the topic: %+v, %v", s, err)
 	}
 	reason := strings.Repeat("é", 150) // two bytes each
 	s, err := config.FromEnvironment(environment("LIFEBOAT_STOPPED", reason))

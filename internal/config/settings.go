@@ -42,6 +42,9 @@ type Settings struct {
 	// EventsBase64 says that events and answers are sent in base64: LIFEBOAT_EVENTS_ENCODING, none (the default) or base64, the
 	// words of host.json.
 	EventsBase64 bool
+	// EventsTopic is the address of the topic of Event Grid that takes the events in place of the queue lifeboat-events:
+	// LIFEBOAT_EVENTS_TOPIC; the zero value without it.
+	EventsTopic azure.TopicAddress
 	// Cloud is the cloud that the app, its storage and its targets are in: LIFEBOAT_CLOUD; the public one without it.
 	Cloud azure.Cloud
 	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
@@ -66,6 +69,12 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	var err error
 	if s.Cloud, err = azure.NamedCloud(getenv(azure.CloudSetting)); err != nil {
 		return s, err
+	}
+	// It is read before all that may be wrong, so that the events about that go there too.
+	if text := strings.TrimSpace(getenv("LIFEBOAT_EVENTS_TOPIC")); text != "" {
+		if s.EventsTopic, err = s.Cloud.TopicAt(text); err != nil {
+			return s, fmt.Errorf("the app setting LIFEBOAT_EVENTS_TOPIC: %w", err)
+		}
 	}
 	if s.Plan == "" {
 		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN is missing: set it to the path of plan.yaml, or the URL of a blob")

@@ -246,7 +246,7 @@ func (o Outbox) Look(ctx context.Context) (Report, error) {
 			return Report{}, err
 		}
 		report.Undeliverable = count.Count
-		report.Last = fmt.Sprintf("%s of %s to the queue %s: %s", count.ID, count.Time.Format(time.RFC3339), count.To, count.Why)
+		report.Last = fmt.Sprintf("%s of %s to %s: %s", count.ID, count.Time.Format(time.RFC3339), count.To, count.Why)
 	}
 	return report, nil
 }

@@ -682,7 +682,30 @@ var edges = []edge{
 	},
 	{
 		"./internal/storage/queue TestBase64", "answers are sent as plain JSON whatever LIFEBOAT_EVENTS_ENCODING says", "internal/storage/queue/queue.go",
-		"	if q.Base64 {\n", "	if q.Base64 && e.To == \"\" {\n",
+		"	case q.Base64:\n", "	case q.Base64 && e.To == \"\":\n",
+	},
+	{
+		"./internal/storage/queue TestTopicTakesTheEventsAlone", "with a topic of Event Grid answers go to the topic too",
+		"internal/storage/queue/queue.go",
+		"q.Topic != nil && e.Queue() == backup.EventsQueue", "q.Topic != nil",
+	},
+	{
+		"./internal/storage/queue TestTopicRefuses", "a topic of another schema loses every event", "internal/storage/queue/queue.go",
+		" && !azure.OtherSchema(no.words)", "",
+	},
+	{
+		"./internal/storage/queue TestTopicRefuses", "an event is given up because the app has no role on the topic yet",
+		"internal/storage/queue/queue.go",
+		"http.StatusBadRequest, http.StatusRequestEntityTooLarge}", "http.StatusBadRequest, http.StatusUnauthorized}",
+	},
+	{
+		"./internal/azure TestTopicAddresses", "a host whose name only ends like Event Grid's gets tokens", "internal/azure/topic.go",
+		"!below.MatchString(name)", "name == \"\"",
+	},
+	{
+		"./internal/config TestEachSettingIsTakenOver", "what is wrong with another setting is told to the queue in place of the topic",
+		"internal/config/settings.go",
+		"if text := strings.TrimSpace(getenv(\"LIFEBOAT_EVENTS_TOPIC\")); text != \"\" {", "if text := getenv(\"LIFEBOAT_EVENTS_TOPIC\"); text != \"\" && s.Plan != \"\" {",
 	},
 	{
 		"./internal/azure TestASignatureIsShownInNoSpelling", "Z05 SIG= and sig%3d are overlooked where signatures are taken out",

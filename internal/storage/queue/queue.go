@@ -1,4 +1,4 @@
-// Package queue sends step messages and events through Azure Queue Storage.
+// Package queue sends step messages and events through Azure Queue Storage, and events to a topic of Event Grid if there is one.
 package queue
 
 import (
@@ -24,6 +24,8 @@ import (
 type Queue struct {
 	// Base64 says that events and answers are sent in base64, for readers that expect that. Step messages are not.
 	Base64 bool
+	// Topic takes the events that name no queue, as plain JSON, in place of [backup.EventsQueue]; nil if that queue has readers.
+	Topic *azure.Topic
 
 	service *azqueue.ServiceClient
 	source  string
@@ -53,13 +55,17 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
-	if q.Base64 {
-		text = base64.StdEncoding.AppendEncode(nil, text)
+	switch {
+	case q.Topic != nil && e.Queue() == backup.EventsQueue:
+		err = q.publish(ctx, text)
+	case q.Base64:
+		err = q.send(ctx, e.Queue(), base64.StdEncoding.AppendEncode(nil, text), 0)
+	default:
+		err = q.send(ctx, e.Queue(), text, 0)
 	}
-	err = q.send(ctx, e.Queue(), text, 0)
-	// These failures may end: an operator may still assign a role, and a queue may be created again. A wrong message or name
-	// stays wrong.
-	if no, ok := errors.AsType[refusal](err); ok && slices.Contains(hopeless, no.status) {
+	// Other failures may end: an operator may still assign a role, a queue may be created again, and another topic may be named. A
+	// wrong message or name stays wrong.
+	if no, ok := errors.AsType[refusal](err); ok && slices.Contains(hopeless, no.status) && !azure.OtherSchema(no.words) {
 		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
 	return err
@@ -134,6 +140,14 @@ var hopeless = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}
 // forever is the time to live of a message that waits until it is received. The default would be 7 days.
 const forever int32 = -1
 
+// publish sends an event to the topic.
+func (q *Queue) publish(ctx context.Context, text []byte) error {
+	if err := q.Topic.Send(ctx, text); err != nil {
+		return fmt.Errorf("publish to the topic %s: %w", q.Topic, refused(err, "Event Grid"))
+	}
+	return nil
+}
+
 // send sends a message. If there is no queue it creates it and sends again.
 func (q *Queue) send(ctx context.Context, name string, text []byte, seconds int32) error {
 	client, expires := q.service.NewQueueClient(name), forever
@@ -152,13 +166,16 @@ func (q *Queue) send(ctx context.Context, name string, text []byte, seconds int3
 	return nil
 }
 
-// plain returns Azure's answer in one line. The SDK's own text is a page, with URLs in it.
-func plain(err error) error {
+// plain returns the storage's answer in one line.
+func plain(err error) error { return refused(err, "Azure Queue Storage") }
+
+// refused returns a service's answer in one line. The SDK's own text is a page, with URLs in it.
+func refused(err error, service string) error {
 	response, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return err
 	}
-	no := refusal{status: response.StatusCode, code: response.ErrorCode}
+	no := refusal{service: service, status: response.StatusCode, code: response.ErrorCode}
 	if response.RawResponse != nil { // otherwise there is only the code
 		said := azure.ReadBody(response.RawResponse)
 		no.words, no.request = said.Message, said.RequestID
@@ -168,6 +185,7 @@ func plain(err error) error {
 
 // refusal is Azure's answer to a request that it refused.
 type refusal struct {
+	service              string
 	status               int
 	code, words, request string
 }
@@ -178,5 +196,5 @@ func (r refusal) Error() string {
 
 // Answer returns Azure's answer without its words, for anybody.
 func (r refusal) Answer() string {
-	return fmt.Sprintf("answer %d %s of Azure Queue Storage", r.status, r.code)
+	return fmt.Sprintf("answer %d %s of %s", r.status, r.code, r.service)
 }

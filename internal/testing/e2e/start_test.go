@@ -80,6 +80,11 @@ var brokenStarts = []brokenStart{
 		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_EVENTS_ENCODING is \"utf8\"", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
+		what: "`LIFEBOAT_EVENTS_TOPIC` is the address of no topic", app: setting("LIFEBOAT_EVENTS_TOPIC", "https://contoso.example/api/events"),
+		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_EVENTS_TOPIC: \"contoso.example\" is no host of a topic", timer: "fails", fresh: putOff,
+		old: kept,
+	},
+	{
 		what: "`LIFEBOAT_WAIT_FACTOR` is no number", app: setting("LIFEBOAT_WAIT_FACTOR", "soon"),
 		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_WAIT_FACTOR is \"soon\"", timer: "fails", fresh: putOff, old: kept,
 	},

@@ -24,7 +24,7 @@
 // test suites of Azure CLI, Azure PowerShell and the .NET and JavaScript SDKs, 2015 to 2024.
 //
 // A topic of Event Grid keeps the events that it took, and delivers none: see [Sim.AddTopic] and [Sim.Published]. Its 401 for a missing
-// role is recorded (.NET, 2021-07), and the words of its 400 and 415 are those of the public AzureEventGridSimulator. Two points are
+// role is recorded (.NET, 2021-07), and the words of its 400 and 415 come from the public AzureEventGridSimulator. Two points are
 // unverified: an unknown topic has a host, and answers 404; and a topic of a namespace answers as a custom topic does.
 //
 // # Unverified behaviour

@@ -68,7 +68,7 @@ func TestTopicTakesEventsOfTheSDK(t *testing.T) {
 	}
 }
 
-// TestTopicsAreStrict: each case has one mistake, but for those that are accepted.
+// TestTopicsAreStrict: each refused case has one mistake.
 func TestTopicsAreStrict(t *testing.T) {
 	t.Parallel()
 	s := start(t)
