@@ -52,6 +52,13 @@ var accountName = regexp.MustCompile("^" + AccountNames + "$")
 // IsAccountName tells whether a storage account can have the name.
 func IsAccountName(name string) bool { return accountName.MatchString(name) }
 
+var containerName = regexp.MustCompile("^[a-z0-9](-?[a-z0-9])+$")
+
+// IsContainerName tells whether a blob container can have the name, by Azure's rule.
+func IsContainerName(name string) bool {
+	return len(name) >= 3 && len(name) <= 63 && containerName.MatchString(name)
+}
+
 // AccountID returns the account's resource ID, parsed.
 func AccountID(s backup.Storage) (backup.Resource, error) {
 	id, err := backup.ParseResource(s.Account)

@@ -25,7 +25,8 @@ type Plan struct {
 	// Window is the time after its scheduled time in which a run may begin; zero means until the next scheduled time.
 	Window time.Duration
 	// Paused tells that the plan makes no runs; on resume nothing is caught up.
-	Paused   bool
+	Paused bool
+	// Settings hold for all targets: each run has [Settings.For] its target.
 	Settings Settings
 	// OnDemandKeepWithin is Settings.KeepWithin of manual runs; zero means the same as for scheduled ones.
 	OnDemandKeepWithin time.Duration
@@ -62,7 +63,14 @@ type Settings struct {
 	Concurrency int `json:"concurrency,omitempty"`
 }
 
-// OnDemand returns the settings of a manual run.
+// For returns the settings for runs of a service, a target of the plan or a destination of its restores: with the service's own
+// container. A run keeps these.
+func (s Settings) For(service string) Settings {
+	s.Storage = s.Storage.For(service)
+	return s
+}
+
+// OnDemand returns the settings of manual runs, for all targets.
 func (p Plan) OnDemand() Settings {
 	s := p.Settings
 	if p.OnDemandKeepWithin > 0 {

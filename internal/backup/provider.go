@@ -122,10 +122,22 @@ type Storage struct {
 	// Account is the resource ID of the storage account. In a stored row it is a hint: a move to another group or subscription changes
 	// the ID. The name at its end and Zone make the names of the account's hosts, and identify the account.
 	Account string `json:"account"`
-	// Container is the name of the blob container.
+	// Container is the name of the blob container. In a plan it may have [TargetName]: For gives the name for one target.
 	Container string `json:"container"`
 	// Zone is the DNS zone in the names of the account's hosts, such as "z12"; "" for an account with names of the usual kind.
 	Zone string `json:"zone,omitempty"`
+}
+
+// TargetName stands, in the container of a plan, for the name of the target in lower case.
+const TargetName = "{name}"
+
+// For returns the storage for the backups of a service: a target of the plan, or a destination of its restores.
+func (s Storage) For(service string) Storage {
+	if strings.Contains(s.Container, TargetName) {
+		r, _ := ParseResource(service) // plan.yaml was checked
+		s.Container = strings.ReplaceAll(s.Container, TargetName, strings.ToLower(r.Name))
+	}
+	return s
 }
 
 // AccountName is the last segment of the account's resource ID.

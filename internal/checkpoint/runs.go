@@ -21,7 +21,7 @@ func Runs(p backup.Plan, scheduledTime, now time.Time) []backup.Run {
 	for _, target := range p.Targets {
 		run := backup.Run{
 			ID: runID(p, target, scheduledTime), Target: target, Plan: p.Name,
-			ScheduledTime: scheduledTime, NextScheduledTime: next, Until: until, Settings: p.Settings,
+			ScheduledTime: scheduledTime, NextScheduledTime: next, Until: until, Settings: p.Settings.For(target),
 		}
 		if start := start(p, target, scheduledTime, now, last); start.After(now) {
 			run.Start = start

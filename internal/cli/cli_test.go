@@ -134,6 +134,9 @@ func TestDiff(t *testing.T) {
 		"zone":    {[]string{"Europe/Zurich", "UTC"}, []string{`in Europe/Zurich becomes "30 2 * * *" in UTC`}},
 		"keep":    {[]string{"30d", "2w"}, []string{"keep.within 30d becomes 14d", "recovery points that are there keep their day"}},
 		"storage": {[]string{"container: lifeboat", "container: other"}, []string{"recovery points stay where they are"}},
+		"a container for each target": {[]string{"container: lifeboat", "container: apim-{name}"}, []string{
+			"contosobackups/lifeboat becomes /subscriptions/", "contosobackups/apim-{name}, for runs from now on: recovery points stay where they are",
+		}},
 		"a storage account that was moved": {[]string{"/providers/Microsoft.Storage/", "-moved/providers/Microsoft.Storage/"}, []string{
 			"-moved/providers/Microsoft.Storage/storageAccounts/", "it is the same account, and its recovery points stay restorable",
 		}},

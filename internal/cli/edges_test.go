@@ -144,8 +144,8 @@ func TestDiffTellsOfRoles(t *testing.T) {
 + contoso-a, its own, needs the role Storage Blob Data Contributor on container backups/other
 + contoso-b, its own, needs the role Storage Blob Data Contributor on container backups/other
 - the app needs the role Storage Blob Data Contributor on container backups/lifeboat for earlier backups alone
-- contoso-a, its own, no longer needs the role Storage Blob Data Contributor on container backups/lifeboat
-- contoso-b, its own, no longer needs the role Storage Blob Data Contributor on container backups/lifeboat
+- contoso-a, its own, needs the role Storage Blob Data Contributor on container backups/lifeboat for earlier backups alone
+- contoso-b, its own, needs the role Storage Blob Data Contributor on container backups/lifeboat for earlier backups alone
 `},
 	} {
 		code, out, errs := run("plan", "diff", planFile(t, c.old), planFile(t, c.edited))

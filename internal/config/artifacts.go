@@ -28,7 +28,7 @@ func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
 		names := ""
 		if service, _ := a.Services.Of(target); service.ArtifactNames != nil {
 			resource, _ := backup.ParseResource(target) // the service has checked it
-			names = service.ArtifactNames(storage, resource)
+			names = service.ArtifactNames(storage.For(target), resource)
 		}
 		other, taken := a.of[names]
 		switch {

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"lifeboat/internal/backup"
 )
 
 // read returns the one document of the text, without aliases. Where only schedules without quotation marks keep the text from
@@ -82,6 +84,8 @@ func (r *reader) document(text []byte) (*yaml.Node, error) {
 		line, _ := strconv.Atoi(told[1])
 		if lines := strings.Split(string(text), "\n"); line <= len(lines) && tabbed.MatchString(lines[line-1]) {
 			reason = "a tab stands at the beginning of the line: YAML takes spaces alone there"
+		} else if line <= len(lines) && strings.Contains(lines[line-1], backup.TargetName) {
+			reason += "; within braces, put a name with " + backup.TargetName + " in quotes"
 		}
 		return r.at(&yaml.Node{Line: line}, "%s", reason)
 	}

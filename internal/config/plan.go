@@ -92,6 +92,7 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 	var plans []backup.Plan
 	names := map[string]bool{}
 	artifacts := artifacts{reader: r, of: map[string]*yaml.Node{}}
+	containers := containers{reader: r, of: map[string]*yaml.Node{}}
 	for _, n := range list(file, "plans") {
 		if n.Kind != yaml.MappingNode {
 			continue
@@ -110,6 +111,7 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 		}
 		names[p.Name] = true
 		plans = append(plans, p)
+		containers.add(n, p.Settings.Storage)
 		artifacts.add(n, p.Settings.Storage)
 		if len(r.errs) == 0 {
 			r.doubts(n, p)

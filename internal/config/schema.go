@@ -88,6 +88,9 @@ func (r *reader) check(root *yaml.Node) {
 		switch {
 		case m.Missing != nil || m.Unknown != nil:
 		case m.Pattern && explained[what]:
+		case m.Pattern && what == "container" && unknownIn(n.Value) != "":
+			r.fail(n, "%q: %s stands for nothing in the name of a container; %s does, for the name of the target in lower case", n.Value,
+				unknownIn(n.Value), backup.TargetName)
 		case m.Pattern && what == "within" && inMinutes.MatchString(n.Value):
 			r.fail(n, "%s", months(n.Value))
 		case what == "an item of replyTo" && slices.Contains(backup.OwnQueues, n.Value): // restore says more
@@ -137,6 +140,8 @@ func otherType(s *jsonschema.Schema, n *yaml.Node, what string) string {
 		}
 	}
 	switch {
+	case what == "container" && n.Kind == yaml.MappingNode: // {name} alone
+		quotes = "; put it in quotes"
 	case n.Kind != yaml.ScalarNode || n.Value == "":
 	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 && len(s.Check(unquoted(n.Value))) == 0:
 		quotes = "; take the quotes off"

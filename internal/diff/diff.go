@@ -173,6 +173,10 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 		case a.Storage == b.Storage:
 		case a.Storage.SameAccount(b.Storage) && a.Storage.Container == b.Storage.Container:
 			say("storage account %s becomes %s: it is the same account, and its recovery points stay restorable", a.Storage.Account, b.Storage.Account)
+		case a.Storage.SameAccount(b.Storage) && !slices.ContainsFunc(plan.Targets, func(target string) bool {
+			return a.Storage.For(target).Container != b.Storage.For(target).Container
+		}):
+			say("storage %s becomes %s: that is the same container for each target", place(a.Storage), place(b.Storage))
 		default:
 			say("storage %s becomes %s, %s: recovery points stay where they are", place(a.Storage), place(b.Storage), fresh)
 		}

@@ -26,6 +26,6 @@ func (e *Engine) Preflight(ctx context.Context, p backup.Plan, target string) er
 		return err
 	}
 	return limited(ctx, func(ctx context.Context) error {
-		return provider.Preflight(ctx, backup.Run{Target: target, Settings: p.Settings}.ProviderAttempt(""))
+		return provider.Preflight(ctx, backup.Run{Target: target, Settings: p.Settings.For(target)}.ProviderAttempt(""))
 	})
 }

@@ -17,11 +17,12 @@ var ErrRequestReused = errors.New("the ID of the request was used before for ano
 // claimed is the row of a request: with the targets beside it, it fixes the runs and their IDs. So a repeat completes the work of
 // a process that died, even if the plan has changed.
 type claimed struct {
-	Request     string          `json:"Request"`
-	Fingerprint string          `json:"Fingerprint"`
-	Plan        string          `json:"Plan"`
-	Settings    backup.Settings `json:"Settings"`
-	Time        time.Time       `json:"Time"`
+	Request     string `json:"Request"`
+	Fingerprint string `json:"Fingerprint"`
+	Plan        string `json:"Plan"`
+	// Settings are the plan's, for all targets.
+	Settings backup.Settings `json:"Settings"`
+	Time     time.Time       `json:"Time"`
 	// ReplyTo is the queue that gets the answers too, "" for none.
 	ReplyTo string `json:"ReplyTo,omitempty"`
 	// Refused says why the request makes no runs; nil if it does. Then it has no targets.
@@ -135,7 +136,7 @@ func (c claimed) batch(targets []string) Batch {
 	for _, target := range targets {
 		b.Runs = append(b.Runs, backup.Run{
 			ID: backup.NewRunID(target, c.Time, "request "+c.Request), Target: target, Plan: c.Plan, Request: c.Request,
-			Settings: c.Settings, ReplyTo: c.ReplyTo,
+			Settings: c.Settings.For(target), ReplyTo: c.ReplyTo,
 		})
 	}
 	return b

@@ -33,21 +33,21 @@ func (f Finder) Evaluated(
 	ctx context.Context, plan backup.Plan, was health.Evaluation, is *health.Evaluation, outcomes []health.TargetHealth, complete bool,
 	now time.Time,
 ) (pairs []backup.Write, events []backup.Event, err error) {
-	in := plan.Settings.Storage
+	in := func(i int) backup.Storage { return plan.Settings.Storage.For(plan.Targets[i]) }
 	is.Searched = nil
 	found, errs := make([]health.Incomplete, len(outcomes)), make([]error, len(outcomes))
 	wants := func(i int) bool {
-		h, key := outcomes[i], health.SearchKey(plan.Targets[i], in)
+		h, key := outcomes[i], health.SearchKey(plan.Targets[i], in(i))
 		return h.Target != "" && was.Searched.Wants(key, was.At.IsZero(), h.Blank)
 	}
 	_ = f.ForEach(len(outcomes), func(i int) error {
 		if wants(i) {
-			found[i], errs[i] = f.find(ctx, outcomes[i].Target, in)
+			found[i], errs[i] = f.find(ctx, outcomes[i].Target, in(i))
 		}
 		return nil // the others are searched all the same
 	})
 	for i, h := range outcomes {
-		key := health.SearchKey(plan.Targets[i], in)
+		key := health.SearchKey(plan.Targets[i], in(i))
 		switch done, known := was.Searched[key]; {
 		case h.Target == "" && known: // it could not be evaluated, and nothing is known anew
 			is.Searched = is.Searched.With(key, done)

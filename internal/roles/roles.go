@@ -23,6 +23,8 @@ type Assignment struct {
 	For, Targets []string
 	// Optional: backups and restores succeed without it, and Lifeboat sees less.
 	Optional bool
+	// Earlier: the identity has the role elsewhere now, and restores its earlier backups by this one.
+	Earlier bool
 }
 
 // Hidden is the code of a look at the role of a service's identity that the app may not make, because it lacks a role of its own.
@@ -38,15 +40,22 @@ func Of(plans []backup.Plan, services backup.Services) []Assignment {
 	found := list{at: map[string]int{}}
 	for _, p := range plans {
 		for _, target := range p.Targets {
-			found.add(p, services, target, false)
+			found.add(p, services, target, target, backs)
 			if slices.Contains(p.Restore.Into, backup.Itself) {
-				found.add(p, services, target, true)
+				found.add(p, services, target, target, restores)
 			}
 		}
 		for _, into := range p.Restore.Into {
-			if into != backup.Itself {
-				found.add(p, services, into, false)
-				found.add(p, services, into, true)
+			if into == backup.Itself {
+				continue
+			}
+			found.add(p, services, into, into, backs)
+			found.add(p, services, into, into, restores)
+			service, _ := services.Of(into)
+			for _, source := range slices.Concat(p.Targets, p.Restore.From) {
+				if from, _ := services.Of(source); from.Type == service.Type {
+					found.add(p, services, into, source, reads)
+				}
 			}
 		}
 	}
@@ -67,20 +76,29 @@ func order(a Assignment) int {
 	return 0
 }
 
+// backs tells whether backups of a service need the grant.
+func backs(g backup.Grant) bool { return !g.Restores }
+
+// restores tells whether restores into it need the grant.
+func restores(g backup.Grant) bool { return g.Restores }
+
+// reads tells whether a restore of another service's backups needs the grant where these are.
+func reads(g backup.Grant) bool { return g.On == backup.OnContainer }
+
 // list is a list in which each assignment stands once.
 type list struct {
 	all []Assignment
 	at  map[string]int
 }
 
-// add adds what backups of the service need, or restores into it.
-func (l *list) add(p backup.Plan, services backup.Services, id string, restores bool) {
+// add adds the grants that the service with the ID needs where the backups of the source are.
+func (l *list) add(p backup.Plan, services backup.Services, id, source string, needs func(backup.Grant) bool) {
 	service, _ := services.Of(id)
 	for _, g := range service.Grants {
-		if g.Restores != restores || g.If != nil && !g.If(p.Settings.Blocks) {
+		if !needs(g) || g.If != nil && !g.If(p.Settings.Blocks) {
 			continue
 		}
-		a := Assignment{Role: g.Role, Scope: Scope(g.On, id, p.Settings.Storage), For: []string{g.For}, Targets: []string{id}, Optional: g.Optional}
+		a := Assignment{Role: g.Role, Scope: Scope(g.On, id, p.Settings.Storage.For(source)), For: []string{g.For}, Targets: []string{id}, Optional: g.Optional}
 		if g.Writer != nil {
 			a.Identity, a.Service, a.Version = g.Writer(p.Settings.Blocks), id, g.Version
 		}
@@ -126,7 +144,18 @@ func Container(account, name string) string {
 
 // Compare returns the assignments that only the edited plans need, and those that only the old ones needed.
 func Compare(old, edited []Assignment) (give, revoke []Assignment) {
-	return without(edited, old), without(old, edited)
+	give, revoke = without(edited, old), without(old, edited)
+	for i, a := range revoke {
+		revoke[i].Earlier = inStorage(a) && slices.ContainsFunc(edited, func(b Assignment) bool {
+			a.Scope = b.Scope
+			return a.key() == b.key()
+		})
+	}
+	return give, revoke
+}
+
+func inStorage(a Assignment) bool {
+	return strings.Contains(strings.ToLower(a.Scope), "/providers/microsoft.storage/")
 }
 
 func without(all, others []Assignment) (rest []Assignment) {
@@ -169,9 +198,10 @@ type Definition struct {
 	Subscriptions []string
 }
 
-// Keeps says whether the app needs the role for as long as it has recovery points of earlier backups there: to delete them, and to restore.
+// Keeps says whether the identity needs the role for as long as there are recovery points of earlier backups there: the app to delete
+// them and to restore, and a service to restore.
 func (a Assignment) Keeps() bool {
-	return a.Service == "" && !a.Optional && strings.Contains(strings.ToLower(a.Scope), "/providers/microsoft.storage/")
+	return !a.Optional && inStorage(a) && (a.Service == "" || a.Earlier)
 }
 
 // Whom names the identity for people, by the last segment of its service's resource ID.

@@ -16,6 +16,7 @@ const (
 	account      = subscription + "9/resourceGroups/store/providers/Microsoft.Storage/storageAccounts/copies"
 	gateway      = subscription + "1/resourceGroups/live/providers/Microsoft.ApiManagement/service/gateway"
 	standby      = subscription + "2/resourceGroups/live/providers/Microsoft.ApiManagement/service/standby"
+	parted       = subscription + "2/resourceGroups/live/providers/Microsoft.ApiManagement/service/parted"
 	vault        = subscription + "2/resourceGroups/live/providers/Microsoft.KeyVault/managedHSMs/vault"
 	ledger       = subscription + "3/resourceGroups/live/providers/Microsoft.ConfidentialLedger/ledgers/book"
 	ccf          = subscription + "3/resourceGroups/live/providers/Microsoft.ConfidentialLedger/managedCCFs/net"
@@ -26,6 +27,13 @@ func plan(blocks string, into []string, targets ...string) backup.Plan {
 		Name: "p", Targets: targets, Restore: backup.RestorePolicy{Into: into},
 		Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "c"}, Blocks: backup.Blocks(blocks)},
 	}
+}
+
+// inContainer returns a plan whose storage has the container, and which restores the backups of the departed as well.
+func inContainer(container string, into, departed []string, targets ...string) backup.Plan {
+	p := plan("", into, targets...)
+	p.Settings.Storage.Container, p.Restore.From = container, departed
+	return p
 }
 
 // TestOf checks the roles of plans of each kind, and that each stands once.
@@ -74,6 +82,28 @@ func TestOf(t *testing.T) {
 		"a Managed HSM by a SAS": {[]backup.Plan{plan(`{"hsm":{"access":"sas"}}`, nil, vault)}, []string{
 			reader, "the app: Reader and Data Access on account copies", contained, "the app: Reader on vault (optional)",
 			"the app: Managed HSM Restore on vault, its own access control", "the app: Managed HSM Backup on vault, its own access control",
+		}},
+		"a container for each target, and restores into another one": {[]backup.Plan{inContainer("c-{name}", []string{standby}, []string{parted}, gateway)}, []string{
+			log + "1 (optional)", log + "2 (optional)", reader, apimBackup + "gateway", apimBackup + "standby",
+			"the app: Lifeboat API Management Restore on standby",
+			"the app: Storage Blob Data Contributor on container copies/c-gateway",
+			"the app: Storage Blob Data Contributor on container copies/c-parted",
+			"the app: Storage Blob Data Contributor on container copies/c-standby",
+			"gateway, its own: Storage Blob Data Contributor on container copies/c-gateway",
+			"standby, its own: Storage Blob Data Contributor on container copies/c-gateway",
+			"standby, its own: Storage Blob Data Contributor on container copies/c-parted",
+			"standby, its own: Storage Blob Data Contributor on container copies/c-standby",
+		}},
+		"a container for each target of two types": {[]backup.Plan{inContainer("c-{name}", []string{backup.Itself, standby}, nil, strings.ToUpper(vault), ledger)}, []string{
+			log + "2 (optional)", reader, apimBackup + "standby", "the app: Lifeboat API Management Restore on standby",
+			"the app: Reader on VAULT (optional)", "the app: Reader and Data Access on account copies",
+			"the app: Lifeboat Ledger Backup on book",
+			"the app: Managed HSM Backup on VAULT, its own access control", "the app: Managed HSM Restore on VAULT, its own access control",
+			"the app: Storage Blob Data Contributor on container copies/c-standby",
+			"the app: Storage Blob Data Contributor on container copies/c-vault",
+			"the app: Storage Blob Data Contributor on container copies/lifeboat-manifests (optional)",
+			"VAULT, user-assigned: Storage Blob Data Contributor on container copies/c-vault",
+			"standby, its own: Storage Blob Data Contributor on container copies/c-standby",
 		}},
 		"a ledger, whose restore does not exist": {[]backup.Plan{plan("", []string{backup.Itself}, ledger)}, []string{
 			"the app: Reader and Data Access on account copies", "the app: Storage Blob Data Contributor on container copies/lifeboat-manifests (optional)",
@@ -130,5 +160,30 @@ func TestCompare(t *testing.T) {
 	}
 	if give, revoke := roles.Compare(old, old); len(give)+len(revoke) != 0 {
 		t.Errorf("nothing changed: gives %v, takes %v", give, revoke)
+	}
+}
+
+// TestCompareOfContainers: a service that gets a container of its own restores its earlier backups out of the old one, and one that
+// leaves does not.
+func TestCompareOfContainers(t *testing.T) {
+	known := services.All().Known()
+	old := roles.Of([]backup.Plan{inContainer("c", nil, nil, gateway, standby)}, known)
+	give, revoke := roles.Compare(old, roles.Of([]backup.Plan{inContainer("c-{name}", nil, nil, strings.ToUpper(gateway))}, known))
+	var got []string
+	for _, a := range give {
+		got = append(got, "+ "+a.Whom()+" on "+a.Place())
+	}
+	for _, a := range revoke {
+		if a.Role.Name == backup.BlobDataContributor.Name {
+			got = append(got, fmt.Sprintf("- %s on %s, keeps: %t", a.Whom(), a.Place(), a.Keeps()))
+		}
+	}
+	want := []string{
+		"+ the app on container copies/c-gateway", "+ GATEWAY, its own on container copies/c-gateway",
+		"- the app on container copies/c, keeps: true", "- gateway, its own on container copies/c, keeps: true",
+		"- standby, its own on container copies/c, keeps: false",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

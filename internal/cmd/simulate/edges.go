@@ -779,6 +779,36 @@ var edges = []edge{
 		"for _, why := range notes.Warnings()[:0] {",
 	},
 	{
+		"./internal/engine TestEachTargetHasItsContainer", "a run by a request keeps the plan's text in place of its container",
+		"internal/engine/request.go",
+		"Settings: c.Settings.For(target), ReplyTo",
+		"Settings: c.Settings, ReplyTo",
+	},
+	{
+		"./internal/engine TestRestoresKnowTheirContainers", "a safety backup goes into the container of the service that was backed up",
+		"internal/restore/preview.go",
+		"p.Allowing.Settings.For(p.Destination)",
+		"p.Allowing.Settings.For(p.Target)",
+	},
+	{
+		"./internal/engine TestLooksKnowTheContainers", "all targets are searched in the container of the first",
+		"internal/manifest/finder.go",
+		"plan.Settings.Storage.For(plan.Targets[i]) }",
+		"plan.Settings.Storage.For(plan.Targets[0]) }",
+	},
+	{
+		"./internal/roles TestOf", "a destination gets no role on the containers that it restores out of",
+		"internal/roles/roles.go",
+		"from.Type == service.Type {",
+		"from.Type == service.Type && source == into {",
+	},
+	{
+		"./internal/config TestContainerOfEachTarget", "the containers of destinations are not checked",
+		"internal/config/containers.go",
+		"list(restore, \"into\") {",
+		"list(restore, \"from\") {",
+	},
+	{
 		"./internal/restore TestNoCallRestoresACopy", "a dry run lists the restore of a ledger that only exports",
 		"internal/restore/preview.go",
 		"into.CopyOnly(p.Allowing.Settings.Blocks) {",
