@@ -803,6 +803,12 @@ var edges = []edge{
 		"from.Type == service.Type && source == into {",
 	},
 	{
+		"./internal/services/ledger TestPreflight", "a ledger is backed up beside a vault",
+		"internal/services/ledger/preflight.go",
+		"case account.Properties.HasImmutability():",
+		"case account.Properties.HasImmutability() && account.Kind == \"\":",
+	},
+	{
 		"./internal/config TestContainerOfEachTarget", "the containers of destinations are not checked",
 		"internal/config/containers.go",
 		"list(restore, \"into\") {",

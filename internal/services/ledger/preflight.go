@@ -48,7 +48,9 @@ func checkState(i instance, state string) error {
 	return azure.NotReady(i.id, "ServiceNotSettled", "backup", "its provisioningState is "+state, "service")
 }
 
-// checkStorage checks that the account can hold a share and admits a SAS.
+// checkStorage checks that the account can hold a share and admits a SAS. An account whose policy keeps all of its blobs is a vault:
+// that policy does not hold for file shares, and the key that a SAS needs opens the whole account. A policy of a container is no matter:
+// shares are in none.
 func checkStorage(a backup.Attempt, account azure.Account) error {
 	name := "the storage account " + a.Storage.AccountName()
 	premium, known := strings.HasPrefix(account.SKU.Name, "Premium"), account.Kind
@@ -62,10 +64,15 @@ func checkStorage(a backup.Attempt, account azure.Account) error {
 			known), "Name another account in plan.yaml: one of the kind StorageV2, or FileStorage.")
 	case account.Properties == nil:
 		return nil
+	case account.Properties.HasImmutability():
+		return azure.No(a.Target, "ImmutableStorage", name+" has an immutability policy, which protects blobs and no file shares, and the "+
+			"service needs the account's keys", "Name an account without an immutability policy in plan.yaml: a vault holds the backups of "+
+			"API Management alone.")
 	case !account.Properties.AdmitsKeys():
 		return azure.No(a.Target, "KeyAccessDisabled", name+" does not admit its access keys (allowSharedKeyAccess is false), "+
 			"nor a SAS that is signed with one, and the service takes nothing else",
-			"Allow the account's keys, or name another account in plan.yaml.")
+			"Allow the account's keys, or name another account in plan.yaml: a vault, which holds the backups of API Management alone, "+
+				"must have no keys.")
 	case account.Properties.HasFirewall():
 		return azure.No(a.Target, "FirewallWithSAS", name+" has a firewall, and with a SAS the service needs public network access",
 			"Name an account without one in plan.yaml.")

@@ -357,26 +357,36 @@ func TestPreflight(t *testing.T) {
 	}
 	good := storage("StorageV2", "Standard_LRS", `"allowSharedKeyAccess":true,"networkAcls":{"defaultAction":"Allow"}`)
 	state := func(s string) reply { return answers(200, `{"properties":{"provisioningState":"`+s+`"}}`) }
+	vault := func(state string) string {
+		return `"immutableStorageWithVersioning":{"enabled":true,"immutabilityPolicy":{"state":"` + state + `","immutabilityPeriodSinceCreationInDays":30}}`
+	}
 	for name, test := range map[string]struct {
 		service, account reply
 		fault            fault
 	}{
-		"good":            {service: state("Succeeded"), account: good},
-		"never set":       {service: state("Succeeded"), account: storage("Storage", "Standard_GRS", "")},
-		"premium files":   {service: state("Succeeded"), account: storage("FileStorage", "Premium_LRS", "")},
-		"not to be seen":  {service: refuses(403, "AuthorizationFailed", "no"), account: refuses(403, "AuthorizationFailed", "no")},
-		"does not exist":  {refuses(404, "ResourceNotFound", "no such thing"), good, fault{kind: backup.Refused, code: "ResourceNotFound", message: "no such thing", hint: "plan.yaml"}},
-		"failed":          {state("Failed"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Failed", hint: "portal"}},
-		"as recorded":     {service: answers(200, older), account: good},
-		"newer":           {service: answers(200, newer), account: good},
-		"cancelled":       {state("Cancelled"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Cancelled", hint: "portal"}},
-		"no resource":     {answers(200, "null"), good, fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "Lifeboat asks again"}},
-		"being deleted":   {state("Deleting"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Deleting", hint: "portal"}},
-		"being made":      {state("Creating"), good, fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Creating", hint: "Lifeboat asks again"}},
-		"throttled":       {answers(429, "", "Retry-After: 5"), good, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 5 * time.Second}},
-		"no account":      {state("Succeeded"), refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
-		"no keys":         {state("Succeeded"), storage("StorageV2", "Standard_LRS", `"allowSharedKeyAccess":false`), fault{kind: backup.Refused, code: "KeyAccessDisabled", message: "allowSharedKeyAccess", hint: "keys"}},
-		"a firewall":      {state("Succeeded"), storage("StorageV2", "Standard_LRS", `"networkAcls":{"defaultAction":"Deny"}`), fault{kind: backup.Refused, code: "FirewallWithSAS", hint: "without one"}},
+		"good":           {service: state("Succeeded"), account: good},
+		"never set":      {service: state("Succeeded"), account: storage("Storage", "Standard_GRS", "")},
+		"premium files":  {service: state("Succeeded"), account: storage("FileStorage", "Premium_LRS", "")},
+		"not to be seen": {service: refuses(403, "AuthorizationFailed", "no"), account: refuses(403, "AuthorizationFailed", "no")},
+		"does not exist": {refuses(404, "ResourceNotFound", "no such thing"), good, fault{kind: backup.Refused, code: "ResourceNotFound", message: "no such thing", hint: "plan.yaml"}},
+		"failed":         {state("Failed"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Failed", hint: "portal"}},
+		"as recorded":    {service: answers(200, older), account: good},
+		"newer":          {service: answers(200, newer), account: good},
+		"cancelled":      {state("Cancelled"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Cancelled", hint: "portal"}},
+		"no resource":    {answers(200, "null"), good, fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "Lifeboat asks again"}},
+		"being deleted":  {state("Deleting"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Deleting", hint: "portal"}},
+		"being made":     {state("Creating"), good, fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Creating", hint: "Lifeboat asks again"}},
+		"throttled":      {answers(429, "", "Retry-After: 5"), good, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 5 * time.Second}},
+		"no account":     {state("Succeeded"), refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
+		"no keys":        {state("Succeeded"), storage("StorageV2", "Standard_LRS", `"allowSharedKeyAccess":false`), fault{kind: backup.Refused, code: "KeyAccessDisabled", message: "allowSharedKeyAccess", hint: "keys"}},
+		"a firewall":     {state("Succeeded"), storage("StorageV2", "Standard_LRS", `"networkAcls":{"defaultAction":"Deny"}`), fault{kind: backup.Refused, code: "FirewallWithSAS", hint: "without one"}},
+		"a vault": {
+			state("Succeeded"), storage("StorageV2", "Standard_GRS", vault("Unlocked")+`,"allowSharedKeyAccess":false`),
+			fault{kind: backup.Refused, code: "ImmutableStorage", message: "contosobackups has an immutability policy, which protects blobs", hint: "API Management alone"},
+		},
+		"a locked vault":  {state("Succeeded"), storage("StorageV2", "Standard_GRS", vault("Locked")), fault{kind: backup.Refused, code: "ImmutableStorage", hint: "a vault"}},
+		"no vault yet":    {service: state("Succeeded"), account: storage("StorageV2", "Standard_GRS", vault("Disabled"))},
+		"room for vaults": {service: state("Succeeded"), account: storage("StorageV2", "Standard_GRS", `"immutableStorageWithVersioning":{"enabled":true}`)},
 		"blobs alone":     {state("Succeeded"), storage("BlobStorage", "Standard_LRS", ""), fault{kind: backup.Refused, code: "NoFileService", message: "BlobStorage", hint: "StorageV2"}},
 		"premium blobs":   {state("Succeeded"), storage("BlockBlobStorage", "Premium_LRS", ""), fault{kind: backup.Refused, code: "NoFileService", message: "BlockBlobStorage", hint: "StorageV2"}},
 		"premium general": {state("Succeeded"), storage("StorageV2", "Premium_LRS", ""), fault{kind: backup.Refused, code: "NoFileService", message: "premium StorageV2", hint: "StorageV2"}},
