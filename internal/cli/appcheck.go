@@ -11,6 +11,7 @@ import (
 	"lifeboat/internal/api"
 	"lifeboat/internal/check"
 	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/names"
 	"lifeboat/internal/cli/text"
 	"lifeboat/internal/cli/usage"
 )
@@ -44,7 +45,7 @@ look" may be in order. A role takes up to half an hour to have an effect.
 
 The exit code is 1 if anything is refused, or could not be looked at.`,
 		Example: `  lifeboat check
-  lifeboat check --plan nightly-apim`,
+  lifeboat check --plan nightly`,
 		Args: usage.None,
 	}
 	plan := c.Flags().String("plan", "", "only what this `PLAN` needs")
@@ -81,9 +82,14 @@ var resultWords = map[check.Result]string{check.Refused: "refused", check.Unseen
 // printCheck prints the findings: a table, and the words and commands below.
 func (r remote) printCheck(v checked) error {
 	table := text.NewTable(text.Column{Name: "RESULT"}, text.Column{Name: "FOR", Cut: true}, text.Column{Name: "REASON", Rank: 1, Cut: true})
+	label := names.New(v.ids()...).Label
 	var words strings.Builder
 	for _, f := range v.Findings {
-		table.Row(resultWords[f.Result], text.Plain(f.What), text.Plain(f.Error.Code))
+		what := f.What
+		if f.Target != "" {
+			what = strings.ReplaceAll(what, f.Target, label(f.Target))
+		}
+		table.Row(resultWords[f.Result], text.Plain(what), text.Plain(f.Error.Code))
 		fmt.Fprintf(&words, "\n%s: %s\n", text.Plain(f.Error.Code), text.Plain(f.Error.Message))
 		for _, d := range f.Error.Details {
 			if d.Code == "Hint" {

@@ -130,22 +130,22 @@ func TestDiffTellsOfRoles(t *testing.T) {
 		"nothing":       {"p", "p", "nothing changes\n"},
 		"another cycle": {"p", "p: window: 3h", ""},
 		"by a key": {"p", "p: identity: accessKey", `+ the app needs the role Reader and Data Access on account backups
-- contoso-a, its own, no longer needs the role Storage Blob Data Contributor on container backups/lifeboat
-- contoso-b, its own, no longer needs the role Storage Blob Data Contributor on container backups/lifeboat
+- contoso-a no longer needs the role Storage Blob Data Contributor on container backups/lifeboat
+- contoso-b no longer needs the role Storage Blob Data Contributor on container backups/lifeboat
 `},
 		"a target less": {"p", "p: " + target + "-a | ", `- the app no longer needs the role Lifeboat API Management Backup on contoso-b
-- contoso-b, its own, no longer needs the role Storage Blob Data Contributor on container backups/lifeboat
+- contoso-b no longer needs the role Storage Blob Data Contributor on container backups/lifeboat
 `},
 		"restores": {"p", "p: restore: {into: [" + target + "-c]}", `+ the app needs the role Lifeboat API Management Backup on contoso-c
 + the app needs the role Lifeboat API Management Restore on contoso-c
-+ contoso-c, its own, needs the role Storage Blob Data Contributor on container backups/lifeboat
++ contoso-c needs the role Storage Blob Data Contributor on container backups/lifeboat
 `},
 		"another container": {"p", "p: storage: {account: " + account + ", container: other}", `+ the app needs the role Storage Blob Data Contributor on container backups/other
-+ contoso-a, its own, needs the role Storage Blob Data Contributor on container backups/other
-+ contoso-b, its own, needs the role Storage Blob Data Contributor on container backups/other
++ contoso-a needs the role Storage Blob Data Contributor on container backups/other
++ contoso-b needs the role Storage Blob Data Contributor on container backups/other
 - the app needs the role Storage Blob Data Contributor on container backups/lifeboat for earlier backups alone
-- contoso-a, its own, needs the role Storage Blob Data Contributor on container backups/lifeboat for earlier backups alone
-- contoso-b, its own, needs the role Storage Blob Data Contributor on container backups/lifeboat for earlier backups alone
+- contoso-a needs the role Storage Blob Data Contributor on container backups/lifeboat for earlier backups alone
+- contoso-b needs the role Storage Blob Data Contributor on container backups/lifeboat for earlier backups alone
 `},
 	} {
 		code, out, errs := run("plan", "diff", planFile(t, c.old), planFile(t, c.edited))

@@ -117,7 +117,7 @@ var (
 )
 
 // newFleet returns the API over the fleet: each target was backed up daily, with some failures, and two restores were asked for.
-func newFleet(t *testing.T) *app {
+func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 	t.Helper()
 	clock := func() time.Time { return fleetNow }
 	catalog, queue := memory.NewCatalog(clock), memory.NewQueue(clock)
@@ -204,6 +204,9 @@ func newFleet(t *testing.T) *app {
 			ids++
 			return fmt.Sprintf("id%d", ids)
 		},
+	}
+	for _, f := range change {
+		f(e)
 	}
 	store := &plans.Store{Catalog: catalog, Read: func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil }, Parse: parse}
 	api := handler.New(handler.Config{Engine: e, Plans: store, Log: zerolog.Nop(), Now: clock})

@@ -66,6 +66,9 @@ var shown = []struct {
 	{"plan push old.yaml --yes", false},
 	{"plan push plan.yaml", false},
 	{"plan pull -o plan.yaml", false},
+	{"plan roles plan.yaml", true},
+	{"plan roles plan.yaml --was old.yaml", true},
+	{"check", false},
 	{"help", false},
 	{"restore --help", false},
 }

@@ -192,7 +192,8 @@ func (a Assignment) Commands() []string {
 		whom, quote(definitionID(a)), quote(a.Scope)))
 }
 
-// Words name the assignment for people: "the role Reader on account copies, for the app".
+// Words name the assignment: "the role Reader on account copies, for the app". A service has its resource ID there.
 func (a Assignment) Words() string {
-	return fmt.Sprintf("the role %s on %s, for %s", a.Role.Name, a.Place(), a.Whom())
+	whole := func(id string) string { return id }
+	return fmt.Sprintf("the role %s on %s, for %s", a.Role.Name, a.Place(whole), a.Whom(whole))
 }

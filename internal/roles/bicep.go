@@ -65,8 +65,8 @@ func module(a Assignment) string {
 		whom = bicepIdentity(symbol("service", a.Service), a.Identity)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "// %s: %s, on %s\nmodule %s '%s' = {\n  scope: %s\n  params: {\n    principalId: %s\n    role: %s\n", a.Whom(), a.Role.Name,
-		a.Place(), symbol("give", a.key()), file, scope, whom, role)
+	fmt.Fprintf(&b, "// %s: %s, on %s\nmodule %s '%s' = {\n  scope: %s\n  params: {\n    principalId: %s\n    role: %s\n", a.Whom(last), a.Role.Name,
+		a.Place(last), symbol("give", a.key()), file, scope, whom, role)
 	if on != "" {
 		fmt.Fprintf(&b, "    scope: %s\n", text(strings.TrimPrefix(on, "providers/")))
 	}

@@ -204,36 +204,35 @@ func (a Assignment) Keeps() bool {
 	return !a.Optional && inStorage(a) && (a.Service == "" || a.Earlier)
 }
 
-// Whom names the identity for people, by the last segment of its service's resource ID.
-func (a Assignment) Whom() string {
-	switch name := last(a.Service); {
+// Whom names the identity for people, with the label of its service's resource ID.
+func (a Assignment) Whom(label func(id string) string) string {
+	switch {
 	case a.Service == "":
 		return "the app"
 	case a.Identity == backup.SystemAssigned:
-		return name + ", its own"
+		return label(a.Service)
 	case a.Identity == backup.UserAssigned:
-		return name + ", user-assigned"
-	default:
-		return name + ", " + string(a.Identity)
+		return label(a.Service) + ", user-assigned"
 	}
+	return label(a.Service) + ", " + string(a.Identity)
 }
 
-// Place names the scope for people: the names in its resource ID without their kinds, so that they fit a table.
-func (a Assignment) Place() string {
+// Place names the scope for people: a service by the label of its resource ID. The name of an account is the only one in Azure.
+func (a Assignment) Place(label func(id string) string) string {
 	p := strings.Split(a.Scope, "/")
 	switch {
 	case len(p) <= 3:
 		return "subscription " + last(a.Scope)
 	case len(p) <= 5:
-		return "resource group " + p[4]
+		return "resource group " + p[4] + " of subscription " + p[2]
 	case len(p) > 12:
 		return "container " + p[8] + "/" + p[12]
 	case a.Role.Local:
-		return last(a.Scope) + ", its own access control"
+		return label(a.Scope) + ", its own access control"
 	case strings.EqualFold(p[6], "Microsoft.Storage"):
 		return "account " + p[8]
 	}
-	return last(a.Scope)
+	return label(a.Scope)
 }
 
 func last(id string) string { return id[strings.LastIndex(id, "/")+1:] }

@@ -36,6 +36,9 @@ func inContainer(container string, into, departed []string, targets ...string) b
 	return p
 }
 
+// name returns the name in a resource ID.
+func name(id string) string { return id[strings.LastIndex(id, "/")+1:] }
+
 // TestOf checks the roles of plans of each kind, and that each stands once.
 func TestOf(t *testing.T) {
 	const (
@@ -44,28 +47,28 @@ func TestOf(t *testing.T) {
 		reader     = "the app: Reader on account copies (optional)"
 		log        = "the app: Lifeboat Activity Log Reader on subscription 0c0ffee0-0000-4000-8000-00000000000"
 	)
-	for name, c := range map[string]struct {
+	for kind, c := range map[string]struct {
 		plans []backup.Plan
 		want  []string
 	}{
 		"none": {},
 		"an API Management": {[]backup.Plan{plan("", nil, gateway)}, []string{
 			log + "1 (optional)", reader, contained, apimBackup + "gateway",
-			"gateway, its own: Storage Blob Data Contributor on container copies/c",
+			"gateway: Storage Blob Data Contributor on container copies/c",
 		}},
 		"the same in two plans, in other letters": {[]backup.Plan{plan("", nil, gateway), plan("", nil, strings.ToUpper(gateway))}, []string{
 			log + "1 (optional)", reader, contained, apimBackup + "gateway",
-			"gateway, its own: Storage Blob Data Contributor on container copies/c",
+			"gateway: Storage Blob Data Contributor on container copies/c",
 		}},
 		"restores into another one": {[]backup.Plan{plan("", []string{standby}, gateway)}, []string{
 			log + "1 (optional)", log + "2 (optional)", reader, contained, apimBackup + "gateway", apimBackup + "standby",
 			"the app: Lifeboat API Management Restore on standby",
-			"gateway, its own: Storage Blob Data Contributor on container copies/c",
-			"standby, its own: Storage Blob Data Contributor on container copies/c",
+			"gateway: Storage Blob Data Contributor on container copies/c",
+			"standby: Storage Blob Data Contributor on container copies/c",
 		}},
 		"restores into itself": {[]backup.Plan{plan("", []string{backup.Itself}, gateway)}, []string{
 			log + "1 (optional)", reader, contained, apimBackup + "gateway", "the app: Lifeboat API Management Restore on gateway",
-			"gateway, its own: Storage Blob Data Contributor on container copies/c",
+			"gateway: Storage Blob Data Contributor on container copies/c",
 		}},
 		"by the account's key": {[]backup.Plan{plan(`{"identity":"accessKey"}`, nil, gateway)}, []string{
 			log + "1 (optional)", reader, "the app: Reader and Data Access on account copies", contained, apimBackup + "gateway",
@@ -89,10 +92,10 @@ func TestOf(t *testing.T) {
 			"the app: Storage Blob Data Contributor on container copies/c-gateway",
 			"the app: Storage Blob Data Contributor on container copies/c-parted",
 			"the app: Storage Blob Data Contributor on container copies/c-standby",
-			"gateway, its own: Storage Blob Data Contributor on container copies/c-gateway",
-			"standby, its own: Storage Blob Data Contributor on container copies/c-gateway",
-			"standby, its own: Storage Blob Data Contributor on container copies/c-parted",
-			"standby, its own: Storage Blob Data Contributor on container copies/c-standby",
+			"gateway: Storage Blob Data Contributor on container copies/c-gateway",
+			"standby: Storage Blob Data Contributor on container copies/c-gateway",
+			"standby: Storage Blob Data Contributor on container copies/c-parted",
+			"standby: Storage Blob Data Contributor on container copies/c-standby",
 		}},
 		"a container for each target of two types": {[]backup.Plan{inContainer("c-{name}", []string{backup.Itself, standby}, nil, strings.ToUpper(vault), ledger)}, []string{
 			log + "2 (optional)", reader, apimBackup + "standby", "the app: Lifeboat API Management Restore on standby",
@@ -103,14 +106,14 @@ func TestOf(t *testing.T) {
 			"the app: Storage Blob Data Contributor on container copies/c-vault",
 			"the app: Storage Blob Data Contributor on container copies/lifeboat-manifests (optional)",
 			"VAULT, user-assigned: Storage Blob Data Contributor on container copies/c-vault",
-			"standby, its own: Storage Blob Data Contributor on container copies/c-standby",
+			"standby: Storage Blob Data Contributor on container copies/c-standby",
 		}},
 		"a ledger, whose restore does not exist": {[]backup.Plan{plan("", []string{backup.Itself}, ledger)}, []string{
 			"the app: Reader and Data Access on account copies", "the app: Storage Blob Data Contributor on container copies/lifeboat-manifests (optional)",
 			"the app: Lifeboat Ledger Backup on book",
 		}},
 		"a Managed CCF, which a restore makes anew": {[]backup.Plan{plan("", []string{backup.Itself}, ccf)}, []string{
-			"the app: Lifeboat Managed CCF Restore on resource group live",
+			"the app: Lifeboat Managed CCF Restore on resource group live of subscription 0c0ffee0-0000-4000-8000-000000000003",
 			"the app: Reader and Data Access on account copies", "the app: Storage Blob Data Contributor on container copies/lifeboat-manifests (optional)",
 			"the app: Lifeboat Managed CCF Backup on net",
 		}},
@@ -121,12 +124,12 @@ func TestOf(t *testing.T) {
 			if a.Optional {
 				optional = " (optional)"
 			}
-			got = append(got, fmt.Sprintf("%s: %s on %s%s", a.Whom(), a.Role.Name, a.Place(), optional))
+			got = append(got, fmt.Sprintf("%s: %s on %s%s", a.Whom(name), a.Role.Name, a.Place(name), optional))
 		}
 		slices.Sort(got) // TestOrder checks the order
 		slices.Sort(c.want)
 		if !slices.Equal(got, c.want) {
-			t.Errorf("%s:\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			t.Errorf("%s:\n%s\nwant\n%s", kind, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}
 	}
 }
@@ -171,17 +174,17 @@ func TestCompareOfContainers(t *testing.T) {
 	give, revoke := roles.Compare(old, roles.Of([]backup.Plan{inContainer("c-{name}", nil, nil, strings.ToUpper(gateway))}, known))
 	var got []string
 	for _, a := range give {
-		got = append(got, "+ "+a.Whom()+" on "+a.Place())
+		got = append(got, "+ "+a.Whom(name)+" on "+a.Place(name))
 	}
 	for _, a := range revoke {
 		if a.Role.Name == backup.BlobDataContributor.Name {
-			got = append(got, fmt.Sprintf("- %s on %s, keeps: %t", a.Whom(), a.Place(), a.Keeps()))
+			got = append(got, fmt.Sprintf("- %s on %s, keeps: %t", a.Whom(name), a.Place(name), a.Keeps()))
 		}
 	}
 	want := []string{
-		"+ the app on container copies/c-gateway", "+ GATEWAY, its own on container copies/c-gateway",
-		"- the app on container copies/c, keeps: true", "- gateway, its own on container copies/c, keeps: true",
-		"- standby, its own on container copies/c, keeps: false",
+		"+ the app on container copies/c-gateway", "+ GATEWAY on container copies/c-gateway",
+		"- the app on container copies/c, keeps: true", "- gateway on container copies/c, keeps: true",
+		"- standby on container copies/c, keeps: false",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

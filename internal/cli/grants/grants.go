@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/names"
 	"lifeboat/internal/cli/text"
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
@@ -87,6 +88,7 @@ func (sh Shell) print(path, was, principal, form string) error {
 		}
 		_, revoke = roles.Compare(roles.Of(old, sh.Plans.Services), needed)
 	}
+	label := labels(needed, revoke)
 	switch form {
 	case "az":
 		_, err = io.WriteString(sh.Stdout, roles.Az(needed, revoke, principal))
@@ -95,14 +97,25 @@ func (sh Shell) print(path, was, principal, form string) error {
 		_, err = io.WriteString(sh.Stdout, roles.Bicep(needed, principal))
 		return err
 	}
-	if err := sh.table(needed); err != nil || len(revoke) == 0 {
+	if err := sh.table(needed, label); err != nil || len(revoke) == 0 {
 		return err
 	}
 	fmt.Fprintln(sh.Stdout, "\nNo longer needed:")
-	return sh.table(revoke)
+	return sh.table(revoke, label)
 }
 
-func (sh Shell) table(all []roles.Assignment) error {
+// labels returns the shortest names of the services, among themselves.
+func labels(lists ...[]roles.Assignment) func(id string) string {
+	var ids []string
+	for _, list := range lists {
+		for _, a := range list {
+			ids = append(ids, a.Targets...)
+		}
+	}
+	return names.New(ids...).Label
+}
+
+func (sh Shell) table(all []roles.Assignment, label func(id string) string) error {
 	table := text.NewTable(text.Column{Name: "IDENTITY", Cut: true, Distinct: true}, text.Column{Name: "ROLE"},
 		text.Column{Name: "ON", Cut: true, Distinct: true}, text.Column{Name: "FOR", Rank: 1, Cut: true})
 	for _, a := range all {
@@ -110,34 +123,35 @@ func (sh Shell) table(all []roles.Assignment) error {
 		if a.Optional {
 			purpose = "optional: " + purpose
 		}
-		table.Row(a.Whom(), a.Role.Name, a.Place(), purpose)
+		table.Row(a.Whom(label), a.Role.Name, a.Place(label), purpose)
 	}
 	return table.Print(sh.Stdout, sh.Width())
 }
 
 // Lines tell of the roles that an edit needs, and of the roles that nothing needs any more.
 func Lines(give, revoke []roles.Assignment) (lines []string) {
+	label := labels(give, revoke)
 	for _, a := range give {
 		optional := ""
 		if a.Optional {
 			optional = ", optional"
 		}
-		lines = append(lines, fmt.Sprintf("+ %s needs the role %s on %s%s", whom(a), a.Role.Name, a.Place(), optional))
+		lines = append(lines, fmt.Sprintf("+ %s needs the role %s on %s%s", whom(a, label), a.Role.Name, a.Place(label), optional))
 	}
 	for _, a := range revoke {
 		if a.Keeps() {
-			lines = append(lines, fmt.Sprintf("- %s needs the role %s on %s for earlier backups alone", whom(a), a.Role.Name, a.Place()))
+			lines = append(lines, fmt.Sprintf("- %s needs the role %s on %s for earlier backups alone", whom(a, label), a.Role.Name, a.Place(label)))
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("- %s no longer needs the role %s on %s", whom(a), a.Role.Name, a.Place()))
+		lines = append(lines, fmt.Sprintf("- %s no longer needs the role %s on %s", whom(a, label), a.Role.Name, a.Place(label)))
 	}
 	return lines
 }
 
 // whom names the identity within a sentence.
-func whom(a roles.Assignment) string {
-	if a.Service == "" {
-		return a.Whom()
+func whom(a roles.Assignment, label func(id string) string) string {
+	if words := a.Whom(label); !strings.Contains(words, ", ") {
+		return words
 	}
-	return a.Whom() + ","
+	return a.Whom(label) + ","
 }
