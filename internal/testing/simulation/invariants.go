@@ -570,6 +570,8 @@ func earned(w *World, moment any) string {
 		s, r := w.service(m.is.Target), w.ledger.runs[m.is.ID].run
 		b := s.blob(m.is.Artifact)
 		switch {
+		case m.is.Storage.Container != "own-"+strings.ToLower(s.name):
+			return "the recovery point of " + w.ledger.runName(r.ID) + " is in the container " + m.is.Storage.Container + ", which is not its target's own"
 		case r.State != backup.Succeeded && !m.is.Safety, m.is.Safety && (r.Restore == nil || r.Restore.Step != backup.StepPreCheck && r.State != backup.Canceled):
 			return fmt.Sprintf("a recovery point of %s, which is %s", w.ledger.runName(r.ID), r.State)
 		case b == nil:

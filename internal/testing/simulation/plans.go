@@ -102,7 +102,7 @@ func (p planSpec) plan() backup.Plan {
 		},
 		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand, Restore: p.policy(),
 		Settings: backup.Settings{
-			Storage: backup.Storage{Account: accountAfter(p.Moves), Container: "lifeboat"}, KeepWithin: p.Keep, Concurrency: p.Concurrency,
+			Storage: backup.Storage{Account: accountAfter(p.Moves), Container: "own-{name}"}, KeepWithin: p.Keep, Concurrency: p.Concurrency,
 		},
 	}
 }
