@@ -207,7 +207,7 @@ func account(what string, s backup.Storage, instead string) Call {
 			return "See that the function app's identity belongs to the tenant of the storage account's subscription."
 		case http.StatusForbidden:
 			return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
-				"on the storage account %s, such as Storage Account Key Operator Service Role%s. If it was moved to another group or "+
+				"on the storage account %s, such as Reader and Data Access%s. If it was moved to another group or "+
 				"subscription, its roles stayed behind: write its new ID into plan.yaml too.", s.AccountName(), orSet(instead))
 		case http.StatusConflict:
 			return "The storage account is busy with another change; Lifeboat asks again."

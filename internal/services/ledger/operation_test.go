@@ -114,7 +114,7 @@ func TestStartUnderstandsEveryAnswer(t *testing.T) {
 		"no connection":   {start, unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
 		"nowhere to ask":  {start, answers(202, ""), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
 		"created":         {start, answers(201, "{}"), fault{kind: backup.Ambiguous, code: "Created", hint: "Lifeboat looks for the operation"}},
-		"no keys":         {keys, refuses(403, "AuthorizationFailed", "no listKeys"), fault{kind: backup.Refused, code: "AuthorizationFailed", message: "no listKeys", hint: "Storage Account Key Operator Service Role."}},
+		"no keys":         {keys, refuses(403, "AuthorizationFailed", "no listKeys"), fault{kind: backup.Refused, code: "AuthorizationFailed", message: "no listKeys", hint: "Reader and Data Access."}},
 		"no full key":     {keys, answers(200, `{"keys":[]}`), fault{kind: backup.Refused, code: "NoAccountKey", hint: "access keys"}},
 		"no date":         {keys, answers(200, `{"keys":[{"keyName":"key1","value":"`+key+`","permissions":"FULL"}]}`), fault{kind: backup.Refused, code: "NoSAS", message: "no date", hint: "access keys"}},
 		"no such key":     {keys, answers(200, `{"keys":[{"value":"%%%","permissions":"FULL"}]}`, "Date: Tue, 03 Nov 2026 02:30:00 GMT"), fault{kind: backup.Refused, code: "NoSAS", hint: "access keys"}},
