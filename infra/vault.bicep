@@ -66,10 +66,10 @@ resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
 // The names of roles are unique in a tenant, and not in a subscription.
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
   for one in custom: {
-    name: guid(subscription().id, one.name)
+    name: guid(toLower(subscription().id), one.name)
     properties: {
       type: 'CustomRole'
-      roleName: '${one.name} ${subscription().subscriptionId}'
+      roleName: '${one.name} (${toLower(subscription().subscriptionId)})'
       description: 'May read blobs and add new ones, and delete none.'
       permissions: [{ actions: one.actions!, notActions: [], dataActions: one.dataActions!, notDataActions: [] }]
       assignableScopes: [subscription().id]
@@ -89,10 +89,13 @@ module vault 'modules/vault.bicep' = {
     public: !firewall
     app: principalId
     containers: containers
-    appRole: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', guid(subscription().id, adder.name))
+    appRole: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      guid(toLower(subscription().id), adder.name)
+    )
     writerRole: subscriptionResourceId(
       'Microsoft.Authorization/roleDefinitions',
-      guid(subscription().id, (blocks ? blockWriter : adder).name)
+      guid(toLower(subscription().id), (blocks ? blockWriter : adder).name)
     )
   }
   dependsOn: [role]

@@ -23,7 +23,7 @@ resource hsm 'Microsoft.KeyVault/managedHSMs@2024-11-01' existing = {
 }
 
 resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(hsm.id, principalId, reader)
+  name: guid(toLower(hsm.id), toLower(principalId), reader)
   scope: hsm
   properties: {
     principalId: principalId

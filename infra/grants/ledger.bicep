@@ -1,4 +1,4 @@
-// The grant on one Confidential Ledger or Managed CCF. Deploy it into the group of the ledger, after roles.bicep into its
+// The grants on one Confidential Ledger or Managed CCF. Deploy it into the group of the ledger, after roles.bicep into its
 // subscription:
 //
 //   az deployment group create --subscription TARGETS -g GROUP -f infra/grants/ledger.bicep -p name=NAME principalId=PRINCIPAL
@@ -17,8 +17,20 @@ param kind string = 'ledger'
 @maxLength(36)
 param principalId string
 
-@description('The ID of the role that roles.bicep made.')
-var roleId = guid(subscription().id, 'Lifeboat Ledger Operator')
+@description('True: the app may restore into this group. A restore makes the service anew, so the role stands on the group.')
+param restores bool = false
+
+@description('The ID of the role for backups that roles.bicep made.')
+var backupRole = guid(
+  toLower(subscription().id),
+  kind == 'ledger' ? 'Lifeboat Ledger Backup' : 'Lifeboat Managed CCF Backup'
+)
+
+@description('The ID of the role for restores.')
+var restoreRole = guid(
+  toLower(subscription().id),
+  kind == 'ledger' ? 'Lifeboat Ledger Restore' : 'Lifeboat Managed CCF Restore'
+)
 
 resource ledger 'Microsoft.ConfidentialLedger/ledgers@2022-05-13' existing = if (kind == 'ledger') {
   name: name
@@ -29,21 +41,25 @@ resource ccf 'Microsoft.ConfidentialLedger/managedCCFs@2023-06-28-preview' exist
 }
 
 resource onLedger 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (kind == 'ledger') {
-  name: guid(ledger.id, principalId, roleId)
+  name: guid(toLower(ledger.id), toLower(principalId), backupRole)
   scope: ledger
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', backupRole)
   }
 }
 
 resource onCCF 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (kind == 'managedCCF') {
-  name: guid(ccf.id, principalId, roleId)
+  name: guid(toLower(ccf.id), toLower(principalId), backupRole)
   scope: ccf
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', backupRole)
   }
+}
+
+module restore 'group.bicep' = if (restores) {
+  params: { principalId: principalId, role: restoreRole }
 }

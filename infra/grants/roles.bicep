@@ -1,4 +1,4 @@
-// The two roles that Azure has not got: they can back up and restore a service, and neither delete it nor read its secrets.
+// The roles that Azure has not got: they can back up and restore a service, and neither delete it nor read its secrets.
 // Deploy it into each subscription that has such services, before apim.bicep and ledger.bicep:
 //
 //   az deployment sub create --subscription TARGETS -n lifeboat-roles -l REGION -f infra/grants/roles.bicep
@@ -6,32 +6,17 @@ targetScope = 'subscription'
 
 import { roleType } from '../modules/types.bicep'
 
-@description('False leaves the actions out that restore: the app can then back up, and no more.')
+@description('False leaves out the roles that restore: the app can then back up, and no more.')
 param restores bool = true
 
-@description('The roles that Azure has not got.')
+@description('The roles that Azure has not got, but for those of a vault, which are on data.')
 var custom roleType[] = filter(
   loadJsonContent('../roles.json'),
-  role => contains(['Lifeboat API Management Operator', 'Lifeboat Ledger Operator'], role.name)
+  role => startsWith(role.name, 'Lifeboat ') && empty(role.?dataActions)
 )
 
-// The names of roles are unique in a tenant, and not in a subscription.
-resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
-  for one in custom: {
-    name: guid(subscription().id, one.name)
-    properties: {
-      type: 'CustomRole'
-      roleName: '${one.name} ${subscription().subscriptionId}'
-      description: 'What Lifeboat needs on a service that it backs up.'
-      permissions: [
-        {
-          actions: filter(one.actions!, action => restores || !endsWith(action, '/restore/action'))
-          notActions: []
-          dataActions: one.dataActions!
-          notDataActions: []
-        }
-      ]
-      assignableScopes: [subscription().id]
-    }
+module role 'role.bicep' = [
+  for one in filter(custom, role => restores || !endsWith(role.name, ' Restore')): {
+    params: { name: one.name, actions: one.actions! }
   }
 ]

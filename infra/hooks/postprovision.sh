@@ -65,18 +65,18 @@ TEXT
 cat <<TEXT
 Next:
 1. The accounts for backups, with a container for each service that is backed up, in containers.json:
-     [{"name": "apim-contoso", "writers": ["object ID of the identity of the service"]}]
+     [{"name": "apim-contoso", "writers": []}]
      az deployment sub create --name lifeboat-backups --location $AZURE_LOCATION --template-file infra/backups.bicep \\
        --parameters principalId=$LIFEBOAT_PRINCIPAL_ID --parameters containers=@containers.json
 2. The plan:
      cp docs/plan.yaml plan.yaml, edit it, and: lifeboat plan check plan.yaml --live
-3. The roles of the app on what the plan names:
-     lifeboat plan roles plan.yaml --principal $LIFEBOAT_PRINCIPAL_ID
+3. The roles of the app, and those of the services on their containers:
+     lifeboat plan roles plan.yaml --principal $LIFEBOAT_PRINCIPAL_ID -o az >roles.sh, read it, and: sh roles.sh
 4. Put the plan into force:
      $upload_by_hand
 5. The first backup:
      export LIFEBOAT_URL=$LIFEBOAT_URL
      export LIFEBOAT_KEY=\$(az functionapp function keys list --resource-group $AZURE_RESOURCE_GROUP --name $LIFEBOAT_APP \\
        --function-name api --query default --output tsv)
-     lifeboat backup --help
+     lifeboat check, and if it has nothing to say: lifeboat backup --help
 TEXT

@@ -110,9 +110,10 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   }
 ]
 
+// lifeboat plan roles and the templates in grants name a grant in the same way: Azure refuses a second one of the same role.
 resource write 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for grant in grants: {
-    name: guid(account.id, containers[grant.container].name, grant.principal, writer)
+    name: guid(toLower(container[grant.container].id), toLower(grant.principal), writer)
     scope: container[grant.container]
     properties: {
       principalId: grant.principal
@@ -126,7 +127,7 @@ resource write 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 var look = keys ? roles['Reader and Data Access'].id! : roles.Reader.id!
 
 resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, app, look)
+  name: guid(toLower(account.id), toLower(app), look)
   scope: account
   properties: {
     principalId: app

@@ -38,6 +38,9 @@ type roleType = {
   @description('The ID of a role of Azure; a role of ours has none.')
   id: string?
 
+  @description('True: it is of the service\'s own access control, which no template reaches.')
+  local: bool?
+
   @description('Its actions on resources, if it is one of ours.')
   actions: string[]?
 

@@ -113,7 +113,7 @@ resource add 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 ]
 
 resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, app, roles.Reader.id!)
+  name: guid(toLower(account.id), toLower(app), roles.Reader.id!)
   scope: account
   properties: {
     principalId: app

@@ -10,7 +10,7 @@ import (
 
 // Bicep returns a template that gives the roles. A person with the right to assign roles at all these scopes deploys it, in any
 // subscription. It stands in the folder infra, beside the modules that it uses. A Managed HSM's own roles are not Resource Manager's: it names
-// the commands for them.
+// the commands for them. Azure refuses a grant that is there under another name: one by az, or a writer of infra/backups.bicep.
 func Bicep(give []Assignment, principal string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "// Gives the roles that plan.yaml needs: %d. Deploy it from the folder infra: az deployment sub create -l REGION -f FILE\n",
@@ -27,10 +27,15 @@ func Bicep(give []Assignment, principal string) string {
 			fmt.Fprint(&b, "    ]\n  }\n}\n")
 		}
 	}
+	for _, c := range containersOf(give) {
+		p := strings.Split(c, "/")
+		fmt.Fprintf(&b, "\nmodule %s 'grants/container.bicep' = {\n  scope: %s\n  params: {\n    account: %s\n    name: %s\n  }\n}\n",
+			symbol("container", c), groupOf(p), text(p[8]), text(p[12]))
+	}
 	for _, s := range services(give) {
 		r, _ := backup.ParseResource(s.Service)
-		fmt.Fprintf(&b, "\nresource %s '%s@%s' existing = {\n  scope: resourceGroup('%s', %s)\n  name: %s\n}\n",
-			symbol("service", s.Service), r.Type, s.Version, r.Subscription, text(r.Group), text(r.Name))
+		fmt.Fprintf(&b, "\nresource %s '%s@%s' existing = {\n  scope: %s\n  name: %s\n}\n",
+			symbol("service", s.Service), r.Type, s.Version, groupOf(strings.Split(s.Service, "/")), text(r.Name))
 	}
 	for _, a := range give {
 		if a.Role.Local {
@@ -47,30 +52,44 @@ func Bicep(give []Assignment, principal string) string {
 	return b.String()
 }
 
+// groupOf returns the expression for the group of the resource ID, by its segments.
+func groupOf(p []string) string { return fmt.Sprintf("resourceGroup('%s', %s)", p[2], text(p[4])) }
+
 // module returns the module of one assignment.
 func module(a Assignment) string {
 	p := strings.Split(a.Scope, "/")
-	file, scope, on := "grants/assignment.json", fmt.Sprintf("subscription('%s')", p[2]), ""
-	if len(p) > 4 {
-		scope, on = fmt.Sprintf("resourceGroup('%s', %s)", p[2], text(p[4])), strings.Join(p[min(5, len(p)):], "/")
-	} else {
-		file = "grants/subscription.bicep"
-	}
-	role := fmt.Sprintf("'%s'", a.Role.ID)
-	if !a.Role.BuiltIn() {
-		role = symbol("role", Scope(backup.OnSubscription, a.Scope, backup.Storage{}), a.Role.Name) + ".outputs.id"
+	subscription := Scope(backup.OnSubscription, a.Scope, backup.Storage{})
+	file, scope := "grants/assignment.json", ""
+	switch {
+	case len(p) <= 3:
+		file, scope = "grants/subscription.bicep", fmt.Sprintf("subscription('%s')", p[2])
+	case len(p) <= 5:
+		file, scope = "grants/group.bicep", groupOf(p)
+	default:
+		scope = groupOf(p)
 	}
 	whom := "principalId"
 	if a.Service != "" {
 		whom = bicepIdentity(symbol("service", a.Service), a.Identity)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "// %s: %s, on %s\nmodule %s '%s' = {\n  scope: %s\n  params: {\n    principalId: %s\n    role: %s\n", a.Whom(last), a.Role.Name,
-		a.Place(last), symbol("give", a.key()), file, scope, whom, role)
-	if on != "" {
-		fmt.Fprintf(&b, "    scope: %s\n", text(strings.TrimPrefix(on, "providers/")))
+	fmt.Fprintf(&b, "// %s: %s, on %s\nmodule %s '%s' = {\n  scope: %s\n  params: {\n    principalId: %s\n    role: '%s'\n", a.Whom(last), a.Role.Name,
+		a.Place(last), symbol("give", a.key()), file, scope, whom, ID(a.Role, subscription))
+	if len(p) > 5 {
+		who := "principalId"
+		if a.Service != "" { // a name that only the deployment knows hides the grant from what-if
+			who = text(a.Service + "/" + string(a.Identity))
+		}
+		fmt.Fprintf(&b, "    who: %s\n    scope: %s\n", who, text(a.Scope))
 	}
-	return b.String() + "  }\n}\n"
+	b.WriteString("  }\n")
+	switch {
+	case !a.Role.BuiltIn():
+		fmt.Fprintf(&b, "  dependsOn: [%s]\n", symbol("role", subscription, a.Role.Name))
+	case len(p) > 12:
+		fmt.Fprintf(&b, "  dependsOn: [%s]\n", symbol("container", a.Scope))
+	}
+	return b.String() + "}\n"
 }
 
 // bicepIdentity returns the expression for the object ID of the service's identity.
@@ -82,7 +101,7 @@ func bicepIdentity(service string, i backup.Identity) string {
 	case backup.UserAssigned:
 		return assigned + "[0].value.principalId"
 	}
-	return fmt.Sprintf("filter(%s, one => one.value.clientId == %s)[0].value.principalId", assigned, text(strings.ToLower(string(i))))
+	return fmt.Sprintf("filter(\n      %s,\n      one => toLower(one.value.clientId) == %s\n    )[0].value.principalId", assigned, text(strings.ToLower(string(i))))
 }
 
 // services returns an assignment of each service whose identity gets a role.

@@ -44,6 +44,7 @@ With -o az it prints a script for a shell with Azure CLI. The script makes the
 roles of Lifeboat's own, which permit nothing else, makes missing containers,
 and gives all roles; run again, it changes nothing. With
 -o bicep it prints a template of the same for the folder infra of the project.
+Azure refuses that template where the script has given a role already.
 
 With --was, the file as it was before an edit, it also names the roles that
 only the old file needed, and the script takes them away: see first that

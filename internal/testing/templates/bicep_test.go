@@ -48,6 +48,7 @@ func TestTemplates(t *testing.T) {
 	t.Run("format", func(t *testing.T) { format(t, b) })
 	t.Run("compiled", func(t *testing.T) { compiled(t, b) })
 	t.Run("predictions", func(t *testing.T) { predictions(t, program, b) })
+	t.Run("plan", func(t *testing.T) { ofPlan(t, program, b) })
 	t.Run("refused", func(t *testing.T) { refused(t, b) })
 	t.Run("shellcheck", shellcheck)
 }
@@ -274,6 +275,34 @@ func predictions(t *testing.T, program string, b *templates.Bicep) {
 		if _, ok := validate(t, program, path); ok != overlooked {
 			t.Errorf("bicep snapshot --mode validate overlooks %s: %v", change[1], ok)
 		}
+	}
+}
+
+// ofPlan checks the template that lifeboat plan roles prints, where a user puts it: in infra. The linter has nothing to say, and
+// infra/testdata/plan keeps the prediction.
+func ofPlan(t *testing.T, program string, b *templates.Bicep) {
+	folder := copyInfra(t)
+	path := filepath.Join(folder, "infra/grants.plan.bicep")
+	text := planTemplate(t)
+	write(t, path, text)
+	write(t, strings.TrimSuffix(path, ".bicep")+".bicepparam", "using 'grants.plan.bicep'\n")
+	if out, ok := run(t, folder, program, "lint", path); !ok || strings.TrimSpace(out) != "" {
+		t.Errorf("bicep lint:\n%s", out)
+	}
+	compile(t, b, path)
+	var formatted struct{ Contents string }
+	if err := b.Call("bicep/format", map[string]any{"path": path}, &formatted); err != nil {
+		t.Fatal(err)
+	}
+	if formatted.Contents != text {
+		t.Errorf("bicep format would write:\n%s", formatted.Contents)
+	}
+	now := predict(t, b, strings.TrimSuffix(path, ".bicep")+".bicepparam")
+	if *update {
+		write(t, planFolder+"grants.snapshot.json", now)
+	}
+	if err := samePrediction(now, read(t, planFolder+"grants.snapshot.json")); err != nil {
+		t.Errorf("infra/testdata/plan/grants.snapshot.json is not what the grants of plan.yaml deploy (-update writes it): %v", err)
 	}
 }
 

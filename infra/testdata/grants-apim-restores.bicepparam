@@ -1,0 +1,6 @@
+using '../grants/apim.bicep'
+
+param name = 'contoso'
+param principalId = '0c0ffee0-0000-4000-8000-000000000003'
+param restores = true
+param activityLog = true
