@@ -89,7 +89,7 @@ func ours() map[string]backup.Role {
 	return byName
 }
 
-// templatesOnly are roles that the app, the people who use it, and a vault need beside those of the services.
+// templatesOnly are roles that no service needs: the app needs them on its own account, or people, or a vault.
 var templatesOnly = []string{
 	"EventGrid Data Sender", "Lifeboat Vault Block Writer", "Lifeboat Vault Writer", "Monitoring Metrics Publisher",
 	"Storage Blob Data Owner", "Storage Queue Data Contributor", "Storage Queue Data Message Processor",
