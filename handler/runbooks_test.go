@@ -226,7 +226,8 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	well := health.TargetHealth{Target: target, Plan: "nightly", Status: health.Protected}
 	for _, e := range []backup.Event{
 		event.CatalogIncomplete(lost), event.CatalogComplete(lost, time.Now()), event.TargetProtected(well, "1", time.Now()),
-		event.Checked(check.Report{Plans: "hash", Began: time.Now(), Ended: time.Now(), Findings: []check.Finding{{Result: check.Refused, What: "a role", Target: target, Reason: backup.Reason{Code: "RoleMissing", Message: "words", Hint: "do"}}}}),
+		event.Checked(check.Report{Plans: "h", Began: time.Now(), Ended: time.Now()}),
+		event.Checked(check.Report{Plans: "h", Began: time.Now(), Ended: time.Now(), Findings: []check.Finding{{Result: check.Refused, What: "a role"}}}),
 	} {
 		if err := (logged{d.queue, zerolog.New(&d.log)}).Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
