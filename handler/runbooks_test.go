@@ -308,6 +308,37 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
+// needsPerson are events that are warnings only with some data.
+var needsPerson = []string{"lifeboat.run.succeeded", "lifeboat.plan.changed", "lifeboat.plan.checked"}
+
+// TestAlertRules checks that a rule of infra/alerts.json asks for each event that the log has as a warning, and for the silence of the
+// schedule, and that no rule asks for an event which nobody publishes.
+func TestAlertRules(t *testing.T) {
+	text, err := os.ReadFile("../infra/alerts.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules []struct{ Name, Query string }
+	if err := json.Unmarshal(text, &rules); err != nil {
+		t.Fatal(err)
+	}
+	types, alerted := append(eventTypes(t), "lifeboat.stopped"), map[string]bool{}
+	for _, rule := range rules {
+		for _, m := range asked.FindAllStringSubmatch(rule.Query, -1) {
+			for _, kind := range word.FindAllStringSubmatch(m[1]+m[2], -1) {
+				if alerted[kind[1]] = true; kind[1] != "schedule" && !slices.Contains(types, kind[1]) {
+					t.Errorf("the rule %s asks for %s, which nobody publishes", rule.Name, kind[1])
+				}
+			}
+		}
+	}
+	for _, kind := range append(types, "schedule") {
+		if !alerted[kind] && (!good[kind] || slices.Contains(needsPerson, kind)) {
+			t.Errorf("no rule asks for %s", kind)
+		}
+	}
+}
+
 // checkQuery compares the fields of a query with the fields of the lines that it asks for, or of all lines.
 func checkQuery(t *testing.T, file, query string, lines map[string]map[string]bool, queried map[string]bool) {
 	t.Helper()
