@@ -77,14 +77,16 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	const name = `\b(LIFEBOAT_[A-Z_]+|AzureWebJobsStorage(?:__\w+)?)\b`
+	outputs := set(`(?m)^output (LIFEBOAT_[A-Z_]+) `, page(t, "../infra/main.bicep"))
 	const hosts = "AzureWebJobsStorage__blobServiceUri" // only the Functions host reads it
+	azd := page(t, "../infra/main.parameters.json")     // the template reads its variables
 	for path, text := range pages(t, "../README.md", "*.md", "runbooks/*.md") {
 		if path == "design.md" || path == "reliability.md" {
 			continue // for contributors, with the settings of tests
 		}
 		for setting := range set(name, text) {
-			// The templates give deploy.md the outputs of the deployment.
-			if !asked[setting] && setting != hosts && !(path == "deploy.md" && set(`(?m)^output (LIFEBOAT_[A-Z_]+) `, page(t, "../infra/main.bicep"))[setting]) {
+			output := path == "deploy.md" && outputs[setting] // the deployment gives them
+			if !asked[setting] && setting != hosts && !output && !strings.Contains(azd, "${"+setting+"}") && !strings.Contains(azd, "${"+setting+"=") {
 				t.Errorf("%s names the setting %s, which nothing reads", path, setting)
 			}
 		}

@@ -312,7 +312,7 @@ func TestRunbooks(t *testing.T) {
 var needsPerson = []string{"lifeboat.run.succeeded", "lifeboat.plan.changed", "lifeboat.plan.checked"}
 
 // TestAlertRules checks that a rule of infra/alerts.json asks for each event that the log has as a warning, and for the silence of the
-// schedule, and that no rule asks for an event which nobody publishes.
+// schedule, and that no rule asks for an event which is not published.
 func TestAlertRules(t *testing.T) {
 	text, err := os.ReadFile("../infra/alerts.json")
 	if err != nil {

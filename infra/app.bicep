@@ -125,6 +125,29 @@ param workspaceId string = ''
 @maxValue(730)
 param logRetentionDays int = 90
 
+// ---- who is told
+
+@description('True: an alert rule for each runbook, and a workbook. Azure charges for each rule.')
+param alerts bool = true
+
+@description('True: Azure calls the app from several places every five minutes, and alerts if it does not answer: that needs no log. Azure charges for each call.')
+param availability bool = false
+
+@description('The e-mail address that alerts go to. Empty: none.')
+@maxLength(254)
+param alertEmail string = ''
+
+@description('The https address that alerts go to, in the common alert schema. Empty: none.')
+@secure()
+@maxLength(2000)
+param alertWebhook string = ''
+
+@description('The ID of an action group that exists, which alerts go to. Empty: none.')
+param actionGroupId string = ''
+
+@description('The address of the runbooks, where alerts send people: https://wiki.contoso.com/lifeboat. Empty: docs/runbooks.')
+param runbooksUrl string = ''
+
 // ---- who may do what
 
 @description('True: the app and whoever deploys get their roles here. False: the output LIFEBOAT_ROLES has the commands for people who may give roles, and the package comes after that.')
@@ -434,7 +457,24 @@ module signIn 'modules/signin.bicep' = if (!empty(entraClientId)) {
   dependsOn: [site]
 }
 
-// Alert rules, the action group and the workbook belong here, as modules that take logs.outputs.insightsId.
+module alerting 'modules/alerts.bicep' = if (alerts || availability) {
+  params: {
+    location: location
+    tags: allTags
+    app: appName
+    insightsId: logs.outputs.insightsId
+    rules: alerts
+    availability: availability && !publicNetworkAccess
+      ? fail('availability needs publicNetworkAccess: Azure calls from outside')
+      : availability
+    host: site.outputs.host
+    cloud: cloud
+    email: alertEmail
+    webhook: alertWebhook
+    actionGroupId: actionGroupId
+    runbooks: runbooksUrl
+  }
+}
 
 // ---- azd writes these into the environment. None is a secret: the outputs of a deployment stay readable.
 

@@ -90,6 +90,27 @@ param workspaceId string = ''
 @maxValue(730)
 param logRetentionDays int = 90
 
+@description('True: an alert rule for each runbook, and a workbook.')
+param alerts bool = true
+
+@description('True: Azure calls the app from outside, and alerts if it does not answer.')
+param availability bool = false
+
+@description('The e-mail address that alerts go to. Empty: none.')
+@maxLength(254)
+param alertEmail string = ''
+
+@description('The https address that alerts go to. Empty: none.')
+@secure()
+@maxLength(2000)
+param alertWebhook string = ''
+
+@description('The ID of an action group that exists, which alerts go to. Empty: none.')
+param actionGroupId string = ''
+
+@description('The address of the runbooks, where alerts send people. Empty: docs/runbooks.')
+param runbooksUrl string = ''
+
 @description('True: the app gets its roles here. False: the output LIFEBOAT_ROLES has the commands.')
 param roleAssignments bool = true
 
@@ -176,6 +197,12 @@ module app 'app.bicep' = {
     storageLogs: storageLogs
     workspaceId: workspaceId
     logRetentionDays: logRetentionDays
+    alerts: alerts
+    availability: availability
+    alertEmail: alertEmail
+    alertWebhook: alertWebhook
+    actionGroupId: actionGroupId
+    runbooksUrl: runbooksUrl
     roleAssignments: roleAssignments
     principalId: principalId
     principalType: principalType

@@ -54,3 +54,37 @@ type rolesType = {
   @description('A name, and its role.')
   *: roleType
 }
+
+@description('A rule of alerts.json.')
+@export()
+type alertType = {
+  @description('The end of its name.')
+  name: string
+
+  @description('Its title.')
+  title: string
+
+  @description('What it means, and the first thing to do.')
+  description: string
+
+  @description('The file of its page in docs/runbooks.')
+  runbook: string
+
+  @description('From 1, an error, to 3, a note.')
+  severity: int
+
+  @description('The query of its page, without the time filter.')
+  query: string
+
+  @description('How the number of rows compares with the threshold, when it fires.')
+  operator: 'GreaterThan' | 'LessThan'
+
+  @description('That number of rows.')
+  threshold: int
+
+  @description('Whether the alert ends by itself: of a state it does, of an event it does not.')
+  autoMitigate: bool
+
+  @description('Each value of these columns has an alert of its own.')
+  dimensions: string[]
+}

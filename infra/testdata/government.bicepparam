@@ -2,3 +2,5 @@
 using '../app.bicep'
 
 param cloud = 'government'
+param alerts = false
+param availability = true

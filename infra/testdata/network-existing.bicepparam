@@ -28,3 +28,4 @@ param endpoints = [
     group: 'managedhsm'
   }
 ]
+param alerts = false

@@ -17,3 +17,4 @@ param endpoints = [
     group: 'managedhsm'
   }
 ]
+param alerts = false

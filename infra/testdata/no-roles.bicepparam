@@ -3,3 +3,4 @@ using '../app.bicep'
 
 param cloud = 'public'
 param roleAssignments = false
+param alerts = false

@@ -18,3 +18,4 @@ param storageLogs = 'all'
 param logRetentionDays = 30
 param principalId = '0c0ffee0-0000-4000-8000-00000000000a'
 param principalType = 'Group'
+param alerts = false

@@ -5,3 +5,4 @@ param cloud = 'public'
 param entraClientId = '0c0ffee0-0000-4000-8000-00000000000b'
 param entraPrincipals = ['0c0ffee0-0000-4000-8000-00000000000c']
 param entraApplications = ['0c0ffee0-0000-4000-8000-00000000000d']
+param alerts = false

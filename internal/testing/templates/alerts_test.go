@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// severities are those of the rules, by runbook: 1 is an error that puts backups at risk, 2 a warning, 3 a note.
+// severities has the severity of each rule, by its runbook: 1 is an error that puts backups at risk, 2 a warning, 3 a note.
 var severities = map[string]int{
 	"target-unprotected": 1, "schedule-silent": 1,
 	"run-failed": 2, "run-unknown": 2, "run-refused": 2, "restore-failed": 2, "restore-unknown": 2, "restore-refused": 2, "backup-refused": 2,
@@ -43,7 +43,7 @@ type alertRule struct {
 }
 
 var (
-	kqlBlock   = regexp.MustCompile("(?ms)^```kql\n(.*?)\n```$") // those of the steps are indented
+	kqlBlock   = regexp.MustCompile("(?ms)^```kql\n(.*?)\n```$") // a query of a step is indented
 	timeFilter = regexp.MustCompile(`timestamp > ago\(\d+[mhd]\) and `)
 	eventNames = regexp.MustCompile(`"(lifeboat\.[a-z.-]+)"`)
 	indexRow   = regexp.MustCompile(`(?m)^\| \[[^]]+\]\(([a-z-]+)\.md\) \| .+ \| (.+) \| (.+) \|$`)
@@ -308,5 +308,53 @@ func TestWorkbook(t *testing.T) {
 	pages["dead-letter"] = strings.Replace(pages["dead-letter"], "line.bytes", "line.row", 1)
 	if changed, err := workbookOf(pages); err != nil || encoded(t, changed) == read(t, path) {
 		t.Errorf("another query was not seen: %v", err)
+	}
+}
+
+// TestAlertsAreDeployed checks the options: each rule with its query, or none; whom they tell; a call from outside if it is asked for.
+func TestAlertsAreDeployed(t *testing.T) {
+	var rules []alertRule
+	if err := json.Unmarshal([]byte(read(t, root+"/infra/alerts.json")), &rules); err != nil {
+		t.Fatal(err)
+	}
+	for option, want := range map[string]struct {
+		rules         bool
+		groups, calls int
+	}{"plain": {true, 0, 0}, "azd": {true, 1, 0}, "alerts": {true, 2, 1}, "government": {false, 0, 1}, "settings": {false, 0, 0}} {
+		resources := predicted(t, option)
+		deployed := of(resources, "Microsoft.Insights/scheduledQueryRules")
+		if len(deployed) != map[bool]int{true: len(rules), false: 0}[want.rules] {
+			t.Fatalf("%s: %d rules", option, len(deployed))
+		}
+		for i, r := range deployed {
+			p := properties[struct {
+				Criteria struct {
+					AllOf []struct {
+						Query, Operator string
+						Threshold       int
+						Dimensions      []struct{ Name string }
+					}
+				}
+				AutoMitigate bool
+				Actions      struct{ ActionGroups any }
+			}](t, r)
+			all := p.Criteria.AllOf
+			if !strings.HasSuffix(r.Name, "-"+rules[i].Name) || len(all) != 1 || all[0].Query != rules[i].Query || all[0].Operator != rules[i].Operator ||
+				all[0].Threshold != rules[i].Threshold || len(all[0].Dimensions) != len(rules[i].Dimensions) || p.AutoMitigate != rules[i].AutoMitigate {
+				t.Errorf("%s: %s is %+v", option, r.Name, p)
+			}
+			// Where nothing but a secret webhook decides whom they tell, a prediction has no more than an expression.
+			known, _ := p.Actions.ActionGroups.([]any)
+			if secret := strings.Contains(fmt.Sprint(p.Actions.ActionGroups), "'webhook'"); len(known) != want.groups || secret == (want.groups > 0) {
+				t.Errorf("%s: %s tells %v", option, r.Name, p.Actions.ActionGroups)
+			}
+		}
+		if books := of(resources, "Microsoft.Insights/workbooks"); (len(books) == 1) != want.rules {
+			t.Errorf("%s: %d workbooks", option, len(books))
+		}
+		calls, alerts := of(resources, "Microsoft.Insights/webtests"), of(resources, "Microsoft.Insights/metricAlerts")
+		if len(calls) != want.calls || len(alerts) != want.calls {
+			t.Errorf("%s: %d calls from outside, and %d alerts of them", option, len(calls), len(alerts))
+		}
 	}
 }

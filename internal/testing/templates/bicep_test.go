@@ -390,6 +390,7 @@ func refused(t *testing.T, b *templates.Bicep) {
 		"zones-elsewhere":          "privateDns is new, and network is existing",
 		"endpoint-without-network": "endpoints need a network",
 		"sign-in-for-anybody":      "without them any identity of the tenant gets in",
+		"availability-from-inside": "availability needs publicNetworkAccess",
 	} {
 		_, err := snapshot(t, b, root+"/infra/testdata/refused/"+name+".bicepparam")
 		if err == nil || !strings.Contains(err.Error(), reason) {

@@ -1,0 +1,4 @@
+using '../../app.bicep'
+
+param publicNetworkAccess = false
+param availability = true
