@@ -41,6 +41,9 @@ type nameType = {
 
   @description('The name of a new network.')
   network: string?
+
+  @description('The name of a new topic.')
+  topic: string?
 }
 
 @description('Names of your own, for what your organisation names itself.')
@@ -91,6 +94,18 @@ param concurrency int = 50
 @description('How events are written to their queue (LIFEBOAT_EVENTS_ENCODING).')
 @allowed(['none', 'base64'])
 param eventsEncoding string = 'none'
+
+@description('The address of a topic of Event Grid that gets the events in place of the queue (LIFEBOAT_EVENTS_TOPIC), on which you give the app EventGrid Data Sender. Empty: the queue, or eventGrid.')
+@maxLength(300)
+param eventsTopic string = ''
+
+@description('True: makes a topic of Event Grid, which gets the events in place of the queue.')
+param eventGrid bool = false
+
+@description('With eventGrid: an https address that gets every event, and answers the handshake of CloudEvents. Empty: you subscribe yourself.')
+@secure()
+@maxLength(2000)
+param eventsWebhook string = ''
 
 @description('The cloud (LIFEBOAT_CLOUD).')
 @allowed(['public', 'government', 'china'])
@@ -395,6 +410,23 @@ module moreEndpoints 'modules/endpoint.bicep' = [
   }
 ]
 
+// ---- the events
+
+@description('The name of a new topic.')
+var topicName = names.?topic ?? 'evgt-lifeboat-${tok}'
+
+module events 'modules/events.bicep' = if (eventGrid) {
+  params: {
+    location: location
+    tags: allTags
+    name: empty(eventsTopic) ? topicName : fail('eventGrid makes a topic, and eventsTopic names another')
+    identityId: identity.id
+    app: identity.properties.principalId
+    grant: roleAssignments
+    webhook: eventsWebhook
+  }
+}
+
 // ---- the app
 
 @description('Where the plan is.')
@@ -432,13 +464,18 @@ module site 'modules/site.bicep' = {
       LIFEBOAT_STOPPED: empty(stopped) ? 'false' : stopped
     }
     // The host makes the addresses of the public cloud out of the name of the account.
-    cloudSettings: cloud == 'public'
-      ? {}
-      : {
-          AzureWebJobsStorage__blobServiceUri: 'https://${storageName}.blob.${suffix}'
-          AzureWebJobsStorage__queueServiceUri: 'https://${storageName}.queue.${suffix}'
-          AzureWebJobsStorage__tableServiceUri: 'https://${storageName}.table.${suffix}'
-        }
+    moreSettings: union(
+      cloud == 'public'
+        ? {}
+        : {
+            AzureWebJobsStorage__blobServiceUri: 'https://${storageName}.blob.${suffix}'
+            AzureWebJobsStorage__queueServiceUri: 'https://${storageName}.queue.${suffix}'
+            AzureWebJobsStorage__tableServiceUri: 'https://${storageName}.table.${suffix}'
+          },
+      eventGrid
+        ? { LIFEBOAT_EVENTS_TOPIC: events!.outputs.endpoint }
+        : empty(eventsTopic) ? {} : { LIFEBOAT_EVENTS_TOPIC: eventsTopic }
+    )
     packageUri: packageUri
   }
   dependsOn: [roles, accountEndpoints]
@@ -482,12 +519,15 @@ module alerting 'modules/alerts.bicep' = if (alerts || availability) {
 var roleIds rolesType = toObject(loadJsonContent('roles.json'), role => role.name)
 
 @description('The roles of the app, and on which resources.')
-var wanted = [
-  { role: 'Storage Blob Data Owner', scope: resourceId('Microsoft.Storage/storageAccounts', storageName) }
-  { role: 'Storage Queue Data Contributor', scope: resourceId('Microsoft.Storage/storageAccounts', storageName) }
-  { role: 'Storage Table Data Contributor', scope: resourceId('Microsoft.Storage/storageAccounts', storageName) }
-  { role: 'Monitoring Metrics Publisher', scope: resourceId('Microsoft.Insights/components', insightsName) }
-]
+var wanted = concat(
+  [
+    { role: 'Storage Blob Data Owner', scope: resourceId('Microsoft.Storage/storageAccounts', storageName) }
+    { role: 'Storage Queue Data Contributor', scope: resourceId('Microsoft.Storage/storageAccounts', storageName) }
+    { role: 'Storage Table Data Contributor', scope: resourceId('Microsoft.Storage/storageAccounts', storageName) }
+    { role: 'Monitoring Metrics Publisher', scope: resourceId('Microsoft.Insights/components', insightsName) }
+  ],
+  eventGrid ? [{ role: 'EventGrid Data Sender', scope: resourceId('Microsoft.EventGrid/topics', topicName) }] : []
+)
 
 @description('The queue of events.')
 var eventsQueue = 'lifeboat-events'

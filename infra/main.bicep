@@ -18,7 +18,7 @@ param location string
 @maxLength(90)
 param resourceGroupName string = ''
 
-@description('Names of your own: JSON with some of app, plan, identity, storage, logs, insights, network.')
+@description('Names of your own: JSON with some of app, plan, identity, storage, logs, insights, network, topic.')
 param names string = ''
 
 @description('Tags of everything: JSON, such as {"owner":"platform"}.')
@@ -60,6 +60,18 @@ param concurrency int = 50
 @description('LIFEBOAT_EVENTS_ENCODING.')
 @allowed(['none', 'base64'])
 param eventsEncoding string = 'none'
+
+@description('LIFEBOAT_EVENTS_TOPIC. Empty: the queue, or eventGrid.')
+@maxLength(300)
+param eventsTopic string = ''
+
+@description('True: makes a topic of Event Grid for the events.')
+param eventGrid bool = false
+
+@description('With eventGrid: an https address that gets every event. Empty: you subscribe yourself.')
+@secure()
+@maxLength(2000)
+param eventsWebhook string = ''
 
 @description('LIFEBOAT_CLOUD.')
 @allowed(['public', 'government', 'china'])
@@ -190,6 +202,9 @@ module app 'app.bicep' = {
     cleanupTimer: empty(cleanupTimer) ? '0 */5 * * * *' : cleanupTimer
     concurrency: concurrency
     eventsEncoding: eventsEncoding
+    eventsTopic: eventsTopic
+    eventGrid: eventGrid
+    eventsWebhook: eventsWebhook
     cloud: cloud
     stopped: stopped
     planUrl: planUrl

@@ -38,8 +38,8 @@ param public bool
 @description('The settings in every cloud.')
 param settings textMap
 
-@description('More settings in a cloud other than the public one.')
-param cloudSettings textMap
+@description('More settings, which not every app has.')
+param moreSettings textMap
 
 @description('Where the package is; empty if somebody deploys it by zip.')
 param packageUri string
@@ -107,7 +107,7 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01'
 resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: site
   name: 'appsettings'
-  properties: union(settings, cloudSettings)
+  properties: union(settings, moreSettings)
 }
 
 // The host reads its settings when the package starts, so they come first.

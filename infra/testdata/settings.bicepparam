@@ -19,3 +19,4 @@ param logRetentionDays = 30
 param principalId = '0c0ffee0-0000-4000-8000-00000000000a'
 param principalType = 'Group'
 param alerts = false
+param eventsTopic = 'https://contoso.westeurope-1.eventgrid.azure.net/api/events'

@@ -391,6 +391,7 @@ func refused(t *testing.T, b *templates.Bicep) {
 		"endpoint-without-network": "endpoints need a network",
 		"sign-in-for-anybody":      "without them any identity of the tenant gets in",
 		"availability-from-inside": "availability needs publicNetworkAccess",
+		"two-topics":               "eventGrid makes a topic, and eventsTopic names another",
 	} {
 		_, err := snapshot(t, b, root+"/infra/testdata/refused/"+name+".bicepparam")
 		if err == nil || !strings.Contains(err.Error(), reason) {

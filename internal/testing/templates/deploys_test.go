@@ -197,7 +197,7 @@ func TestSettingsAreRead(t *testing.T) {
 			}
 		}
 		if option == "settings" && (got.Concurrency != 500 || !got.EventsBase64 || got.Stopped != "stopped by LIFEBOAT_STOPPED: incident 42" ||
-			got.Plan != "https://contosoplans.blob.core.windows.net/plans/plan.yaml") {
+			got.EventsTopic == (azure.TopicAddress{}) || got.Plan != "https://contosoplans.blob.core.windows.net/plans/plan.yaml") {
 			t.Errorf("settings: %+v", got)
 		}
 		if option == "plain" && (got.Concurrency != 50 || got.EventsBase64 || got.Stopped != "" || got.Cloud.Name != azure.Public.Name) {
@@ -299,6 +299,41 @@ func TestQueues(t *testing.T) {
 	}
 	if !strings.Contains(read(t, root+"/main.go"), `table.New(clients.Tables, "lifeboat",`) {
 		t.Error("the program keeps its rows in a table of another name")
+	}
+}
+
+// TestTopic checks the topic of Event Grid: it takes no key, the app may send to it and to nothing else, and no option has one unasked.
+func TestTopic(t *testing.T) {
+	resources := predicted(t, "events")
+	topics := of(resources, "Microsoft.EventGrid/topics")
+	if len(topics) != 1 {
+		t.Fatal(topics)
+	}
+	p := properties[struct {
+		InputSchema      string
+		DisableLocalAuth bool
+	}](t, topics[0])
+	if p.InputSchema != "CloudEventSchemaV1_0" || !p.DisableLocalAuth {
+		t.Errorf("%+v", p)
+	}
+	grants := 0
+	for _, r := range of(resources, "Microsoft.Authorization/roleAssignments") {
+		sends := strings.Contains(string(r.Properties), roles(t)["EventGrid Data Sender"].ID)
+		if strings.Contains(r.ID, topics[0].ID) != sends {
+			t.Errorf("a grant: %s %s", r.ID, r.Properties)
+		}
+		if sends {
+			grants++
+		}
+	}
+	subscriptions := of(resources, "Microsoft.EventGrid/topics/eventSubscriptions")
+	if address := settings(t, "events")["LIFEBOAT_EVENTS_TOPIC"]; grants != 1 || len(subscriptions) != 1 || !strings.Contains(address, topics[0].ID) {
+		t.Errorf("%d grants, %d subscriptions, and the app publishes to %s", grants, len(subscriptions), address)
+	}
+	for _, option := range options(t) {
+		if topics := of(predicted(t, option), "Microsoft.EventGrid/topics"); option != "events" && len(topics) != 0 {
+			t.Errorf("%s makes %v", option, topics)
+		}
 	}
 }
 
