@@ -41,7 +41,11 @@ func (s *storage) resourceType() armType {
 			}}, true
 		case method == http.MethodGet && strings.HasPrefix(path, containersPath) && len(tail) == 4:
 			return armRoute{action + "/blobServices/containers/read", func(c armCall) (*http.Response, error) {
-				return s.serve(c, func(a StorageAccount) map[string]any { return a.container(tail[3]) }), nil
+				return s.getContainer(c, tail[3])
+			}}, true
+		case method == http.MethodPut && strings.HasPrefix(path, containersPath) && len(tail) == 4:
+			return armRoute{action + "/blobServices/containers/write", func(c armCall) (*http.Response, error) {
+				return s.putContainer(c, tail[3])
 			}}, true
 		case method == http.MethodGet && path == "fileservices/default/shares":
 			return armRoute{fileServices + "/shares/read", s.shares}, true
