@@ -27,7 +27,8 @@ func CustomName(r backup.Role, subscription string) string {
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // azStart begins each script: the functions make a step that was made before no mistake. A role that was just made may not be known
-// everywhere yet, so the script tries its assignment for a minute.
+// everywhere yet, so the script tries its assignment for a minute. Azure CLI 2.91 takes it for a mistake to take away what is not there,
+// and to give a role of an HSM's own access control twice.
 const azStart = `set -eu
 app=%s
 
@@ -38,13 +39,23 @@ container() { # its resource ID
   az rest --method get --url "$1?api-version=2024-01-01" --only-show-errors -o none 2>/dev/null ||
     az rest --method put --url "$1?api-version=2024-01-01" --body '{}' --only-show-errors -o none
 }
-identity() { # of the service with the resource ID, in the api-version, at the path of its answer
-  id=$(az rest --method get --url "$1?api-version=$2" --query "$3" -o tsv --only-show-errors)
-  [ -n "$id" ] || { echo "$1 does not have that identity: attach it, and run this again" >&2; exit 1; }
-  echo "$id"
+identity() { # of the service with the resource ID, in the api-version, at the path of its answer; gone if there is no such service
+  if id=$(az rest --method get --url "$1?api-version=$2" --query "$3" -o tsv --only-show-errors); then
+    [ -n "$id" ] || { echo "$1 does not have that identity" >&2; id=none; }
+    echo "$id"
+  else
+    case $(az rest --method get --url "$1?api-version=$2" --only-show-errors -o none 2>&1) in
+      *ResourceNotFound*) echo gone ;;
+      *) ;;
+    esac
+  fi
 }
 give() { # to whom, the role, the scope
-  [ -n "$1" ] || return 1
+  case $1 in
+    none | gone) echo "attach that identity to the service, and run this again" >&2; return 1 ;;
+    '') return 1 ;;
+    *) ;;
+  esac
   for try in 1 2 3 4 5 6; do
     [ "$try" = 1 ] || sleep 10
     az role assignment create --assignee-object-id "$1" --assignee-principal-type ServicePrincipal --role "$2" --scope "$3" \
@@ -53,8 +64,25 @@ give() { # to whom, the role, the scope
   return 1
 }
 take() { # from whom, the role, the scope
-  [ -n "$1" ] || return 1
-  az role assignment delete --assignee-object-id "$1" --role "$2" --scope "$3" --only-show-errors -o none
+  case $1 in
+    none | gone) echo "so nothing is taken from it at $3" >&2; return ;;
+    '') return 1 ;;
+    *) ;;
+  esac
+  said=$(az role assignment delete --assignee-object-id "$1" --role "$2" --scope "$3" --only-show-errors -o none 2>&1) && return
+  case $said in
+    *'No matched assignments'* | *ResourceNotFound*) ;;
+    *) echo "$said" >&2; return 1 ;;
+  esac
+}
+local_give() { # the HSM, the role
+  [ -n "$(az keyvault role assignment list --hsm-name "$1" --role "$2" --scope / --assignee-object-id "$app" \
+    --query '[].name' -o tsv --only-show-errors)" ] ||
+    az keyvault role assignment create --hsm-name "$1" --role "$2" --scope / --assignee-object-id "$app" \
+      --assignee-principal-type ServicePrincipal --only-show-errors -o none
+}
+local_take() { # the HSM, the role
+  az keyvault role assignment delete --hsm-name "$1" --role "$2" --scope / --assignee-object-id "$app" --only-show-errors -o none
 }
 `
 
@@ -142,8 +170,7 @@ func containersOf(all []Assignment) (found []string) {
 // command returns the line of a script that gives the role, or takes it away.
 func command(verb string, a Assignment) string {
 	if a.Role.Local {
-		verb = map[string]string{"give": "create", "take": "delete"}[verb]
-		return local(verb, a, `"$app"`)
+		return fmt.Sprintf("local_%s %s %s", verb, quote(last(a.Scope)), quote(a.Role.ID))
 	}
 	whom := `"$app"`
 	if a.Service != "" {
@@ -152,14 +179,10 @@ func command(verb string, a Assignment) string {
 	return fmt.Sprintf("%s %s %s %s", verb, whom, quote(definitionID(a)), quote(a.Scope))
 }
 
-// local returns the command for a role of a Managed HSM's own access control.
-func local(verb string, a Assignment, whom string) string {
-	kind := ""
-	if verb == "create" {
-		kind = " --assignee-principal-type ServicePrincipal"
-	}
-	return fmt.Sprintf("az keyvault role assignment %s --hsm-name %s --role %s --scope / --assignee-object-id %s%s --only-show-errors -o none",
-		verb, last(a.Scope), a.Role.ID, whom, kind)
+// local returns the command that gives a role of a Managed HSM's own access control.
+func local(a Assignment, whom string) string {
+	return fmt.Sprintf("az keyvault role assignment create --hsm-name %s --role %s --scope / --assignee-object-id %s "+
+		"--assignee-principal-type ServicePrincipal --only-show-errors -o none", last(a.Scope), a.Role.ID, whom)
 }
 
 // path returns the JMESPath of the identity's object ID in the answer about its service.
@@ -170,13 +193,13 @@ func path(i backup.Identity) string {
 	case backup.UserAssigned:
 		return "identity.userAssignedIdentities.*.principalId | [0]"
 	}
-	return fmt.Sprintf("values(identity.userAssignedIdentities)[?clientId=='%s'].principalId | [0]", strings.ToLower(string(i)))
+	return fmt.Sprintf("identity.userAssignedIdentities.* | [?clientId=='%s'].principalId | [0]", strings.ToLower(string(i)))
 }
 
 // Commands returns the commands that give the role alone, with the object ID of the app's identity as $app.
 func (a Assignment) Commands() []string {
 	if a.Role.Local {
-		return []string{local("create", a, `"$app"`)}
+		return []string{local(a, `"$app"`)}
 	}
 	subscription := Scope(backup.OnSubscription, a.Scope, backup.Storage{})
 	whom := `"$app"`

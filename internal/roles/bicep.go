@@ -47,7 +47,7 @@ func Bicep(give []Assignment, principal string) string {
 		if i == 0 {
 			fmt.Fprint(&b, "\n// An administrator of each HSM gives these:\n")
 		}
-		fmt.Fprintf(&b, "// %s\n", local("create", a, principal))
+		fmt.Fprintf(&b, "// %s\n", local(a, principal))
 	}
 	return b.String()
 }

@@ -16,6 +16,9 @@ import (
 	"sync"
 	"testing"
 
+	"lifeboat/internal/config"
+	grants "lifeboat/internal/roles"
+	"lifeboat/internal/services"
 	"lifeboat/internal/testing/templates"
 )
 
@@ -400,7 +403,7 @@ func refused(t *testing.T, b *templates.Bicep) {
 	}
 }
 
-// shellcheck checks the hooks, and that it would find something.
+// shellcheck checks the hooks, a script of plan roles with all kinds of lines, and that it would find something.
 func shellcheck(t *testing.T) {
 	program, err := exec.LookPath("shellcheck")
 	if err != nil {
@@ -413,6 +416,8 @@ func shellcheck(t *testing.T) {
 	if err != nil || len(paths) != 3 {
 		t.Fatal(paths, err)
 	}
+	paths = append(paths, filepath.Join(t.TempDir(), "roles.sh"))
+	write(t, paths[3], rolesScript(t))
 	if out, ok := run(t, ".", program, append([]string{"--enable=all", "--exclude=SC2250,SC2312", "--shell=sh"}, paths...)...); !ok {
 		t.Errorf("shellcheck:\n%s", out)
 	}
@@ -421,6 +426,33 @@ func shellcheck(t *testing.T) {
 	if out, ok := run(t, ".", program, bad); ok || !strings.Contains(out, "SC2086") {
 		t.Errorf("a word without quotes is no error:\n%s", out)
 	}
+}
+
+// rolesScript is the script of plan roles for an edit: it gives and takes away roles of each kind.
+func rolesScript(t *testing.T) string {
+	t.Helper()
+	const before, middle = "/subscriptions/" + subscription + "/resourceGroups/live/providers/", ", container: copies}\n"
+	of := func(name, targets string) []grants.Assignment {
+		known := services.All().Known()
+		plans, _, err := config.NewReader(known).Parse(name, []byte("version: 1\ndefaults:\n  storage: {account: "+before+
+			"Microsoft.Storage/storageAccounts/copies"+middle+"plans:\n  - name: p\n    schedule: 0 3 * * *\n    keep: {within: 20d}\n"+
+			"    targets: ["+targets+"]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return grants.Of(plans, known)
+	}
+	old := of("old.yaml", before+"Microsoft.ApiManagement/service/gone, "+before+"Microsoft.KeyVault/managedHSMs/gone")
+	edited := of("new.yaml", before+"Microsoft.ApiManagement/service/new, "+before+"Microsoft.KeyVault/managedHSMs/new, "+before+
+		"Microsoft.ConfidentialLedger/ledgers/new")
+	_, revoke := grants.Compare(old, edited)
+	script := grants.Az(edited, revoke, tenant)
+	for _, line := range []string{"define", "container", "give", "take", "local_give", "local_take"} {
+		if !strings.Contains(script, "\n"+line+" ") {
+			t.Errorf("the script of an edit has no line with %s:\n%s", line, script)
+		}
+	}
+	return script
 }
 
 // copyInfra copies infra and bicepconfig.json into a folder.
