@@ -290,8 +290,10 @@ azure-clients: python ## Run the official JavaScript and Python clients and Azur
 	build/clients/venv/bin/python -m pip install --quiet --disable-pip-version-check -r build/clients/requirements.txt
 	$(PYTHON) -m venv build/clients/azurecli # of its own: it needs other versions; compiling all of it takes a minute
 	build/clients/azurecli/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r build/clients/azurecli.txt
-	go run ./internal/testing/clients bash -c 'cd build/clients && node --test --test-concurrency=4 && \
-		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test azurecli_test'
+	go run ./internal/testing/clients bash -c 'cd build/clients && { nice venv/bin/python -m unittest -v azureroles_test >roles.log 2>&1 & } && \
+		roles=$$! code=0 && { node --test --test-concurrency=4 && \
+		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test azurecli_test || code=1; } && \
+		{ wait $$roles || code=1; } && cat roles.log && exit $$code'
 
 # The Bicep CLI comes from the machine; shellcheck is of PyPI, which has it as it is released. Less optimizing of code that runs once
 # saves a tenth of the time.

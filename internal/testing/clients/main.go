@@ -22,6 +22,7 @@
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
 //	CLIENTS_GUEST, CLIENTS_GUEST_HEADER object ID of another app's identity, which has no role, and its IDENTITY_HEADER; the command
 //	                                    may grant it any role, on CLIENTS_HSM too
+//	CLIENTS_ROLES                       JSON about another app, which has none of the roles that its plan needs: see rolesOf
 //
 // It exits with the command's exit code.
 package main
@@ -73,6 +74,12 @@ const (
 	fortress = "contoso-hsm"
 	votes    = "contosovotes"
 	audit    = "contosoaudit"
+	// bare is the app whose roles a script gives; the giver runs it.
+	bare        = "bare"
+	bareAccount = "lifeboatbare"
+	giver       = "giver"
+	copies      = "contosocopies"
+
 	restored = "contoso-restored"
 	polled   = "contoso-polled"
 	broken   = "contoso-broken"
@@ -87,7 +94,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	// Storage clients of today may ask in a version that Azurite does not know yet: Python's in 2026-10-06, Azurite 3.37.0 knows
 	// 2026-06-06.
-	s, err := stack.Start(ctx, stack.Config{Dir: dir, Accounts: []string{appAccount}, TimeScale: timeScale, Seed: 1, AnyVersion: true})
+	s, err := stack.Start(ctx, stack.Config{Dir: dir, Accounts: []string{appAccount, bareAccount, copies}, TimeScale: timeScale, Seed: 1, AnyVersion: true})
 	if err != nil {
 		return err
 	}
@@ -97,16 +104,19 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 	}
 	app, err := s.App(ctx, stack.AppConfig{
 		Name: identity, Account: appAccount, Plan: plan(), WaitFactor: timeScale,
-		Log: func(e fakehost.Entry) {
-			if e.Level == fakehost.Error {
-				fmt.Fprintln(os.Stderr, e)
-			}
-		},
+		Log: complain,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, app.Stop()) }()
+	roles, other, err := rolesOf(ctx, s, dir)
+	if other != nil {
+		defer func() { err = errors.Join(err, other.Stop()) }()
+	}
+	if err != nil {
+		return err
+	}
 	subscription, group, _ := strings.Cut(strings.TrimPrefix(stack.Scope, "/subscriptions/"), "/resourceGroups/")
 	command := exec.CommandContext(ctx, name, arguments...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -120,7 +130,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_CCF="+votes, "CLIENTS_LEDGER="+audit,
 		"CLIENTS_RESTORED="+restored, "CLIENTS_APP_ACCOUNT="+appAccount,
 		"CLIENTS_POLLED="+polled, "CLIENTS_BROKEN="+broken,
-		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
+		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container, "CLIENTS_ROLES="+roles,
 	)
 	for _, variable := range s.Sim.EnvFor(guest) {
 		if header, ok := strings.CutPrefix(variable, "IDENTITY_HEADER="); ok {
@@ -128,6 +138,13 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		}
 	}
 	return command.Run()
+}
+
+// complain prints the errors of an app.
+func complain(e fakehost.Entry) {
+	if e.Level == fakehost.Error {
+		fmt.Fprintln(os.Stderr, e)
+	}
 }
 
 // addServices adds the services to Azure, and gives the command, which has the app's identity, the roles that it needs to
