@@ -18,7 +18,7 @@ LIFEBOAT = {**os.environ, "LIFEBOAT_URL": KNOWN["url"], "LIFEBOAT_KEY": KNOWN["k
 CONFIG = tempfile.TemporaryDirectory()
 GIVER = {
     **os.environ, **KNOWN["giver"], "AZURE_CONFIG_DIR": CONFIG.name, "AZURE_CORE_COLLECT_TELEMETRY": "no",
-    "PATH": f"{BIN}:{os.environ['PATH']}"}
+    "PATH": f"{CONFIG.name}:{os.environ['PATH']}"}
 
 
 def run(words, environment, timeout=300):
@@ -73,8 +73,14 @@ class Roles(unittest.TestCase):
         assert done.returncode == 0, done.stderr
         assert ["/subscriptions/" + a["id"] for a in json.loads(done.stdout)] == KNOWN["subscriptions"], done.stdout
 
+        words = [BIN / "python", Path(__file__).parent / "azureforks.py", Path(CONFIG.name) / "forks"]
+        cls.forks = subprocess.Popen(words, env=GIVER, stdout=subprocess.PIPE, text=True)
+        assert cls.forks.stdout.readline() == "ready\n"
+
     @classmethod
     def tearDownClass(cls):
+        cls.forks.terminate()
+        cls.forks.communicate()
         CONFIG.cleanup()
 
     def runs(self, text, shell, code=0):
