@@ -57,7 +57,7 @@ func (s *storage) putContainer(c armCall, name string) (*http.Response, error) {
 	case bloberror.HasCode(err, bloberror.ContainerAlreadyExists):
 		return shown, nil
 	case bloberror.HasCode(err, bloberror.InvalidResourceName):
-		return armError(http.StatusBadRequest, "InvalidResourceName", "The specifed resource name contains invalid characters."), nil
+		return armError(http.StatusBadRequest, "InvalidResourceName", "The specified resource name contains invalid characters."), nil
 	case err != nil:
 		return nil, err
 	}
