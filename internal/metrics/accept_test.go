@@ -25,6 +25,7 @@ func TestNegotiate(t *testing.T) {
 		"text/plain;q=0.4,application/openmetrics-text;q=0.5":                               metrics.OpenMetrics,
 		"text/plain,application/openmetrics-text":                                           metrics.Text,
 		"application/openmetrics-text,text/plain":                                           metrics.OpenMetrics,
+		"text/plain,application/openmetrics-text,text/plain;version=0.0.4":                  metrics.Text,
 		"application/openmetrics-text;q=0,text/plain;q=0":                                   metrics.Text,
 		"application/openmetrics-text;q=0":                                                  metrics.Text,
 		"application/openmetrics-text;q=0.000,*/*":                                          metrics.Text,

@@ -254,6 +254,24 @@ func TestAnOldTextThatIsRefusedNow(t *testing.T) {
 	}
 }
 
+// TestATextIsPastForSevenDays: from then on the row does not know it either.
+func TestATextIsPastForSevenDays(t *testing.T) {
+	for _, c := range []struct {
+		after time.Duration
+		known int
+	}{{plans.Remembered - time.Second, 2}, {plans.Remembered, 1}} {
+		d := newDesk(t, "good one a")
+		d.pass()
+		d.text = []byte("good one b")
+		d.pass()
+		d.now, d.text = d.now.Add(c.after), []byte("good one c")
+		d.pass()
+		if head := d.head(); len(head.Before) != c.known || head.Before[0].Hash != backup.Digest("good one b", 32) {
+			t.Errorf("after %s: %+v", c.after, head.Before)
+		}
+	}
+}
+
 // TestManyEditsFitIntoTheRow: the row knows the newest texts, and one that comes and goes counts once.
 func TestManyEditsFitIntoTheRow(t *testing.T) {
 	d := newDesk(t, "good one a")

@@ -52,6 +52,8 @@ func TestClock(t *testing.T) {
 		local, utc, age, ago string
 	}{
 		{0, "2026-03-29 14:00 CEST", "2026-03-29T12:00:00Z", "0s", ", 0s ago"},
+		{59 * time.Second, "2026-03-29 13:59 CEST", "2026-03-29T11:59:01Z", "59s", ", 59s ago"},
+		{time.Minute, "2026-03-29 13:59 CEST", "2026-03-29T11:59:00Z", "1m", ", 1m0s ago"},
 		{90 * time.Second, "2026-03-29 13:58 CEST", "2026-03-29T11:58:30Z", "1m", ", 1m30s ago"},
 		{12 * time.Hour, "2026-03-29 01:00 CET", "2026-03-29T00:00:00Z", "12h", ", 12h0m ago"},
 		{50 * time.Hour, "2026-03-27 11:00 CET", "2026-03-27T10:00:00Z", "2d", ", 2d2h ago"},

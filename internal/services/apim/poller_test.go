@@ -139,6 +139,17 @@ func TestPollingSurvivesWhatAzureMaySay(t *testing.T) {
 	}
 }
 
+// TestAnAnswerWithoutAStatusSaysWhereToLook: such answers can go on for as long as a backup takes, and people see no end.
+func TestAnAnswerWithoutAStatusSaysWhereToLook(t *testing.T) {
+	w := &wire{replies: map[step]reply{start: answers(202, "", both...), poll: answers(200, "{}")}}
+	o, err := w.provider().Begin(t.Context(), attempt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.provider().Poll(t.Context(), attempt(), o.Token)
+	fault{kind: backup.Retryable, code: "NoStatus", message: "200 OK, does not say how it is getting on", hint: "activity log how the backup ended"}.check(t, err)
+}
+
 // TestTierOfABackupWhicheverHeaderLeads checks the tier of a backup that was followed by its status, whose answer has no
 // service in it. The last GET goes to the start's Location, else to the service. If both fail, the tier is lost and not
 // the backup.
