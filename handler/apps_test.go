@@ -138,6 +138,8 @@ func TestASecondAppGivesNothingUp(t *testing.T) {
 			if after := len(first.catalog.Rows()); w.Code != code || after != before || len(first.queue.Messages(queue)) != map[int]int{200: 1, 500: 0}[code] {
 				t.Errorf("%s, %d rounds: %d %s, %d rows became %d", queue, rounds, w.Code, w.Body, before, after)
 			}
+			note := map[int]any{200: "put off: it is tried again later", 500: nil}[code]
+			wants(t, second.lastLine(t), map[string]any{"queue": queue + backup.Poison, "request": "i", "note": note})
 		}
 	}
 }

@@ -709,15 +709,16 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 	run := read(t, d.call("POST", "/api/restores", orderText)).ID
 	d.lines(t)
 	service.can = func() error {
-		return &backup.Fault{Kind: backup.Retryable, Code: "Updating", Message: "it is updating"}
+		return &backup.Fault{Kind: backup.Retryable, Code: "Updating", Message: "it is updating", RequestID: "for-azures-support"}
 	}
 	d.step(t)
 	wants(t, d.lastLine(t), map[string]any{
 		"run": run, "target": target, "plan": "nightly", "from": "queued", "to": "waiting", "code": "Updating", "reason": "it is updating",
+		"x-ms-client-request-id": "for-azures-support",
 	})
 	d.send("restore", []byte(strings.Replace(orderText, `"i"`, `"j"`, 1)))
 	line := d.lastLine(t)
-	wants(t, line, map[string]any{"request": "j", "target": target, "plan": "nightly", "to": "queued", "code": nil, "reason": nil})
+	wants(t, line, map[string]any{"request": "j", "target": target, "plan": "nightly", "to": "queued", "code": nil, "reason": nil, "x-ms-client-request-id": nil})
 	if fmt.Sprint(line["run"]) == run || line["run"] == "" {
 		t.Errorf("%v", line)
 	}

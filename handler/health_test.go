@@ -1,8 +1,10 @@
 package handler
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +126,54 @@ func TestHealthAnswersJSON(t *testing.T) {
 	}
 	if w := newApp(nil).call("POST", "/api/health", "{}"); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+// TestArtifactsThatTheCatalogDoesNotKnowAreAnAlarm: a target that was never backed up by this catalog is pending, unless its storage shows
+// that another catalog was lost.
+func TestArtifactsThatTheCatalogDoesNotKnowAreAnAlarm(t *testing.T) {
+	d := planned(t, daily("nightly", target, target+"-new"))
+	if v := d.health(t, 200); v.OverallStatus != health.Pending {
+		t.Errorf("before: %+v", v)
+	}
+	lost := health.Incomplete{Target: target, Plan: "nightly", Storage: backup.Storage{Account: account, Container: "c"}, Artifacts: 7, First: "a"}
+	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: lost.Key(), Body: backup.Encode(lost)}); err != nil {
+		t.Fatal(err)
+	}
+	if v := d.health(t, 503); v.OverallStatus != health.Unprotected || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "CatalogIncomplete" {
+		t.Errorf("with artifacts that no recovery point names: %+v", v)
+	}
+}
+
+// TestHealthNamesWhatHasLeftThePlan: with its newest recovery point, if there is one.
+func TestHealthNamesWhatHasLeftThePlan(t *testing.T) {
+	text := "all"
+	d := newApp(func(c *Config) {
+		c.Engine.Left = c.Plans.Left
+		c.Plans.Read = func(context.Context) ([]byte, error) { return []byte(text), nil }
+		c.Plans.Parse = func(text []byte) ([]backup.Plan, error) {
+			if string(text) == "all" {
+				return []backup.Plan{daily("nightly", target, target+"-well", target+"-bare")}, nil
+			}
+			return []backup.Plan{daily("nightly", target)}, nil
+		}
+	})
+	d.timer(t, 200)
+	d.backedUp(t, target+"-well", 90*time.Minute)
+	if v := d.health(t, 200); len(v.Departed) != 0 {
+		t.Errorf("before the edit: %+v", v.Departed)
+	}
+	text = "one"
+	d.timer(t, 200)
+	left := map[string]string{}
+	for _, one := range d.health(t, 200).Departed {
+		left[one.Target] = one.Plan
+		if one.Verified != nil {
+			left[one.Target] += fmt.Sprintf(" %s of %d hours", one.Verified.ID, one.Verified.Age/3600)
+		}
+	}
+	if len(left) != 2 || left[target+"-well"] != "nightly p of 1 hours" || left[target+"-bare"] != "nightly" {
+		t.Errorf("%q", left)
 	}
 }
 
