@@ -63,7 +63,7 @@ func (h hosts) admit(address *url.URL) error {
 // redirected returns the address to which a response redirects, or from which it came if the transport followed a redirect. It
 // returns nil if there was no redirect.
 func redirected(answer *http.Response) *url.URL {
-	if answer.StatusCode >= 300 && answer.StatusCode < 400 {
+	if answer.StatusCode/100 == 3 {
 		if to, err := answer.Location(); err == nil {
 			return to
 		}

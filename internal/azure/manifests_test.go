@@ -3,6 +3,7 @@ package azure_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -30,13 +31,29 @@ func (a *answers) Do(r *http.Request) (*http.Response, error) {
 
 var manifestsIn = backup.Storage{Account: storageIn + "g" + accountOf, Container: "lifeboat"}
 
+// page is a page of a list of blobs.
+func page(blobs, marker string) *http.Response {
+	return answer(200, `<?xml version="1.0"?><EnumerationResults><Blobs>`+blobs+`</Blobs><NextMarker>`+marker+`</NextMarker></EnumerationResults>`,
+		"Content-Type: application/xml")
+}
+
+func blob(name string) string {
+	return "<Blob><Name>" + name + "</Name><Properties></Properties></Blob>"
+}
+
+// TestAListOfManifestsEndsAtFiveThousand: a folder of very many costs one request, as long as storage answers whole pages.
+func TestAListOfManifestsEndsAtFiveThousand(t *testing.T) {
+	for first, requests := range map[int]int{4999: 2, 5000: 1} {
+		a := &answers{t: t, left: []*http.Response{page(strings.Repeat(blob("m/a"), first), "two"), page(blob("m/b"), "three")}}
+		names, err := azure.Manifests{Client: azure.New(&identity{}, azcore.ClientOptions{Transport: a})}.List(t.Context(), manifestsIn, "m/")
+		if err != nil || len(names) != 5000 || len(a.sent) != requests {
+			t.Errorf("%d names, %v, with %d requests", len(names), err, len(a.sent))
+		}
+	}
+}
+
 // TestAListOfManifestsGoesOnBehindAnEmptyPage: storage may answer a page without a blob, and a marker for the next one.
 func TestAListOfManifestsGoesOnBehindAnEmptyPage(t *testing.T) {
-	page := func(blobs, marker string) *http.Response {
-		return answer(200, `<?xml version="1.0"?><EnumerationResults><Blobs>`+blobs+`</Blobs><NextMarker>`+marker+`</NextMarker></EnumerationResults>`,
-			"Content-Type: application/xml")
-	}
-	blob := func(name string) string { return "<Blob><Name>" + name + "</Name><Properties></Properties></Blob>" }
 	a := &answers{t: t, left: []*http.Response{page("", "two"), page(blob("m/a"), "three"), page(blob("m/b"), "")}}
 	names, err := azure.Manifests{Client: azure.New(&identity{}, azcore.ClientOptions{Transport: a})}.List(t.Context(), manifestsIn, "m/")
 	if err != nil || !slices.Equal(names, []string{"m/a", "m/b"}) || !slices.Equal(a.sent, []string{"GET ", "GET two", "GET three"}) {

@@ -195,6 +195,24 @@ func TestTimerRun(t *testing.T) {
 	}
 }
 
+// TestJitterOfRunsThatAreMadeTooLate: a timer run that died amid a scheduled time's runs may be finished after its window or behind the next
+// scheduled time. No jitter is left then.
+func TestJitterOfRunsThatAreMadeTooLate(t *testing.T) {
+	p := plan(t, "30 2 * * *", "UTC")
+	p.Targets, p.Jitter = []string{"a", "b", "c"}, 12*time.Hour
+	began := at(t, "15 02:30")
+	for _, c := range []struct{ window, after time.Duration }{
+		{0, 24 * time.Hour}, {0, 30 * time.Hour}, {0, 900 * time.Hour}, {13 * time.Hour, 13 * time.Hour}, {13 * time.Hour, 20 * time.Hour},
+	} {
+		p.Window = c.window
+		for _, run := range checkpoint.Runs(p, began, began.Add(c.after)) {
+			if !run.Start.IsZero() || run.Reason.Code != "" {
+				t.Errorf("with a window of %s, after %s: %s begins at %s", c.window, c.after, run.Target, run.Start)
+			}
+		}
+	}
+}
+
 // TestAssume checks that the checkpoint without the app is at the newest scheduled time, or now where there is none to be made.
 func TestAssume(t *testing.T) {
 	now := at(t, "15 12:00")

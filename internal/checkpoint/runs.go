@@ -51,10 +51,7 @@ func start(p backup.Plan, target string, scheduledTime, now, end time.Time) time
 func share(p backup.Plan, target string, from, end time.Time) time.Duration {
 	span := min(p.Jitter, backup.LongestJitter)
 	if !end.IsZero() {
-		span = min(span, end.Sub(from))
-	}
-	if span <= 0 {
-		return 0
+		span = max(min(span, end.Sub(from)), 0)
 	}
 	return time.Duration(backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))).Truncate(time.Second)
 }

@@ -21,6 +21,9 @@ import (
 type console struct {
 	*os.File // the program's side
 
+	// columns is the variable COLUMNS.
+	columns string
+
 	person *os.File
 	mu     sync.Mutex
 	seen   bytes.Buffer
@@ -103,7 +106,7 @@ func (c *console) at(ctx context.Context, t *testing.T, url string, out *bytes.B
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := map[string]string{"LIFEBOAT_URL": url, "LIFEBOAT_KEY": key}
+	environment := map[string]string{"LIFEBOAT_URL": url, "LIFEBOAT_KEY": key, "COLUMNS": c.columns}
 	sh := cli.Shell{
 		Getenv: func(name string) string { return environment[name] }, Stdin: c.File, Stdout: c.File, Stderr: c.File, Now: fleetNow, Local: zone,
 		RequestID: "at-the-terminal", Plans: reader, CompletionTime: 5 * time.Minute,
@@ -235,8 +238,13 @@ func TestARestoreDoesNotAskWhereNobodyIs(t *testing.T) {
 func TestTablesFitTheTerminal(t *testing.T) {
 	t.Parallel()
 	a := newFleet(t)
-	for _, width := range []int{80, 120} {
-		terminal := newConsole(t, uint16(width))
+	for _, c := range []struct {
+		columns string // COLUMNS, which a shell may set to nothing of use
+		is      uint16
+		width   int
+	}{{"", 80, 80}, {"", 120, 120}, {"80", 120, 80}, {"0", 120, 120}, {"-1", 80, 80}, {"many", 120, 120}} {
+		terminal, width := newConsole(t, c.is), c.width
+		terminal.columns = c.columns
 		if code := terminal.at(t.Context(), t, a.URL, nil, "health"); code != 0 {
 			t.Fatal(code)
 		}
@@ -274,9 +282,20 @@ func TestWatch(t *testing.T) {
 }
 
 // TestProgressTellsTheTime checks that the line of a run under way goes on telling its time at a terminal, beside the usual one, and
-// that a restore tells its phase.
+// that a restore tells its phase. Without an earlier one that succeeded there is no usual time.
 func TestProgressTellsTheTime(t *testing.T) {
 	t.Parallel()
+	const earlier = `{"id":"a","kind":"restore","status":"Succeeded","createdDateTime":"2026-03-27T12:00:00Z","endedDateTime":"2026-03-27T12:07:00Z"},`
+	for usually, before := range map[string]string{", usually 7m0s": earlier, "": ""} {
+		t.Run("so far"+usually, func(t *testing.T) {
+			t.Parallel()
+			tellsTheTime(t, usually, before)
+		})
+	}
+}
+
+func tellsTheTime(t *testing.T, usually, before string) {
+	t.Helper()
 	states := []string{
 		`"status":"NotStarted","state":"queued"`, `"status":"Running","state":"running"`, `"status":"Running","state":"running"`,
 		`"status":"Running","state":"running","recoveryPoint":{"state":"live"}`,
@@ -286,8 +305,7 @@ func TestProgressTellsTheTime(t *testing.T) {
 	a := newApp(t, "", func(_ int, w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Retry-After", "1")
 		if strings.HasPrefix(r.URL.RawQuery, "target=") {
-			fmt.Fprint(w, `{"value":[{"id":"a","kind":"restore","status":"Succeeded","createdDateTime":"2026-03-27T12:00:00Z","endedDateTime":"2026-03-27T12:07:00Z"},`+
-				`{"id":"b","kind":"backup","status":"Succeeded","createdDateTime":"2026-03-27T12:00:00Z","endedDateTime":"2026-03-27T14:07:00Z"},`+
+			fmt.Fprint(w, `{"value":[`+before+`{"id":"b","kind":"backup","status":"Succeeded","createdDateTime":"2026-03-27T12:00:00Z","endedDateTime":"2026-03-27T14:07:00Z"},`+
 				`{"id":"c","kind":"restore","status":"Failed","createdDateTime":"2026-03-27T12:00:00Z","endedDateTime":"2026-03-27T15:07:00Z"}]}`)
 			return false
 		}
@@ -307,7 +325,7 @@ func TestProgressTellsTheTime(t *testing.T) {
 	})
 	terminal.wait(t, "took ", 1)
 	want := []string{
-		"2026-03-28T12:01:00Z  queued; ", " so far, usually 7m0s\n2026-03-28T12:01:00Z  safety backup running; ",
+		"2026-03-28T12:01:00Z  queued; ", " so far" + usually + "\n2026-03-28T12:01:00Z  safety backup running; ",
 		"\n\x1b[1A\x1b[2K2026-03-28T12:01:00Z  safety backup running; ", "\n2026-03-28T12:01:00Z  restore running; ",
 		"\n2026-03-28T12:01:00Z  succeeded: 1.0 KiB, kept until ; took 10m0s\n",
 	}

@@ -71,7 +71,7 @@ func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 	needs, why := interval, "and has several scheduled times within a minute: the timer looks once a minute, and calls all but the newest missed"
 	_, least := e.InARow(0)
 	need := func(d time.Duration, reason string, args ...any) {
-		if needs <= least && d > needs {
+		if needs <= least { // the first that is longer is told
 			needs, why = d, fmt.Sprintf(reason, args...)
 		}
 	}

@@ -105,6 +105,13 @@ func TestSafetyBackupIsAWord(t *testing.T) {
 	refused(t, "there is nothing left for a safetyBackup", []string{ccfs + "ccf"}, "restore: {into: [itself], safetyBackup: required}")
 }
 
+// TestAMissingFieldHidesNoOtherMistake: a person mends both at once.
+func TestAMissingFieldHidesNoOtherMistake(t *testing.T) {
+	for _, want := range []string{`onChange needs the field "quiet"`, "onChange is for API Management, of which the plan has no target"} {
+		refused(t, want, []string{hsms + "hsm"}, "onChange: {}")
+	}
+}
+
 // TestApprovalIsAskedForOnlyIfRequired checks both words of approval.
 func TestApprovalIsAskedForOnlyIfRequired(t *testing.T) {
 	for line, want := range map[string]bool{"required": true, "none": false} {

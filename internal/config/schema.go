@@ -73,14 +73,13 @@ func compile(text []byte) *jsonschema.Schema {
 	return schema
 }
 
-// check compares the document with the schema. Each error names the line of its node; check marks these nodes, so that no
-// mistake is reported twice.
+// check compares the document with the schema. Each error names the line of its node; check marks the nodes with a wrong value, so
+// that no mistake is reported twice.
 func (r *reader) check(root *yaml.Node) {
 	for _, m := range r.schema.Check(r.value(root)) {
 		n, what := find(root, m.Location), named(m.Location)
 		for _, name := range m.Missing {
 			r.report(n, "%s needs the field %q", what, name)
-			r.bad[n] = true
 		}
 		for _, name := range m.Unknown {
 			r.fail(keyOf(n, name), "%s has no field %q; it has %s", what, name, fields(m.Schema))

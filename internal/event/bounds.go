@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -23,9 +22,7 @@ func encode(v any) json.RawMessage {
 	data := backup.Encode(v)
 	for most := 2048; len(data) > longestData && most >= 128; most /= 2 {
 		var all any
-		d := json.NewDecoder(bytes.NewReader(data))
-		d.UseNumber()
-		if d.Decode(&all) == nil { // it always does: the data were just made
+		if json.Unmarshal(data, &all) == nil { // it always is: the data were just made, and no number in them is near 2^53
 			data = backup.Encode(cut(all, most))
 		}
 	}

@@ -72,6 +72,42 @@ func TestThousandsOfAlarms(t *testing.T) {
 	}
 }
 
+// TestATargetThatComesBackHasAnotherAlarmForNinetyDays: after that its readers take the alarm that it had before for a new one.
+func TestATargetThatComesBackHasAnotherAlarmForNinetyDays(t *testing.T) {
+	for after, another := range map[time.Duration]bool{90*day - time.Second: true, 90 * day: false} {
+		all := ill(2)
+		v, begun, _ := health.Evaluation{Plan: "nightly"}.After(begin, all, true)
+		for i, at := range []time.Time{begin, begin.Add(after)} { // the end of an alarm makes the row forget older ones
+			all[i].Status = health.Protected
+			v, _, _ = kept(t, v).After(at, all, true)
+		}
+		_, again, _ := kept(t, v).After(begin.Add(after), ill(2), true)
+		if len(again) != 2 || (again[0].ID != begun[0].ID) != another || again[1].ID == begun[1].ID {
+			t.Errorf("after %s: %+v, before %+v", after, again, begun)
+		}
+	}
+}
+
+// TestTheNewestEndsOfAlarmsStay: if a row has the ends of as many alarms as it may, one more takes the place of an older one.
+func TestTheNewestEndsOfAlarmsStay(t *testing.T) {
+	all := ill(501)
+	v, begun, _ := health.Evaluation{Plan: "nightly"}.After(begin, all, true)
+	for i := range all {
+		all[i].Status = health.Late
+	}
+	all[500].Status = health.Unprotected
+	v, _, _ = kept(t, v).After(begin.Add(time.Hour), all, true)
+	all[500].Status = health.Late
+	v, _, _ = kept(t, v).After(begin.Add(2*time.Hour), all, true)
+	if n := len(kept(t, v).Back); n != 500 {
+		t.Errorf("the row has the ends of %d alarms", n)
+	}
+	all[500].Status = health.Unprotected
+	if _, again, _ := v.After(begin.Add(3*time.Hour), all, true); len(again) != 1 || again[0].ID == begun[500].ID {
+		t.Errorf("%+v begins again, before it was %s", again, begun[500].ID)
+	}
+}
+
 // TestAlarmsOfAnOlderVersion: it kept no targets with them. They hold, are over once, and are kept with their targets at once.
 func TestAlarmsOfAnOlderVersion(t *testing.T) {
 	all := ill(3)

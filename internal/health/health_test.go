@@ -277,8 +277,12 @@ func TestAnEditHasItsFirstInterval(t *testing.T) {
 			begin.Add(3 * time.Hour),
 		},
 	} {
-		s := test.s
-		s.Plan, s.Target, s.ProcessedUntil = hourly, target, begin.AddDate(1, 0, 0)
+		s, all := test.s, []backup.Plan{{Name: "another", Targets: []string{target + "-other"}}, hourly}
+		if s.Shared {
+			all[0].Targets, s.Shared = []string{strings.ToUpper(target)}, false
+		}
+		s.Plan, s.ProcessedUntil = hourly, begin.AddDate(1, 0, 0)
+		s.Of(target, backup.Service{}, all)
 		for at, want := range map[time.Time]bool{test.until: false, test.until.Add(time.Second): true} {
 			if h := s.Evaluate(at); (h.Status == health.Unprotected) != want || !h.Deadline.Equal(test.until) {
 				t.Errorf("%s: at %s it is %s, until %s", test.name, at, h.Status, h.Deadline)

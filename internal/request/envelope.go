@@ -142,12 +142,10 @@ func inEvent(event map[string]json.RawMessage, s schema, wrong error) (Body, err
 		var err error
 		if data, err = base64.StdEncoding.DecodeString(encoded); err != nil || !utf8.Valid(data) {
 			fail("data_base64", "it is not the base64 of text in UTF-8")
-			data = []byte("{}")
 		}
 		data = bytes.TrimPrefix(data, []byte("\ufeff")) // messages have a byte order mark
 	case data == nil:
 		fail("data", "the event has none")
-		data = []byte("{}")
 	}
 	fields, err := members(field, data)
 	if fields["id"] == nil {

@@ -35,6 +35,23 @@ func TestRead(t *testing.T) {
 				`"metadataVersion":"1","eventTime":"2026-01-31T02:30:00.1234567Z","data":{"a":1}}`,
 			"x", `a=1 id="e" requestedBy="` + topic + `"`, grid, "",
 		},
+		{
+			"a CloudEvent without data", `{"specversion":"1.0","id":"e","source":"/s","type":"t"}`, "", `id="e" requestedBy="/s"`,
+			request.Event{ID: "e", Source: "/s", Type: "t"},
+			`"data": the event has none`,
+		},
+		{
+			"base64 of no UTF-8", `{"specversion":"1.0","id":"e","source":"/s","type":"t","data_base64":"eyJpZCI6ImkiLCJhIjoi/yJ9"}`, "",
+			"a=\"\xff\" id=\"i\" requestedBy=\"/s\"",
+			request.Event{ID: "e", Source: "/s", Type: "t"},
+			`"data_base64": it is not the base64 of text in UTF-8`,
+		},
+		{
+			"base64 that is torn", `{"specversion":"1.0","id":"e","source":"/s","type":"t","data_base64":"eyJpZCI6ImkiLCJhIjox!"}`, "",
+			`a=1 id="i" requestedBy="/s"`,
+			request.Event{ID: "e", Source: "/s", Type: "t"},
+			`"data_base64": it is not the base64 of text in UTF-8`,
+		},
 		{"without an ID", `{"eventType":"T","subject":"/s","data":{}}`, "x", `id="" requestedBy="/s"`, request.Event{Subject: "/s", Type: "T"}, "an event of Event Grid has an id"},
 		{"a name twice", `{"a":1,"b":2,"a":3,"a":4}`, "", "b=2", request.Event{}, `the field "a" stands there twice`},
 		{"torn", `{"a":1,"b":`, "", "a=1", request.Event{}, "it is not JSON: EOF"},

@@ -48,9 +48,6 @@ func yamlOf(in *json.Decoder) (*yaml.Node, error) {
 		}
 		node.Content = append(node.Content, value)
 	}
-	if len(node.Content) == 0 {
-		node.Style = yaml.FlowStyle // [] and not nothing
-	}
 	_, err = in.Token()
 	return node, err
 }
