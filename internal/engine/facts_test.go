@@ -150,9 +150,13 @@ func TestHealthForgetsNoWaitingRestore(t *testing.T) {
 		for range 8 {
 			s.step()
 		}
-		s.runSchedule(all...)
-		if got, _ := s.restores(all...); !strings.Contains(got, "waiting") {
-			t.Fatalf("after %d backups: %q", n+1, got)
+		for _, evaluated := range []bool{false, true} {
+			if evaluated {
+				s.runSchedule(all...)
+			}
+			if got, _ := s.restores(all...); !strings.Contains(got, "waiting") {
+				t.Fatalf("after %d backups, evaluated %t: %q", n+1, evaluated, got)
+			}
 		}
 	}
 	r.can = nil
@@ -164,6 +168,32 @@ func TestHealthForgetsNoWaitingRestore(t *testing.T) {
 	}
 	if got, calls := s.restores(all...); got != "succeeded all" || calls != 2 {
 		t.Errorf("at its end: %q in %d requests", got, calls)
+	}
+}
+
+// TestHealthNamesAWaitingRestoreThatANewerVersionWrote: also one that is older than the runs that health reads of the target.
+func TestHealthNamesAWaitingRestoreThatANewerVersionWrote(t *testing.T) {
+	s, r, _ := restorable(t)
+	all := restoring(false)
+	s.runSchedule(all...)
+	r.can = func(backup.Restore) error { return fault(backup.Retryable, "Updating") }
+	waits := s.restore(order("first"), all)
+	s.step()
+	for n := range health.RecentRows + 1 {
+		s.runSchedule(all...)
+		s.now = s.now.Add(time.Minute)
+		if _, err := s.backup(fmt.Sprintf("backup %d", n), all[0], target); err != nil {
+			t.Fatal(err)
+		}
+		for range 8 {
+			s.step()
+		}
+	}
+	s.newer(waits.Key())
+	targets, _, err := s.engine.Health(t.Context(), plans.Active{Plans: all})
+	if err != nil || targets[0].Reason.Code != "RowUnreadable" || !strings.Contains(targets[0].Reason.Message, waits.Key().Row) ||
+		!strings.Contains(targets[0].Reason.Message, "schema version 2") {
+		t.Errorf("%+v, %v", targets, err)
 	}
 }
 

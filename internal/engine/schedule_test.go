@@ -114,6 +114,25 @@ func TestATimerRunServesTheBook(t *testing.T) {
 	}
 }
 
+// TestATimerRunThatCannotNoteWhatLeftFails: the checkpoint of a plan that has left is saved by the next one, and the log has the reason.
+func TestATimerRunThatCannotNoteWhatLeftFails(t *testing.T) {
+	plan, other := nightly(), nightly()
+	other.Name = "other"
+	for k, noted := 1, false; !noted; k++ {
+		s := newHarness(t)
+		s.runSchedule(plan, other)
+		s.now = s.now.Add(time.Minute)
+		s.storage.calls, s.storage.failAt, s.storage.made = 0, k, false
+		_, err := s.engine.Schedule(t.Context(), []backup.Plan{plan})
+		if s.storage.calls < k {
+			t.Fatal("no call notes it")
+		}
+		if noted = err != nil && strings.Contains(err.Error(), "does not hold the plan other"); err == nil {
+			t.Errorf("call %d fails, and nobody is told", k)
+		}
+	}
+}
+
 // TestScheduleIsRepeatable lets every storage call of a timer run fail, before and after it took effect, and then makes another
 // timer run.
 func TestScheduleIsRepeatable(t *testing.T) {
