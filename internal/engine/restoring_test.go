@@ -285,6 +285,10 @@ func TestRestore(t *testing.T) {
 				if err != nil || status.Point == nil || status.Point.Held != (backup.Hold{}) {
 					t.Errorf("confirmed: %+v, %v", status.Point, err)
 				}
+				if confirmed := backup.ManifestFolder + "/" + run.ID + ".confirmed.json"; !slices.Contains(s.manifestNames(), confirmed) ||
+					s.rows("outbox-") != 0 {
+					t.Errorf("%q, and %d events wait", s.manifestNames(), s.rows("outbox-"))
+				}
 			}
 			if d := review(*status.Point, p.Expires.Add(time.Hour)); len(d) != 1 || d[0].Keep {
 				t.Errorf("kept after its time, though it is the only one, and confirmed: %+v", d)
