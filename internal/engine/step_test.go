@@ -803,6 +803,30 @@ func TestUnsettledServiceIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestALostStartIsNotedBeforeItIsLookedFor: so the time for which it is looked for counts from the first look, however many processes die
+// in one.
+func TestALostStartIsNotedBeforeItIsLookedFor(t *testing.T) {
+	s := newHarness(t)
+	s.provider.begin = func(backup.Attempt) (backup.Operation, error) { panic(dead{}) }
+	run := s.ask("lost")
+	var since []time.Time
+	s.provider.find = func(backup.Attempt) (string, error) {
+		now := s.run(run.ID)
+		if since = append(since, now.LostSince); now.Reason.Code != "StartLost" || now.LostSince.IsZero() || !now.LostSince.Equal(since[0]) {
+			t.Errorf("look %d: %+v, lost since %s", len(since), now.Reason, now.LostSince)
+		}
+		if len(since) < 4 {
+			panic(dead{})
+		}
+		return run.ID + ".1", nil
+	}
+	s.finish()
+	s.rescueAll()
+	if got := s.run(run.ID); len(since) < 4 || len(s.provider.begun) != 1 || got.State != backup.Succeeded {
+		t.Errorf("%d looks, begun %q, %s: %+v", len(since), s.provider.begun, got.State, got.Reason)
+	}
+}
+
 // TestEarlyStepMessagesComeBackRarely: a step message that came too early, such as the stray one of a step that died, is put back
 // until the expected one is due, and then ever more rarely: each time storage may make two of it.
 func TestEarlyStepMessagesComeBackRarely(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestTheProgramNeverEndsWell: the host starts no handler again that ended with 0, and answers nobody until it ends itself.
+// TestTheProgramNeverEndsWell: the host does not start a handler again that ended with 0, and its calls get no answer.
 func TestTheProgramNeverEndsWell(t *testing.T) {
 	t.Parallel()
 	for env, says := range map[string]string{
