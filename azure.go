@@ -62,3 +62,12 @@ func find(ctx context.Context, getenv func(string) string, subscriptions []strin
 	}
 	return azure.Graph{Client: azure.New(credential, options), Wait: client.Sleep}.Inventory(ctx, subscriptions, known.Known().Types())
 }
+
+// markers make what lifeboat prove damages services with.
+func markers(getenv func(string) string) (map[string]backup.Marker, error) {
+	credential, options, err := identity(getenv)
+	if err != nil {
+		return nil, err
+	}
+	return known.Markers(credential, options), nil
+}

@@ -12,4 +12,6 @@ type Service struct {
 	// New makes the provider, which acts with the identity behind cred. Factor shortens the times that Azure's side has, where
 	// the waits on it are shortened.
 	New func(cred azcore.TokenCredential, opts azcore.ClientOptions, factor float64) backup.Provider
+	// Marker makes what lifeboat prove damages the service with, by the identity of the client; nil if it cannot.
+	Marker func(Client) backup.Marker
 }

@@ -13,6 +13,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/grants"
+	"lifeboat/internal/cli/prove"
 	"lifeboat/internal/cli/support"
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
@@ -45,6 +46,8 @@ type Shell struct {
 	// Find searches the subscriptions for services that Lifeboat backs up, with the identity of the environment; all that it sees, if
 	// there are none.
 	Find func(ctx context.Context, getenv func(string) string, subscriptions []string) (backup.Inventory, error)
+	// Markers makes what lifeboat prove damages services with, by the resource type in lower case, with the identity of the environment.
+	Markers func(getenv func(string) string) (map[string]backup.Marker, error)
 	// Look makes an engine that can check Azure's services, with the identity of the environment.
 	Look func(getenv func(string) string) (*engine.Engine, error)
 }
@@ -136,14 +139,27 @@ settings cannot be used.`,
 		grants.Command(grants.Shell{Stdout: sh.Stdout, Plans: sh.Plans, Width: sh.width, Files: files}))
 	bugs := support.Command(support.Shell{Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version})
 	bugs.GroupID = ofApp
+	proof := prove.Command(prove.Shell{
+		Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version, RequestID: sh.RequestID, Services: sh.services(),
+		Markers: sh.Markers, Asks: func() bool { return terminal(sh.Stdin) && terminal(sh.Stderr) }, Line: sh.line,
+	})
+	proof.GroupID = ofApp
 	root.AddCommand(
 		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
 		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
-		versionCommand(sh), usage.CompletionCommand(), bugs,
+		versionCommand(sh), usage.CompletionCommand(), bugs, proof,
 	)
 	root.SetHelpCommand(usage.HelpCommand())
 	root.InitDefaultHelpCmd() // now, and not only when a command runs: the documentation has it too
 	return root
+}
+
+// services returns the services that plan.yaml may have.
+func (sh Shell) services() backup.Services {
+	if sh.Plans == nil {
+		return nil
+	}
+	return sh.Plans.Services
 }
 
 func versionCommand(sh Shell) *cobra.Command {

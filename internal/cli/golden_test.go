@@ -69,9 +69,14 @@ var shown = []struct {
 	{"plan roles plan.yaml", true},
 	{"plan roles plan.yaml --was old.yaml", true},
 	{"check", false},
+	{"prove -g sandbox --service " + sandbox, false},
+	{"prove -g prod --service " + sandbox, false},
 	{"help", false},
 	{"restore --help", false},
 }
+
+// sandbox is a service that may be lost.
+const sandbox = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/sandbox/providers/Microsoft.ApiManagement/service/contoso-try"
 
 // TestGolden compares every command, over a fleet of 17 targets, with a golden file for terminals of 80 and 120 columns. To write
 // the files: go test ./internal/cli -run TestGolden -update.
@@ -167,7 +172,7 @@ func TestExamples(t *testing.T) {
 			}
 			code, out, errs := inFleetUntil(ctx, t, fleet, 0, "queued", cancel, args...)
 			cancel()
-			want := map[bool]int{true: 1}[args[0] == "coverage"] // the fleet has a service that no plan has
+			want := map[string]int{"coverage": 1, "prove": 2}[args[0]] // the fleet has a service that no plan has, and there is no terminal to ask at
 			if waits := strings.Contains(line, "--wait"); waits && !strings.Contains(errs, " goes on without this command: ") || !waits && code != want {
 				t.Errorf("%s: %d\n%s%s", line, code, out, errs)
 			}

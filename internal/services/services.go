@@ -60,3 +60,14 @@ func (l List) Providers(cred azcore.TokenCredential, opts azcore.ClientOptions, 
 	}
 	return providers
 }
+
+// Markers are made for each service that lifeboat prove can damage, by the resource type in lower case.
+func (l List) Markers(cred azcore.TokenCredential, opts azcore.ClientOptions) map[string]backup.Marker {
+	markers, client := map[string]backup.Marker{}, azure.New(cred, opts)
+	for _, s := range l {
+		if s.Marker != nil {
+			markers[strings.ToLower(s.Type)] = s.Marker(client)
+		}
+	}
+	return markers
+}

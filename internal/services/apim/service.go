@@ -59,6 +59,7 @@ func Service() azure.Service {
 		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, _ float64) backup.Provider {
 			return New(cred, opts)
 		},
+		Marker: func(client azure.Client) backup.Marker { return NewMarker(client) },
 	}
 }
 

@@ -104,6 +104,7 @@ func Service() azure.Service {
 			p.Recent = time.Duration(float64(p.Recent) * factor)
 			return p
 		},
+		Marker: func(client azure.Client) backup.Marker { return NewMarker(client) },
 	}
 }
 

@@ -1,0 +1,313 @@
+// Package prove backs up, damages and restores services that a person gives up for it, and writes a report.
+package prove
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lifeboat/internal/api"
+	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
+)
+
+// prefix begins the names of all marks. A later proof finds by it what a killed one left.
+const prefix = "lifeboat-prove-"
+
+// Shell is the environment of the command.
+type Shell struct {
+	Getenv         func(string) string
+	Stdout, Stderr io.Writer
+	// Now tells the time.
+	Now func() time.Time
+	// Version is the version of the program's source.
+	Version string
+	// RequestID is another one each time: the ID of a proof without --id is its beginning.
+	RequestID string
+	// Services are the services that Lifeboat backs up.
+	Services backup.Services
+	// Markers makes what services are damaged with, by the resource type in lower case, with the sign-in of the environment.
+	Markers func(getenv func(string) string) (map[string]backup.Marker, error)
+	// Asks tells whether there is a terminal to ask at, and Line reads a line there.
+	Asks func() bool
+	Line func(ctx context.Context, outcome string) (string, error)
+}
+
+// request has the flags.
+type request struct {
+	group, yes, id, folder string
+	services               []string
+	names                  bool
+}
+
+// idForm is the form of the ID of a proof: it is a part of the names of marks.
+var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// Command makes the command prove.
+func Command(sh Shell) *cobra.Command {
+	var q request
+	c := &cobra.Command{
+		Use:   "prove -g GROUP --service ID",
+		Short: "Proves with services that may be lost that a backup restores them",
+		Long: `Proves in your own subscription that a backup brings a service back. It takes
+only services that you name and can do without, each in the resource group
+GROUP, and each a target of a plan that lets it be restored into itself. Their
+content is OVERWRITTEN, and changes made meanwhile are LOST. It makes
+no service; the backups stay as long as the plan keeps them, and cost that.
+
+It has the app check what its plan needs, and stops if anything is refused. It
+makes a backup. Once that is verified it damages the service: with the sign-in
+here (az login) it makes an API without operations in an API Management, or a
+key in a Managed HSM, whose name begins with lifeboat-prove-. It restores the
+backup, and looks that this mark is gone and that the service answers. The mark
+is removed whatever happens. For it your sign-in needs the role API Management
+Service Contributor, or Managed HSM Crypto User and Crypto Officer.
+
+On a terminal it asks for the name of the group first. In a script say --yes
+GROUP. If it is stopped or killed, run it again with the same --id: it goes on
+with the same backup and restore. A run with another ID removes the marks that
+an earlier one left in these services.
+
+The report, prove-ID.json and prove-ID.md, has versions, tiers, times, results
+and Azure's codes, and answers open questions about Azure; no name, no ID and
+no secret, unless you say --names. The exit code is 0 if every service
+was restored.`,
+		Example: "  lifeboat prove -g sandbox --service " + example,
+		Args:    usage.None,
+	}
+	flags := c.Flags()
+	flags.StringVarP(&q.group, "group", "g", "", "the resource `GROUP` of all the services")
+	flags.Func("service", "the resource `ID` of one that may be lost; repeat it", func(id string) error {
+		q.services = append(q.services, backup.ResourceID(id))
+		return nil
+	})
+	flags.StringVar(&q.yes, "yes", "", "do not ask: services of this `GROUP` may be lost")
+	flags.StringVar(&q.id, "id", "", "the `ID` of the proof, to go on with one that was stopped")
+	flags.StringVar(&q.folder, "to", ".", "write the report into this `FOLDER`")
+	flags.BoolVar(&q.names, "names", false, "the report has names and Azure's words")
+	_ = c.MarkFlagDirname("to")
+	for _, name := range []string{"group", "service", "yes", "id"} {
+		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		p, err := sh.prepare(c, q)
+		if err != nil {
+			return err
+		}
+		return p.run(c.Context())
+	}
+	return c
+}
+
+const example = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/sandbox/providers/Microsoft.ApiManagement/service/contoso-try"
+
+// proof is one proof.
+type proof struct {
+	Shell
+	client.Client
+	request
+	// mark is the name of its marks.
+	mark     string
+	services []*service
+	report   report
+}
+
+// service is a service that is given up.
+type service struct {
+	id, label, plan string
+	marker          backup.Marker
+	report          *serviceReport
+	// restore is its restore of this proof; nil if none was asked for yet, as far as is known.
+	restore *api.Run
+	// touched tells that a mark of this proof may be there.
+	touched bool
+}
+
+// prepare reads flags and settings, without a call.
+func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
+	p := &proof{Shell: sh, request: q}
+	switch {
+	case q.group == "":
+		return nil, usage.Misuse(c, "-g GROUP is missing: the resource group of the services")
+	case len(q.services) == 0:
+		return nil, usage.Misuse(c, "--service ID is missing: the resource ID of a service that may be lost")
+	case q.yes != "" && !strings.EqualFold(q.yes, q.group):
+		return nil, usage.Misuse(c, "--yes names the group %q, and -g the group %q", q.yes, q.group)
+	}
+	if p.request.id == "" {
+		p.request.id, _, _ = strings.Cut(strings.ToLower(sh.RequestID), "-")
+	}
+	if !idForm.MatchString(p.request.id) {
+		return nil, usage.Misuse(c, "--id has 1 to 32 small letters, digits and dashes, no dash first")
+	}
+	p.mark = prefix + p.request.id
+	subscription := ""
+	for _, id := range q.services {
+		r, err := backup.ParseResource(id)
+		if err != nil {
+			return nil, usage.Misuse(c, "--service: %v", err)
+		}
+		known, is := sh.Services.Of(id)
+		switch {
+		case !strings.EqualFold(r.Group, q.group):
+			return nil, usage.Misuse(c, "--service: %s is in the group %s, and not in %s: nothing outside of that is touched", id, r.Group, q.group)
+		case subscription != "" && !strings.EqualFold(subscription, r.Subscription):
+			return nil, usage.Misuse(c, "--service: all services are in one subscription")
+		case !is:
+			return nil, usage.Misuse(c, "--service: Lifeboat backs up no %s", r.Type)
+		case slices.ContainsFunc(p.services, func(s *service) bool { return backup.Same(s.id, id) }):
+			return nil, usage.Misuse(c, "--service: %s is there twice", id)
+		}
+		subscription = r.Subscription
+		p.services = append(p.services, &service{id: id, label: r.Name, report: &serviceReport{Title: known.Title, kind: strings.ToLower(known.Type)}})
+	}
+	if p.yes == "" && !sh.Asks() {
+		return nil, usage.Error("lifeboat prove: the content of the services would be overwritten, and there is no terminal to ask at: say --yes " +
+			q.group + " if it may be\n")
+	}
+	var err error
+	if p.Client, err = client.New(sh.Getenv, false, sh.Stderr); err != nil {
+		return nil, usage.Error(err.Error() + "\n")
+	}
+	markers, err := sh.Markers(sh.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range p.services {
+		if s.marker = markers[s.report.kind]; s.marker == nil {
+			return nil, usage.Misuse(c, "--service: a restore makes a new %s, and prove cannot damage one: try that by hand", s.report.Title)
+		}
+		s.report.Service = fmt.Sprintf("service %d", i+1)
+		if q.names {
+			s.report.Name = s.id
+		}
+	}
+	return p, nil
+}
+
+// run proves it, removes the marks, and writes the report.
+func (p *proof) run(ctx context.Context) error {
+	if err := p.find(ctx); err != nil {
+		return err
+	}
+	if err := p.confirm(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.Stdout, "proof %s: if it is stopped, go on with --id %[1]s\n", p.id)
+	p.begin()
+	err := p.prove(ctx)
+	// If the person has ended it, there is a minute to clean up.
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if ctx.Err() == nil {
+		rest = ctx
+	}
+	for _, s := range p.services {
+		err = errors.Join(err, p.clean(rest, s))
+	}
+	p.end(err)
+	return errors.Join(err, p.write())
+}
+
+// find looks for each service in the app's plans.
+func (p *proof) find(ctx context.Context) error {
+	targets, err := get[api.Page[api.Target]](ctx, p.Client, "/api/targets")
+	if err != nil {
+		return err
+	}
+	for _, s := range p.services {
+		target := false
+		for _, t := range targets.Value {
+			if !backup.Same(t.Target, s.id) {
+				continue
+			}
+			target = true
+			if slices.ContainsFunc(t.Into, func(id string) bool { return backup.Same(id, s.id) }) {
+				s.id, s.plan = t.Target, t.Plan
+				break
+			}
+		}
+		switch {
+		case !target:
+			return fmt.Errorf("no plan of the app has the target %s", s.id)
+		case s.plan == "":
+			return fmt.Errorf("no plan lets %s be restored into itself: add restore: {into: [itself]}", s.id)
+		}
+	}
+	return nil
+}
+
+// confirm has the person agree.
+func (p *proof) confirm(ctx context.Context) error {
+	if p.yes != "" {
+		return nil
+	}
+	fmt.Fprintf(p.Stderr, "These services of the group %s are damaged, and then overwritten by a backup:\n", text.Plain(p.group))
+	for _, s := range p.services {
+		known, _ := p.Services.Of(s.id)
+		fmt.Fprintf(p.Stderr, "  %s\n", text.Plain(s.id))
+		for _, words := range known.Restore.Overwrites {
+			fmt.Fprintf(p.Stderr, "    overwritten: %s\n", text.Plain(words))
+		}
+		for _, words := range known.NotIncluded {
+			fmt.Fprintf(p.Stderr, "    not restored: %s\n", text.Plain(words))
+		}
+	}
+	fmt.Fprintf(p.Stderr, "It makes no service. The price is that of the backups, for as long as the plan keeps them.\n"+
+		"\nWhat changes in them from now on is LOST. Type %s to go on: ", text.Plain(p.group))
+	typed, err := p.Line(ctx, "nothing was done")
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(strings.TrimSpace(typed), p.group) {
+		return errors.New("that is not its name: nothing was done")
+	}
+	return nil
+}
+
+// prove does the steps of all services, up to the first that fails.
+func (p *proof) prove(ctx context.Context) error {
+	for _, s := range p.services {
+		if err := p.tidy(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := p.check(ctx); err != nil {
+		return err
+	}
+	for _, s := range p.services {
+		if err := p.one(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one proves it with one service.
+func (p *proof) one(ctx context.Context, s *service) error {
+	point, err := p.backup(ctx, s)
+	if err != nil {
+		return err
+	}
+	if s.restore == nil {
+		if err := p.preview(ctx, s, point); err != nil {
+			return err
+		}
+		if err := p.damage(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := p.bringBack(ctx, s, point); err != nil {
+		return err
+	}
+	return p.look(ctx, s)
+}
