@@ -143,13 +143,13 @@ func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
 	case q.yes != "" && !strings.EqualFold(q.yes, q.group):
 		return nil, usage.Misuse(c, "--yes names the group %q, and -g the group %q", q.yes, q.group)
 	}
-	if p.request.id == "" {
-		p.request.id, _, _ = strings.Cut(strings.ToLower(sh.RequestID), "-")
+	if p.id == "" {
+		p.id, _, _ = strings.Cut(strings.ToLower(sh.RequestID), "-")
 	}
-	if !idForm.MatchString(p.request.id) {
+	if !idForm.MatchString(p.id) {
 		return nil, usage.Misuse(c, "--id has 1 to 32 small letters, digits and dashes, no dash first")
 	}
-	p.mark = prefix + p.request.id
+	p.mark = prefix + p.id
 	subscription := ""
 	for _, id := range q.services {
 		r, err := backup.ParseResource(id)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -285,13 +286,13 @@ func TestProveIsStopped(t *testing.T) {
 			stops = append(stops, stop{at, signal})
 		}
 	}
-	b := newSandbox(t, len(stops))
+	b := newSandbox(t, len(stops)+3)
 	folder := t.TempDir()
 	args := func(i int) []string {
 		return []string{"prove", "-g", b.group, "--yes", b.group, "--to", folder, "--id", "p" + string(rune('a'+i)), "--service", b.services[i]}
 	}
 	var group sync.WaitGroup
-	gate := make(chan struct{}, 4)
+	gate := make(chan struct{}, 6)
 	for i, s := range stops {
 		group.Add(1)
 		gate <- struct{}{}
@@ -326,6 +327,50 @@ func TestProveIsStopped(t *testing.T) {
 		}()
 	}
 	group.Wait()
+
+	// Killed at its own requests: before the mark is made, and after, when the answer is lost; and after a mark of another proof is removed.
+	for i, at := range []struct {
+		phase  fakeazure.Phase
+		method string
+	}{{fakeazure.Before, http.MethodPut}, {fakeazure.After, http.MethodPut}, {fakeazure.After, http.MethodDelete}} {
+		target := b.services[len(stops)+i]
+		if at.method == http.MethodDelete { // it is sent only for a mark that is left
+			if err := b.marker(target).Mark(ctx, target, "lifeboat-prove-older"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		process, done := make(chan *os.Process, 1), atomic.Bool{}
+		who := world.Sim.ObjectID(b.who)
+		hooks.Store(who, func(e fakeazure.Exchange) fakeazure.Decision {
+			if e.Phase != at.phase || e.Method != at.method || !strings.Contains(e.Path, "/apis/lifeboat-prove-") || done.Swap(true) {
+				return fakeazure.Pass
+			}
+			_ = (<-process).Kill()
+			return fakeazure.Drop
+		})
+		c := exec.CommandContext(ctx, world.Binary, "prove", "-g", b.group, "--yes", b.group, "--to", folder, "--id", "h", "--service", target)
+		c.Env = b.env
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		process <- c.Process
+		err := c.Wait()
+		hooks.Delete(who)
+		if !done.Load() {
+			t.Fatalf("%+v: it was not killed: %v", at, err)
+		}
+		id := "h" // with another ID it also removes what the killed one left
+		if i == 1 {
+			id = "other"
+		}
+		if code, out, errs := commandIn(ctx, t, b.env, b.Key("api"), "prove", "-g", b.group, "--yes", b.group, "--to", folder, "--id", id, "--service", target); code != 0 ||
+			i == 1 != strings.Contains(out, "1 mark of earlier proofs removed") {
+			t.Errorf("%+v: %d\n%s%s", at, code, out, errs)
+		}
+		if marks := b.marks(t, target); len(marks) > 0 {
+			t.Errorf("%+v: left %v", at, marks)
+		}
+	}
 	if wrong := b.outside(b.services...); len(wrong) > 0 {
 		t.Errorf("it changed %q", wrong)
 	}
