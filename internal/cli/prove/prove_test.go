@@ -87,8 +87,8 @@ func (unmarked) Shown(context.Context, string) (backup.Shown, error) {
 	return backup.Shown{State: "Succeeded", Tier: "Developer"}, nil
 }
 
-// app plays the API: it answers the check, and fails each backup. It returns the error of the command, and the requests that it got.
-func app(t *testing.T, check, requestID string, args ...string) (failure error, posts []string) {
+// app plays the API: it answers the check, and fails each backup. It returns the requests that it got, and the error of the command.
+func app(t *testing.T, check, requestID string, args ...string) (posts []string, failure error) {
 	t.Helper()
 	var mu sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -119,14 +119,15 @@ func app(t *testing.T, check, requestID string, args ...string) (failure error, 
 	c.SetArgs(append([]string{"--service", service, "--to", t.TempDir()}, args...))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a proof that goes on would ask again and again
 	defer cancel()
-	return c.ExecuteContext(ctx), posts
+	failure = c.ExecuteContext(ctx)
+	return posts, failure
 }
 
 const goodCheck = `{"endedDateTime": "2026-03-28T12:00:00Z", "total": 1, "ok": 1, "findings": []}`
 
 // TestAServiceOutsideOfTheGroup: it is refused before the app or Azure is asked anything.
 func TestAServiceOutsideOfTheGroup(t *testing.T) {
-	err, posts := app(t, goodCheck, "a", "-g", "production", "--yes", "production")
+	posts, err := app(t, goodCheck, "a", "-g", "production", "--yes", "production")
 	if err == nil || !strings.Contains(err.Error(), "is in the group sandbox, and not in production") || len(posts) > 0 {
 		t.Errorf("%v, %q", err, posts)
 	}
@@ -134,7 +135,7 @@ func TestAServiceOutsideOfTheGroup(t *testing.T) {
 
 // TestARefusedCheckStops: there is no backup then.
 func TestARefusedCheckStops(t *testing.T) {
-	err, posts := app(t, strings.Replace(goodCheck, `[]`, `[{"result": "refused", "what": "the role X", "error": {"code": "RoleMissing", "message": "m"}}]`, 1),
+	posts, err := app(t, strings.Replace(goodCheck, `[]`, `[{"result": "refused", "what": "the role X", "error": {"code": "RoleMissing", "message": "m"}}]`, 1),
 		"a", "-g", "sandbox", "--yes", "SANDBOX")
 	if err == nil || !strings.Contains(err.Error(), "the app lacks the role X") || len(posts) != 1 || !strings.HasPrefix(posts[0], "/api/check ") {
 		t.Errorf("%v, %q", err, posts)
@@ -146,7 +147,7 @@ func TestARefusedCheckStops(t *testing.T) {
 func TestEachRunAsksForTheSameBackup(t *testing.T) {
 	asked := func(requestID string, args ...string) []string {
 		t.Helper()
-		err, posts := app(t, goodCheck, requestID, append([]string{"-g", "sandbox", "--yes", "sandbox"}, args...)...)
+		posts, err := app(t, goodCheck, requestID, append([]string{"-g", "sandbox", "--yes", "sandbox"}, args...)...)
 		if err == nil || !strings.Contains(err.Error(), "ended failed: InvalidParameters") || len(posts) != 2 {
 			t.Fatalf("%v, %q", err, posts)
 		}

@@ -297,7 +297,7 @@ func TestTheShareIsFound(t *testing.T) {
 	w.replies[poll] = done
 	w.replies[keys] = refuses(403, "AuthorizationFailed", "no listKeys")
 	_, err := w.provider().Poll(t.Context(), attempt(), token)
-	fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Key Operator"}.check(t, err)
+	fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Reader and Data Access"}.check(t, err)
 	w = newWire()
 	token = begin(t, w, attempt())
 	w.replies[poll], w.replies[list] = done, answers(500, "")

@@ -90,7 +90,7 @@ func TestFind(t *testing.T) {
 		},
 		"no key": {
 			attempt: one, world: func(w *wire) { w.replies[keys] = refuses(403, "AuthorizationFailed", "no") },
-			fault: fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Key Operator"},
+			fault: fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Reader and Data Access"},
 		},
 		"no list": {
 			attempt: one, world: func(w *wire) { w.replies[list] = storageError(403, "AuthorizationFailure") },
@@ -232,7 +232,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"too old": {func(w *wire) {
 			w.shares[share].files["more"] = storedFile{"x", started.Add(-6 * time.Second), "9"}
 		}, fault{kind: backup.Refused, code: "ArtifactTooOld", message: "2026-11-03T02:29:54Z", hint: "again"}},
-		"no key":  {func(w *wire) { w.replies[keys] = refuses(403, "AuthorizationFailed", "no") }, fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Key Operator"}},
+		"no key":  {func(w *wire) { w.replies[keys] = refuses(403, "AuthorizationFailed", "no") }, fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Reader and Data Access"}},
 		"no list": {func(w *wire) { w.replies[open] = storageError(403, "AuthenticationFailed") }, fault{kind: backup.Retryable, code: "AuthenticationFailed", hint: "rotated"}},
 		"no read": {func(w *wire) { w.replies[read] = answers(503, "") }, fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},
 		"cut off": {func(w *wire) { w.replies[read] = cut }, fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.file"}},
@@ -324,7 +324,7 @@ func TestDelete(t *testing.T) {
 	}{
 		"a lease":       {remove, storageError(412, "LeaseIdMissing"), fault{kind: backup.Kept, code: "LeaseIdMissing", hint: "restored as before"}},
 		"no account":    {keys, refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Unobservable, code: "ResourceNotFound", hint: "moved to another"}},
-		"no role":       {keys, refuses(403, "AuthorizationFailed", "no"), fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "Key Operator"}},
+		"no role":       {keys, refuses(403, "AuthorizationFailed", "no"), fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "Reader and Data Access"}},
 		"not allowed":   {remove, storageError(403, "KeyBasedAuthenticationNotPermitted"), fault{kind: backup.Unobservable, code: "KeyBasedAuthenticationNotPermitted", hint: "allowSharedKeyAccess"}},
 		"throttled":     {remove, answers(503, ""), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "tries the deletion again"}},
 		"no connection": {remove, unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.file"}},
