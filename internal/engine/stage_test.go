@@ -198,7 +198,9 @@ type fakeProvider struct {
 	// etag is the ETag of the last deletion.
 	etag         string
 	polls, looks int
-	prepared     int
+	// counting guards looks: a check looks at several services at once.
+	counting sync.Mutex
+	prepared int
 	// hangs tells that no answer comes before the caller's time is over.
 	hangs bool
 }
@@ -216,7 +218,9 @@ func (s *fakeProvider) Preflight(ctx context.Context, a backup.Attempt) error {
 	if _, ok := ctx.Deadline(); !ok {
 		s.stage.t.Error("Preflight has no deadline")
 	}
+	s.counting.Lock()
 	s.looks++
+	s.counting.Unlock()
 	if s.ready == nil {
 		return nil
 	}
