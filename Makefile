@@ -59,9 +59,9 @@ explored := ./internal/engine ./internal/testing/simulation ./internal/schedule 
 # raced lists what runs under the race detector. By their last names, the adapters with the most memory are not tested all at once.
 raced := go list ./... | grep -v /e2e$$ | LC_ALL=C sort -t/ -k4
 
-# slow are long tests: what people do by hand, and the takeover of the real program, killed at each of its requests. make soak runs
-# them; make test kills a takeover at each request in memory. TestTemplates needs bicep: make templates runs it.
-slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover|TestTemplates)$$
+# slow are long tests: what people do by hand, the takeover of the real program, killed at each of its requests, and proofs that are
+# stopped at each step. make soak runs them; make test kills a takeover at each request in memory. TestTemplates needs bicep: make templates runs it.
+slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover|TestTemplates|TestProveIsStopped)$$
 slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 
 .PHONY: test

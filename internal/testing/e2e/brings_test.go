@@ -178,6 +178,7 @@ func TestLiveCheckWarnsOfTheStorage(t *testing.T) {
 	}
 	world.Sim.Unassign(id, stack.Scope)
 	blind := fakeazure.Reader
+	blind.ID, blind.Name = "", "Reader of all but shares"
 	blind.Actions = slices.DeleteFunc(slices.Clone(blind.Actions), func(action string) bool { return strings.Contains(action, "/fileServices/") })
 	world.Sim.Assign(id, stack.Scope, blind)
 	if out := check(1); !strings.Contains(out, "could not look") || !strings.Contains(out, "/fileServices/default/shares") {

@@ -307,8 +307,9 @@ var (
 )
 
 // causedByOthers are the pages whose events other tests cause: the one of a second app stands in that app's log, a deletion that fails
-// takes two clean-ups, a catalog is incomplete once its table was deleted, and a stop would hold up the restores of this one.
-var causedByOthers = []string{"app-refused.md", "catalog-incomplete.md", "point-undeleted.md", "stopped.md"}
+// takes two clean-ups, a catalog is incomplete once its table was deleted, a stop would hold up the restores of this one, and a new plan
+// is checked ten minutes later.
+var causedByOthers = []string{"app-refused.md", "catalog-incomplete.md", "plan-checked.md", "point-undeleted.md", "stopped.md"}
 
 // query runs each query of the runbooks on the lines, and checks that its result has all columns.
 func (h *hosted) query(t *testing.T, lines []map[string]any) {
