@@ -9,14 +9,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// emulated returns a client of the container by the account's key, which connects to the emulator directly: Resource Manager reaches an
-// account whatever its firewall and keys allow.
+// emulated returns a client of the container by a token of Resource Manager itself, which connects to the emulator directly: it reaches an
+// account whatever its firewall, keys and roles allow.
 func (s *storage) emulated(a StorageAccount, name string) (*container.Client, error) {
-	key, err := container.NewSharedKeyCredential(a.Name, a.Key)
-	if err != nil {
-		return nil, err
-	}
-	return container.NewClientWithSharedKeyCredential("https://"+a.Name+".blob.core.windows.net/"+name, key, &container.ClientOptions{
+	self := credential{directory: s.directory, name: "Azure Resource Manager"}
+	return container.NewClient("https://"+a.Name+".blob.core.windows.net/"+name, self, &container.ClientOptions{
 		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: s.own}, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 }
