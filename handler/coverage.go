@@ -2,6 +2,7 @@ package handler
 
 import (
 	"net/http"
+	"slices"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/health"
@@ -33,7 +34,7 @@ func (h *handler) getCoverage(w http.ResponseWriter, r *http.Request) error {
 		v.Subscriptions = append(v.Subscriptions, api.CoveredSubscription{ID: one.Subscription, Status: api.LookedThrough, Uncovered: &n})
 	}
 	for _, one := range c.Unseen(active.Plans) {
-		v.Subscriptions = append(v.Subscriptions, api.CoveredSubscription{ID: one, Status: notLooked(c)})
+		v.Subscriptions = append(v.Subscriptions, api.CoveredSubscription{ID: one, Status: notLooked(c, one)})
 	}
 	for _, one := range c.Services {
 		v.Services = append(v.Services, api.Uncovered{ID: one.ID, Location: one.Location, Unfit: one.Unfit})
@@ -42,10 +43,10 @@ func (h *handler) getCoverage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// notLooked is the status of a subscription that is not in the row.
-func notLooked(c health.Coverage) string {
-	if c.At.IsZero() && c.Failed.Code == "" {
-		return api.NotYet
+// notLooked is the status of a subscription that was not looked through.
+func notLooked(c health.Coverage, subscription string) string {
+	if c.Failed.Code != "" || slices.Contains(c.NotShown, subscription) {
+		return api.CouldNotLook
 	}
-	return api.CouldNotLook
+	return api.NotYet
 }

@@ -120,6 +120,9 @@ func (v coverage) verdict() error {
 	if unseen > 0 {
 		words = append(words, text.Count(unseen, "subscription")+" that the app did not look through")
 	}
+	if v.Error != nil {
+		words = append(words, "the last look failed")
+	}
 	if len(words) == 0 {
 		return nil
 	}

@@ -189,7 +189,8 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 	}
 	put(backup.CoverageKey, backup.Encode(health.Coverage{
 		At: fleetNow.Add(-20 * time.Minute), Tried: fleetNow.Add(-20 * time.Minute),
-		Looked: []health.Seen{{Subscription: "0c0ffee0-0000-4000-8000-000000000001", Uncovered: map[string]int{"Microsoft.ApiManagement/service": 1}}},
+		Looked:   []health.Seen{{Subscription: "0c0ffee0-0000-4000-8000-000000000001", Uncovered: map[string]int{"Microsoft.ApiManagement/service": 1}}},
+		NotShown: []string{"1dea5000-0000-4000-8000-000000000002"},
 		Services: []health.Uncovered{
 			{ID: eu + "-new", Location: "westeurope"}, {ID: eu + "-small", Location: "westeurope", Unfit: "its tier Consumption has no backup"},
 		},

@@ -66,7 +66,7 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	then := now.Add(e.Now().Sub(own))
 	report.Coverage, report.Now = written.coverage, then
 	report.SurveyDue = e.Search != nil && written.coverage.Due(then, then.Add(clockTolerance))
-	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx, was, then), e.countStock(ctx, written.stock, then))
+	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx, was, then), e.countStock(ctx, written.stock, then), written.coverage.Unread)
 }
 
 // countStock counts the recovery points if it is time, also while nothing is deleted. A count that is cut off leaves the last one.

@@ -42,5 +42,6 @@ func (e *Engine) Coverage(ctx context.Context) (health.Coverage, error) {
 	case err != nil:
 		return health.Coverage{}, fmt.Errorf("read which services no plan has: %w", err)
 	}
-	return health.DecodeCoverage(row), nil
+	c := health.DecodeCoverage(row)
+	return c, c.Unread
 }

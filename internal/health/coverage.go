@@ -20,6 +20,9 @@ type Coverage struct {
 	// Looked has, for each subscription that was looked through, how many services of each type are in no plan and could be backed up.
 	// Another subscription is in none of the entries: that is no zero.
 	Looked []Seen `json:"Looked,omitempty"`
+	// NotShown are the subscriptions that the last look asked for and did not look through. One that is in neither list came into a plan
+	// since.
+	NotShown []string `json:"NotShown,omitempty"`
 	// Services are those services, and those that cannot be backed up as they are, in the order of their IDs; Omitted counts more.
 	Services []Uncovered `json:"Services,omitempty"`
 	Omitted  int         `json:"Omitted,omitempty"`
@@ -51,6 +54,8 @@ const (
 	mostCovered = 24 << 10
 	// mostLooked bounds the entries of Looked, a column too: an entry has at most a few hundred bytes.
 	mostLooked = 80
+	// mostNotShown bounds the entries of NotShown, each a UUID.
+	mostNotShown = 500
 )
 
 // DecodeCoverage reads the row.
@@ -93,6 +98,11 @@ func (c Coverage) Saw(there backup.Inventory, plans []backup.Plan, services back
 			continue
 		}
 		is.Services = append(is.Services, one)
+	}
+	for _, asked := range backup.Subscriptions(plans) {
+		if numbers[strings.ToLower(asked)] == nil && len(is.NotShown) < mostNotShown {
+			is.NotShown = append(is.NotShown, asked)
+		}
 	}
 	for one, counts := range numbers {
 		is.Looked = append(is.Looked, Seen{Subscription: one, Uncovered: counts})
