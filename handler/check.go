@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -33,6 +34,10 @@ func (h *handler) postCheck(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusNotFound, "PlanNotFound", plan, "there is no active plan %q", plan)
 	}
 	report, err := h.Engine.Check(r.Context(), active, h.requestID(r), plan)
+	if errors.Is(err, engine.ErrCheckUnderWay) {
+		return refuse(http.StatusConflict, "CheckUnderWay", report.Plan, "a check of %s is under way: ask again once it has ended, in "+
+			"some minutes", cmp.Or(report.Plan, "all plans"))
+	}
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (q logged) Publish(ctx context.Context, e backup.Event) error {
 		return nil
 	}
 	data, level := flat(e), zerolog.WarnLevel
-	attention := e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil || data["findings"] != nil
+	attention := e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil || data["findings"] != nil || data["omitted"] != nil && e.Type == "lifeboat.plan.checked"
 	switch {
 	case errors.Is(err, backup.ErrUndeliverable):
 		level = zerolog.ErrorLevel // it is never tried again

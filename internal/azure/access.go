@@ -33,6 +33,9 @@ const ReadPermissions = "Microsoft.Authorization/permissions/read"
 // authorization is the api-version of Microsoft.Authorization.
 const authorization = "2022-04-01"
 
+// operations is the api-version of a Managed HSM's backups and restores, in which the client of the SDK asks too (azadmin v1.5.0).
+const operations = "2025-07-01"
+
 // Access looks whether identities have their roles. Its requests change nothing, and Azure lets them through only with the role. Where there is
 // no such request, it reads the permissions on the scope.
 type Access struct {
@@ -57,7 +60,7 @@ func (a Access) Granted(ctx context.Context, r roles.Assignment) error {
 	case slices.Contains(r.Role.Actions, ReadPermissions):
 		err = a.permitted(ctx, r)
 	default: // Reader
-		err = a.Show(ctx, r.Scope, showing(r.Scope), new(struct{}))
+		err = a.Show(ctx, r.Scope, r.Version, new(struct{}))
 		if err == nil && slices.Contains(r.Role.Actions, "Microsoft.Authorization/roleAssignments/read") {
 			_, err = a.assignments(ctx, r.Scope, a.NewName())
 		}
@@ -65,38 +68,46 @@ func (a Access) Granted(ctx context.Context, r roles.Assignment) error {
 	return answerAbout(r, err)
 }
 
-// Principal reads the object ID of the identity in its own token for Resource Manager, a JSON web token with the claim oid; "" if it is not
-// there. Nothing is decided by it: people see it.
+// Principal returns the object ID of the identity, by its own token for Resource Manager; "" if that does not say it. Nothing is decided by
+// it: people see it.
 func (a Access) Principal(ctx context.Context) string {
 	token, err := a.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{a.options.Cloud.Services[cloud.ResourceManager].Audience + "/.default"}})
-	parts := strings.Split(token.Token, ".")
-	if err != nil || len(parts) != 3 {
+	if err != nil {
 		return ""
 	}
-	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	return ObjectID(token.Token)
+}
+
+// ObjectID returns the object ID of the identity that the token is for, a JSON web token with the claim oid; "" if it has none.
+func ObjectID(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	var claims struct {
 		ObjectID string `json:"oid"`
 	}
-	if json.Unmarshal(payload, &claims) != nil || !backup.IsUUID(claims.ObjectID) {
+	if err != nil || json.Unmarshal(payload, &claims) != nil || !backup.IsUUID(claims.ObjectID) {
 		return ""
 	}
 	return claims.ObjectID
 }
 
-// showing is an api-version in which Resource Manager shows the resource.
-func showing(scope string) string {
-	if strings.Contains(strings.ToLower(scope), "/microsoft.storage/") {
-		return "2024-01-01"
-	}
-	return "2023-07-01"
-}
-
 // looking is the call that looks for the assignment.
 func looking(r roles.Assignment) Call {
-	return Call{What: "look for " + r.Words(), Means: Before, Hint: func(int, string, string) string { return "" }}
+	return Call{What: "look for " + r.Words(), Means: ofRole, Hint: func(int, string, string) string { return "" }}
 }
 
-// answerAbout makes the fault of an error. A 401 or 403 that no other reason explains says that the role is not there.
+// ofRole is the meaning of an answer to a look: a 401 or 403 says that the role is not there, and any other refusal nothing of it.
+func ofRole(status int, _ string) backup.FaultKind {
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		return backup.Refused
+	}
+	return backup.Unobservable
+}
+
+// answerAbout makes the fault of an error.
 func answerAbout(r roles.Assignment, err error) error {
 	if err == nil {
 		return nil
@@ -162,12 +173,18 @@ func covers(patterns []string, action string) bool {
 	})
 }
 
-// permitted reads the identity's permissions on the scope. The role of Lifeboat's own permits that too: without it, none is there.
-func (a Access) permitted(ctx context.Context, r roles.Assignment) error {
+// permissions reads what the identity itself may do on the scope.
+func (c Client) permissions(ctx context.Context, scope string) (permissions, error) {
 	var shown struct {
 		Value permissions `json:"value"`
 	}
-	err := a.resource(ctx, http.MethodGet, r.Scope+"/providers/Microsoft.Authorization/permissions", authorization, &shown)
+	err := c.resource(ctx, http.MethodGet, scope+"/providers/Microsoft.Authorization/permissions", authorization, &shown)
+	return shown.Value, err
+}
+
+// permitted compares the role with the identity's permissions on the scope. The role of Lifeboat's own permits that too: without it, none is there.
+func (a Access) permitted(ctx context.Context, r roles.Assignment) error {
+	own, err := a.permissions(ctx, r.Scope)
 	if LacksRole(err) {
 		return missing(r, "the app may not read its permissions there, which that role permits")
 	}
@@ -175,7 +192,7 @@ func (a Access) permitted(ctx context.Context, r roles.Assignment) error {
 		return err
 	}
 	for _, action := range r.Role.Actions {
-		if action != ReadPermissions && !shown.Value.permit(action, false) {
+		if action != ReadPermissions && !own.permit(action, false) {
 			return missing(r, "the app has no permission for "+action)
 		}
 	}
@@ -194,7 +211,7 @@ func (a Access) local(ctx context.Context, r roles.Assignment) error {
 		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(a.Credential, []string{"https://" + a.cloud.HSM + "/.default"}, nil)},
 	}, &options)
 	job := strings.ReplaceAll(a.NewName(), "-", "")
-	request, err := runtime.NewRequest(ctx, http.MethodGet, "https://"+host+"/"+kind+"/"+job+"/pending?api-version=7.5")
+	request, err := runtime.NewRequest(ctx, http.MethodGet, "https://"+host+"/"+kind+"/"+job+"/pending?api-version="+operations)
 	if err != nil {
 		return err
 	}
@@ -205,10 +222,12 @@ func (a Access) local(ctx context.Context, r roles.Assignment) error {
 	}
 	defer runtime.Drain(answer)
 	switch answer.StatusCode {
-	case http.StatusNotFound, http.StatusBadRequest, http.StatusOK:
+	case http.StatusNotFound, http.StatusOK:
 		return nil
 	case http.StatusForbidden:
-		return missing(r, "the HSM answers 403 to a question that the role permits")
+		f := missing(r, "the HSM answers 403 to a question that the role permits")
+		f.Hint += " See also that the HSM's firewall admits the app."
+		return f
 	}
 	return runtime.NewResponseError(answer)
 }
@@ -220,7 +239,8 @@ func (a Access) blobs(ctx context.Context, r roles.Assignment) error {
 	if !ok {
 		return fmt.Errorf("%s is no container", r.Scope)
 	}
-	client, err := a.Container(backup.Storage{Account: account, Container: name})
+	storage := backup.Storage{Account: account, Container: name, Zone: r.Zone}
+	client, err := a.Container(storage)
 	if err != nil {
 		return err
 	}
@@ -247,7 +267,10 @@ func (a Access) blobs(ctx context.Context, r roles.Assignment) error {
 			err = nil
 		}
 	}
-	if LacksRole(err) {
+	switch {
+	case bloberror.HasCode(err, bloberror.AuthorizationFailure): // a firewall: that says nothing of the role
+		return blobs("look into "+Place(storage), storage, Before).Fault(err)
+	case LacksRole(err):
 		return missing(r, "storage answers 403 to a request that the role permits")
 	}
 	return err
@@ -259,52 +282,85 @@ func (a Access) ofService(ctx context.Context, r roles.Assignment) error {
 	if err != nil {
 		return err
 	}
+	var blind error
 	for _, principal := range principals {
 		if err = a.assigned(ctx, r, principal); err == nil {
 			return nil
 		}
+		if backup.AsFault(err).Kind != backup.Refused {
+			blind = err // that one may have it
+		}
+	}
+	if blind != nil {
+		return blind
 	}
 	return err
 }
 
-// assignments reads the IDs of the roles that the principal has on the scope or above it, itself or through a group.
-func (a Access) assignments(ctx context.Context, scope, principal string) (found []string, err error) {
-	var shown struct {
-		Value []struct {
-			Properties struct {
-				Role string `json:"roleDefinitionId"`
-			} `json:"properties"`
-		} `json:"value"`
-	}
-	filter := "?$filter=" + url.QueryEscape("assignedTo('"+principal+"')")
-	err = a.resource(ctx, http.MethodGet, scope+"/providers/Microsoft.Authorization/roleAssignments"+filter, authorization, &shown)
-	for _, given := range shown.Value {
-		found = append(found, given.Properties.Role)
-	}
-	return found, err
+// given is a role that an identity has.
+type given struct {
+	Properties struct {
+		Role string `json:"roleDefinitionId"`
+		// Condition restricts it (Azure's attribute-based access control); "" if nothing does.
+		Condition string `json:"condition"`
+	} `json:"properties"`
 }
 
-// assigned looks among the roles that the principal has on the scope.
+// role is the GUID of the role.
+func (g given) role() string { return g.Properties.Role[strings.LastIndex(g.Properties.Role, "/")+1:] }
+
+// assignments reads the roles that the principal has on the scope or above it, itself or through a group.
+func (a Access) assignments(ctx context.Context, scope, principal string) ([]given, error) {
+	var shown struct {
+		Value []given `json:"value"`
+	}
+	filter := "?$filter=" + url.QueryEscape("assignedTo('"+principal+"')")
+	err := a.resource(ctx, http.MethodGet, scope+"/providers/Microsoft.Authorization/roleAssignments"+filter, authorization, &shown)
+	return shown.Value, err
+}
+
+// assigned looks among the roles that the principal has on the scope. It reads the definition of another role at the account, where the
+// app's Reader permits that.
 func (a Access) assigned(ctx context.Context, r roles.Assignment, principal string) error {
-	given, err := a.assignments(ctx, r.Scope, principal)
+	all, err := a.assignments(ctx, r.Scope, principal)
 	if err != nil {
 		return unseen(r, err)
 	}
-	for _, role := range given {
-		if strings.EqualFold(role[strings.LastIndex(role, "/")+1:], r.Role.ID) {
+	conditional := false
+	has := func(g given) bool { // with a condition it may not hold for these blobs, which cannot be seen from here
+		conditional = conditional || g.Properties.Condition != ""
+		return g.Properties.Condition == ""
+	}
+	var others []given
+	for _, g := range all {
+		switch {
+		case !strings.EqualFold(g.role(), r.Role.ID):
+			others = append(others, g)
+		case has(g):
 			return nil
 		}
+	}
+	account, _, _ := strings.Cut(r.Scope, "/blobServices/")
+	for _, g := range others {
 		var definition struct {
 			Properties struct {
 				Permissions permissions `json:"permissions"`
 			} `json:"properties"`
 		}
-		if err := a.resource(ctx, http.MethodGet, role, authorization, &definition); err != nil {
-			return unseen(r, err)
+		if err := a.resource(ctx, http.MethodGet, account+"/providers/Microsoft.Authorization/roleDefinitions/"+g.role(), authorization, &definition); err != nil {
+			f := looking(r).Fault(err)
+			f.Kind, f.Hint = backup.Unobservable, "The service has another role there, which the app cannot read. Give the service the role itself, to be sure."
+			return f
 		}
-		permits := func(action string) bool { return definition.Properties.Permissions.permit(action, true) }
-		if !slices.ContainsFunc(r.Role.DataActions, func(action string) bool { return !permits(action) }) {
+		lacks := func(action string) bool { return !definition.Properties.Permissions.permit(action, true) }
+		if !slices.ContainsFunc(r.Role.DataActions, lacks) && has(g) {
 			return nil
+		}
+	}
+	if conditional {
+		return &backup.Fault{
+			Kind: backup.Unobservable, Code: "RoleHasCondition", Message: r.Words() + ": its assignment has a condition, which Lifeboat cannot judge",
+			Hint: "See that the condition admits the container.",
 		}
 	}
 	return missing(r, "the identity has no role there that permits it")

@@ -18,9 +18,8 @@ import (
 
 // Resource Graph has this address and version; permissions have the other version.
 const (
-	graphPath          = "/providers/Microsoft.ResourceGraph/resources"
-	graphVersion       = "2024-04-01"
-	permissionsVersion = "2022-04-01"
+	graphPath    = "/providers/Microsoft.ResourceGraph/resources"
+	graphVersion = "2024-04-01"
 )
 
 const (
@@ -199,45 +198,13 @@ var searching = Call{What: "search the subscriptions (Azure Resource Graph)", Me
 // ReadsAll tells whether the identity may read all resources of the types in the subscription, by a role there or above. Roles at single
 // resources are enough to see those, and do not show that there are others.
 func (c Client) ReadsAll(ctx context.Context, subscription string, types []string) (bool, error) {
-	var shown struct {
-		Value []struct {
-			Actions    []string `json:"actions"`
-			NotActions []string `json:"notActions"`
-		} `json:"value"`
-	}
 	scope := "/subscriptions/" + subscription
-	err := c.resource(ctx, http.MethodGet, scope+"/providers/Microsoft.Authorization/permissions", permissionsVersion, &shown)
+	own, err := c.permissions(ctx, scope)
 	switch {
 	case LacksRole(err), HasStatus(err, http.StatusNotFound): // without any role the subscription is not there
 		return false, nil
 	case err != nil:
 		return false, Call{What: "ask for the app's permissions in " + scope, Means: Before, Hint: searching.Hint}.Fault(err)
 	}
-	for _, one := range types {
-		reads := false
-		for _, p := range shown.Value {
-			reads = reads || grants(p.Actions, one+"/read") && !grants(p.NotActions, one+"/read")
-		}
-		if !reads {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// grants tells whether one of the patterns, in which * stands for any text, is the action.
-func grants(patterns []string, action string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		parts := strings.Split(strings.ToLower(pattern), "*")
-		rest, ok := strings.CutPrefix(strings.ToLower(action), parts[0])
-		if len(parts) == 1 {
-			return ok && rest == ""
-		}
-		for _, part := range parts[1 : len(parts)-1] {
-			if ok {
-				_, rest, ok = strings.Cut(rest, part)
-			}
-		}
-		return ok && strings.HasSuffix(rest, parts[len(parts)-1])
-	})
+	return !slices.ContainsFunc(types, func(one string) bool { return !own.permit(one+"/read", false) }), nil
 }

@@ -63,7 +63,7 @@ type Grant struct {
 	For string
 	// Writer returns the service's identity that the role is for, by the plan's blocks; nil: it is for the app.
 	Writer func(Blocks) Identity
-	// Version is the api-version in which Resource Manager shows that identity.
+	// Version is the api-version in which Resource Manager shows the service and that identity, or the resource that a role lets be seen.
 	Version string
 	// If says whether a plan with these blocks needs it, and When says so in words: "with `identity: accessKey`". Nil: each does.
 	If   func(Blocks) bool
@@ -140,5 +140,7 @@ func ReaderOf(action string) Role {
 
 // SeesAccount is the grant with which the preflight sees the account for the backups.
 func SeesAccount() Grant {
-	return Grant{Role: AccountReader, On: OnAccount, For: "sees a firewall, rules and roles that would fail a backup", Optional: true}
+	return Grant{
+		Role: AccountReader, On: OnAccount, For: "sees a firewall, rules and roles that would fail a backup", Optional: true, Version: "2024-01-01",
+	}
 }

@@ -3,7 +3,6 @@
 package check
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -43,8 +42,10 @@ type Report struct {
 	// Request is the ID of the request for it; "" if a new text of plan.yaml began it.
 	Request string `json:"request,omitempty"`
 	// Principal is the object ID of the app's identity; "" if it is not known.
-	Principal string    `json:"principal,omitempty"`
-	Began     time.Time `json:"began"`
+	Principal string `json:"principal,omitempty"`
+	// Checked is the hash of the newest text of plan.yaml whose own check has ended: requests keep it.
+	Checked string    `json:"checked,omitempty"`
+	Began   time.Time `json:"began"`
 	// Ended is the time at which all had been looked at; zero before.
 	Ended time.Time `json:"ended,omitzero"`
 	// Looked counts what was looked at, of Total: the app itself, and each service.
@@ -56,8 +57,31 @@ type Report struct {
 	// Omitted counts findings that the row has no room for, and services beyond Most.
 	Omitted int `json:"omitted,omitempty"`
 
-	ETag string `json:"-"`
+	backup.Carried
+	// ETag is the one that the row was read with, and Unread says why it cannot be read, nil if it can.
+	ETag   string `json:"-"`
+	Unread error  `json:"-"`
+	// size is the length of Findings in the row.
+	size int
 }
+
+// Decode reads the row.
+func Decode(row backup.Row) Report {
+	r, err := backup.Decode[Report](row)
+	r.ETag, r.Unread = row.ETag, err
+	for _, f := range r.Findings {
+		r.size += f.size()
+	}
+	return r
+}
+
+// Begin returns a new report in the place of this one.
+func (r Report) Begin(plans, plan, request string, now time.Time) Report {
+	return Report{Plans: plans, Plan: plan, Request: request, Began: now, Checked: r.Checked, Carried: r.Carried, ETag: r.ETag}
+}
+
+// size is the length of the finding in the row, in bytes.
+func (f Finding) size() int { return len(backup.Encode(f)) + 1 }
 
 // Most is the number of services that one check looks at: each costs some eight requests.
 const Most = 2000
@@ -115,22 +139,14 @@ func (r *Report) Take(findings []Finding, hidden bool) {
 		r.Ok++
 	}
 	for _, f := range findings {
-		if text, err := json.Marshal(append(r.Findings, f)); err != nil || len(text) > mostBytes {
+		size := f.size()
+		if r.size+size > mostBytes {
 			r.Omitted++
 			continue
 		}
+		r.size += size
 		r.Findings = append(r.Findings, f)
 	}
-}
-
-// Count returns the number of findings with the result.
-func (r Report) Count(of Result) (n int) {
-	for _, f := range r.Findings {
-		if f.Result == of {
-			n++
-		}
-	}
-	return n
 }
 
 // Same says whether the report is about these plans.

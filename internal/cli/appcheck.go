@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,9 +58,16 @@ The exit code is 1 if anything is refused, or could not be looked at.`,
 			body["plan"] = *plan
 		}
 		for {
-			a, err := r.Do(ctx, client.Call{Method: http.MethodPost, Path: "/api/check", Body: body, RequestID: r.RequestID})
+			a, err := r.Do(ctx, client.Call{Method: http.MethodPost, Path: "/api/check", Body: body, RequestID: r.RequestID, Expected: checkUnderWay})
 			if err != nil {
 				return err
+			}
+			if checkUnderWay(http.StatusConflict, a.Body) {
+				fmt.Fprintln(r.Stderr, "waiting for a check of other plans")
+				if !client.Sleep(ctx, checkPause) {
+					return client.ErrStopped
+				}
+				continue
 			}
 			v, err := readCheck(a.Body)
 			if err != nil {
@@ -66,6 +75,9 @@ The exit code is 1 if anything is refused, or could not be looked at.`,
 			}
 			if v.Ended.IsZero() {
 				fmt.Fprintf(r.Stderr, "%d of %d looked at\n", v.Looked, v.Total)
+				if !client.Sleep(ctx, time.Second) {
+					return client.ErrStopped
+				}
 				continue
 			}
 			if err := r.show(a.Body, v.ids(), func() error { return r.printCheck(v) }); err != nil {
@@ -74,6 +86,17 @@ The exit code is 1 if anything is refused, or could not be looked at.`,
 			return v.failure()
 		}
 	})
+}
+
+// checkPause is the time after which the command asks again while a check of other plans is under way.
+const checkPause = 5 * time.Second
+
+// checkUnderWay tells whether the API answers that a check of other plans is under way.
+func checkUnderWay(status int, body []byte) bool {
+	var p struct {
+		Error api.Problem `json:"error"`
+	}
+	return status == http.StatusConflict && json.Unmarshal(body, &p) == nil && p.Error.Code == "CheckUnderWay"
 }
 
 // resultWords are the words for the results.
@@ -121,8 +144,13 @@ func (v checked) failure() error {
 	for _, f := range v.Findings {
 		n[f.Result]++
 	}
-	if n[check.Refused]+n[check.Unseen] == 0 {
-		return nil
+	switch {
+	case n[check.Refused]+n[check.Unseen] > 0:
+		return fmt.Errorf("%d refused, and %d could not be looked at", n[check.Refused], n[check.Unseen])
+	case v.Omitted > 0:
+		return fmt.Errorf("%d more are not listed", v.Omitted)
+	case len(v.Findings) == 0 && v.Ok < v.Total:
+		return fmt.Errorf("%d could not be looked at", v.Total-v.Ok)
 	}
-	return fmt.Errorf("%d refused, and %d could not be looked at", n[check.Refused], n[check.Unseen])
+	return nil
 }

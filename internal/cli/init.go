@@ -40,7 +40,7 @@ minutes late, and changes nothing in Azure. It never writes over a file.`,
 		Args: usage.None,
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			for _, id := range q.subscriptions {
-				if !subscriptionID.MatchString(id) {
+				if !backup.IsUUID(id) {
 					return usage.Misuse(c, "--subscription: %q is not the ID of a subscription, which is a GUID", id)
 				}
 			}
@@ -60,8 +60,6 @@ minutes late, and changes nothing in Azure. It never writes over a file.`,
 	_ = c.MarkFlagFilename("plan")
 	return c
 }
-
-var subscriptionID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
 // init writes a plan.yaml of the services that it finds.
 func (sh Shell) init(ctx context.Context, q initial) error {

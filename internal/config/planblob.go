@@ -3,14 +3,11 @@ package config
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -171,23 +168,11 @@ func (b *PlanBlob) call(ctx context.Context, done, role string) azure.Call {
 	}}
 }
 
-// objectID matches the ID of a user, a group or an app in Entra: it becomes a part of a command.
-var objectID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-
 // caller returns the object ID of the sign-in, which its token names, or a word in its place.
 func (b *PlanBlob) caller(ctx context.Context) string {
-	const unknown = "OBJECT-ID"
 	token, err := b.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{b.scope}})
-	parts := strings.Split(token.Token, ".")
-	if err != nil || len(parts) != 3 {
-		return unknown
+	if id := azure.ObjectID(token.Token); err == nil && id != "" {
+		return id
 	}
-	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
-	var who struct {
-		ObjectID string `json:"oid"`
-	}
-	if err != nil || json.Unmarshal(claims, &who) != nil || !objectID.MatchString(who.ObjectID) {
-		return unknown
-	}
-	return who.ObjectID
+	return "OBJECT-ID"
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -31,11 +32,19 @@ type storageLooker interface {
 // settling is the time after which a new text of plan.yaml is checked: Azure may take some minutes until a new role has an effect.
 const settling = 10 * time.Minute
 
+// ErrCheckUnderWay is the error of a request while a check of other plans is under way.
+var ErrCheckUnderWay = errors.New("a check of other plans is under way")
+
 // ErrNoCheck is the error of a read of a check before there was any.
 var ErrNoCheck = errors.New("there was no check yet")
 
-// checkTime is the time that one call spends on a check: a timer run goes on from there.
-const checkTime = 40 * time.Second
+// These are the longest times of a check: checkTime is the time after which a call begins no further look, and a timer run goes on from
+// there; itemTime is for all looks at one service, and lookTime for one look.
+const (
+	checkTime = 40 * time.Second
+	itemTime  = time.Minute
+	lookTime  = 15 * time.Second
+)
 
 // together is the number of services that are looked at at once, and between two saves.
 const together = 8
@@ -49,49 +58,47 @@ func (e *Engine) LastCheck(ctx context.Context) (check.Report, error) {
 	if err != nil {
 		return check.Report{}, fmt.Errorf("read the last check: %w", err)
 	}
-	return readCheck(row), nil
-}
-
-// readCheck reads the row. One that this version cannot read is no check: the next one takes its place.
-func readCheck(row backup.Row) check.Report {
-	r, err := backup.Decode[check.Report](row)
-	if err != nil {
-		r = check.Report{}
-	}
-	r.ETag = row.ETag
-	return r
+	r := check.Decode(row)
+	return r, r.Unread
 }
 
 // Check begins a check of the active plans, or of the one with the name, and looks for checkTime. A repeat of the request goes on with
-// its check, and another request with one that was just begun. Everything that it does only reads: so a call that dies, or two at once, cost a look twice and nothing else.
+// its check, and another request for the same with one that was just begun. While one of other plans was just begun by a request, it is
+// ErrCheckUnderWay. Everything that it does only reads: so a call that dies, or two at once, cost a look twice and nothing else.
 func (e *Engine) Check(ctx context.Context, active plans.Active, request, plan string) (check.Report, error) {
 	was, err := e.LastCheck(ctx)
 	if err != nil && !errors.Is(err, ErrNoCheck) {
 		return was, err
 	}
-	joins := was.Ended.IsZero() && e.Now().Sub(was.Began).Abs() < settling // two callers at once would begin each other's again and again
-	if !was.Same(active.Hash, plan) || was.Request != request && !joins {
-		was = check.Report{Plans: active.Hash, Plan: plan, Request: request, Began: e.Now(), ETag: was.ETag}
+	young := was.Ended.IsZero() && e.Now().Sub(was.Began).Abs() < settling // else two callers would begin each other's again and again
+	switch same := was.Same(active.Hash, plan); {
+	case !same && young && was.Plans == active.Hash && was.Request != "":
+		return was, ErrCheckUnderWay
+	case !same || was.Request != request && !young:
+		was = was.Begin(active.Hash, plan, request, e.Now())
 	}
-	return e.goOnChecking(ctx, was, active.Plans)
+	got, err := e.goOnChecking(ctx, was, active.Plans)
+	if err == nil && !got.Same(active.Hash, plan) { // another call was faster
+		return got, ErrCheckUnderWay
+	}
+	return got, err
 }
 
-// CheckPlans goes on with a check that has not ended, and begins one if plan.yaml has had a new text for a while. Then its end is an event. A timer run
-// calls it with the row that it has read anyway; it has no ETag if there is none.
+// CheckPlans goes on with a check that has not ended, and begins one if plan.yaml has had a new text for a while. Then its end is an event,
+// whatever people asked for meanwhile. A timer run calls it with the row that it has read anyway; it has no ETag if there is none.
 func (e *Engine) CheckPlans(ctx context.Context, active plans.Active, row backup.Row) error {
 	was := check.Report{}
 	if row.ETag != "" {
-		was = readCheck(row)
+		was = check.Decode(row)
 	}
-	switch {
-	case active.Plans == nil || active.Hash == "": // it is not known which plans are active
-		return nil
-	case was.Plans != active.Hash && e.Now().Sub(active.Since) < settling:
-		return nil
-	case was.Plans != active.Hash && (was.Request == "" || !was.Ended.IsZero()):
-		was = check.Report{Plans: active.Hash, Began: e.Now(), ETag: was.ETag}
-	case !was.Ended.IsZero():
-		return nil
+	if active.Plans == nil || active.Hash == "" || was.Unread != nil { // it is not known which plans are active, or a newer version checks
+		return was.Unread
+	}
+	if underWay := was.Plans == active.Hash && was.Ended.IsZero(); !underWay {
+		if was.Checked == active.Hash || e.Now().Sub(active.Since) < settling {
+			return nil
+		}
+		was = was.Begin(active.Hash, "", "", e.Now())
 	}
 	_, err := e.goOnChecking(ctx, was, active.Plans)
 	return err
@@ -135,6 +142,7 @@ func (e *Engine) goOnChecking(ctx context.Context, r check.Report, active []back
 		if r.Looked >= len(items) {
 			r.Ended = e.Now()
 			if r.Request == "" {
+				r.Checked = r.Plans
 				writes = event.OutboxWrites(backup.SchedulePartition, []backup.Event{event.Checked(r)})
 			}
 		}
@@ -160,8 +168,13 @@ func only(plans []backup.Plan, name string) (found []backup.Plan) {
 	return found
 }
 
+// mendedByRole are the codes of what the role would mend; any other refusal, such as of a service that is gone, has another cause.
+var mendedByRole = []string{"RoleMissing", "NoIdentity", "AuthorizationFailed"}
+
 // look looks at one item, and returns what is not as it should be. Hidden: it could not see all, for want of a role that is looked at too.
 func (e *Engine) look(ctx context.Context, item check.Item) (found []check.Finding, hidden bool) {
+	ctx, cancel := context.WithTimeout(ctx, itemTime)
+	defer cancel()
 	if item.Target == "" {
 		if looker, ok := e.Queue.(storageLooker); ok {
 			for _, f := range looker.Look(ctx) {
@@ -178,9 +191,17 @@ func (e *Engine) look(ctx context.Context, item check.Item) (found []check.Findi
 		if e.Access == nil {
 			break
 		}
-		err := limited(ctx, func(ctx context.Context) error { return e.Access.Granted(ctx, a) })
+		looking, done := context.WithTimeout(ctx, lookTime)
+		err := e.Access.Granted(looking, a)
+		done()
 		if err == nil {
 			continue
+		}
+		if ctx.Err() != nil {
+			return append(found, check.Finding{Result: check.Unseen, What: a.Words(), Target: item.Target, Reason: backup.Reason{
+				Code: "NoTime", Message: "the looks at this service took longer than " + itemTime.String(),
+				Hint: "See whether the app has a network path to the service and to the account for its backups.",
+			}}), hidden
 		}
 		f := backup.AsFault(err)
 		if f.Code == roles.Hidden {
@@ -189,18 +210,21 @@ func (e *Engine) look(ctx context.Context, item check.Item) (found []check.Findi
 		}
 		finding := check.Finding{Result: check.Unseen, What: a.Words(), Target: item.Target, Reason: f.Reason()}
 		if f.Kind == backup.Refused {
-			finding.Commands = a.Commands()
 			if !a.Optional {
 				finding.Result = check.Refused
 			}
-			finding.Reason.Hint = cmp.Or(finding.Reason.Hint, "Run the commands as a person who may assign roles there.")
+			if slices.Contains(mendedByRole, f.Code) {
+				finding.Commands = a.Commands()
+				finding.Reason.Hint = cmp.Or(finding.Reason.Hint, "Run the commands as a person who may assign roles there.")
+			}
 		}
 		found = append(found, finding)
 	}
-	if item.Plan.Name == "" || len(found) > 0 { // a preflight would tell of the missing role again
+	refused := slices.ContainsFunc(found, func(f check.Finding) bool { return f.Result == check.Refused })
+	if item.Plan.Name == "" || refused { // a preflight would tell of the missing role again
 		return found, hidden
 	}
-	return e.preflight(ctx, item), hidden
+	return append(found, e.preflight(ctx, item)...), hidden
 }
 
 // preflight makes the checks of a run of the service, which sees more than roles.

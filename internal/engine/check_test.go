@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -182,5 +183,100 @@ func TestCheckFits(t *testing.T) {
 	r, err := s.engine.Check(t.Context(), active, "one", "")
 	if err != nil || r.Ended.IsZero() || r.Looked != 901 || r.Omitted == 0 || len(backup.Encode(r)) > 64<<10 {
 		t.Errorf("%d looked at, %d findings, %d omitted, %d bytes, %v", r.Looked, len(r.Findings), r.Omitted, len(backup.Encode(r)), err)
+	}
+}
+
+// TestTwoChecks: while a check of one plan goes on, a request for others is refused, names that one, and takes nothing from it. An hour
+// later it gives way.
+func TestTwoChecks(t *testing.T) {
+	s, a, active := checking(t, 40)
+	a.takes = 2 * time.Second
+	first, err := s.engine.Check(t.Context(), active, "one", "nightly")
+	if err != nil || !first.Ended.IsZero() {
+		t.Fatal(first, err)
+	}
+	if other, err := s.engine.Check(t.Context(), active, "two", ""); !errors.Is(err, engine.ErrCheckUnderWay) || other.Plan != "nightly" {
+		t.Errorf("another request: %+v, %v", other, err)
+	}
+	same, err := s.engine.Check(t.Context(), active, "three", "nightly")
+	if err != nil || same.Request != "one" || same.Looked <= first.Looked {
+		t.Errorf("another request for the same goes on with %+v, %v", same, err)
+	}
+	if other, err := s.engine.Check(t.Context(), plans.Active{Plans: active.Plans, Hash: "two"}, "four", ""); err != nil || other.Request != "four" {
+		t.Errorf("a request for a new text: %+v, %v", other, err)
+	}
+	s.now = s.now.Add(time.Hour)
+	if other, err := s.engine.Check(t.Context(), active, "five", ""); err != nil || other.Request != "five" {
+		t.Errorf("an hour later: %+v, %v", other, err)
+	}
+}
+
+// TestARequestIsNoCheckOfThePlans: a person's check of a new text of plan.yaml does not stand for the app's own, whose end is an event, and
+// neither does the app's own of the text before, which was under way.
+func TestARequestIsNoCheckOfThePlans(t *testing.T) {
+	s, a, active := checking(t, 40)
+	run := func(minutes int) {
+		t.Helper()
+		for range minutes {
+			s.now = s.now.Add(time.Minute)
+			if err := s.goOn(active); err != nil {
+				t.Fatal(err)
+			}
+			s.send(active)
+		}
+	}
+	events := func() int { return len(s.published("lifeboat.plan.checked")) }
+	if _, err := s.engine.Check(t.Context(), active, "one", ""); err != nil {
+		t.Fatal(err)
+	}
+	if run(9); events() != 0 {
+		t.Errorf("%d events before the ten minutes", events())
+	}
+	a.takes = 2 * time.Second
+	run(1)
+	last, err := s.engine.LastCheck(t.Context())
+	if err != nil || last.Request != "" || !last.Ended.IsZero() {
+		t.Fatalf("the app's own is not under way: %+v, %v", last, err)
+	}
+	active.Hash, active.Since = "two", s.now
+	a.takes, a.late = 0, 0
+	if run(9); events() != 0 {
+		t.Errorf("the check of the old text ended with %d events", events())
+	}
+	if run(2); events() != 1 {
+		t.Errorf("the new text had %d events", events())
+	}
+	if last, err = s.engine.LastCheck(t.Context()); err != nil || last.Plans != "two" || last.Checked != "two" {
+		t.Errorf("the last check is %+v, %v", last, err)
+	}
+	if _, err := s.engine.Check(t.Context(), active, "two", "nightly"); err != nil {
+		t.Fatal(err)
+	}
+	if run(20); events() != 1 {
+		t.Errorf("after a person's check there were %d events", events())
+	}
+}
+
+// TestACheckOfANewerVersion: this version can neither read nor replace it. A request and each timer run say why.
+func TestACheckOfANewerVersion(t *testing.T) {
+	s, a, active := checking(t, 1)
+	write := backup.Write{Op: backup.Insert, Key: backup.CheckKey, Body: json.RawMessage(`{"looked":"all"}`)}
+	if _, err := s.engine.Catalog.Apply(t.Context(), write); err != nil {
+		t.Fatal(err)
+	}
+	before, _, err := s.engine.Catalog.Get(t.Context(), backup.CheckKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.Add(time.Hour)
+	if err := s.goOn(active); !errors.Is(err, backup.ErrUnreadable) || a.looks != 0 {
+		t.Errorf("%d looks, %v", a.looks, err)
+	}
+	if _, err := s.engine.Check(t.Context(), active, "one", ""); err == nil || a.looks != 0 {
+		t.Errorf("a request: %d looks, %v", a.looks, err)
+	}
+	after, _, err := s.engine.Catalog.Get(t.Context(), backup.CheckKey)
+	if err != nil || after.ETag != before.ETag {
+		t.Errorf("the row is another, %v", err)
 	}
 }

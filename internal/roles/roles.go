@@ -14,10 +14,12 @@ type Assignment struct {
 	Role backup.Role
 	// Scope is a resource ID, which may be of a container, a group or a subscription. A local role has the scope / of the resource.
 	Scope string
+	// Zone is the DNS zone in the names of the hosts of the account for the backups; see [backup.Storage].
+	Zone string
 	// Identity and Service say whom it is for: the app, or that identity of the service with the resource ID.
 	Identity backup.Identity
 	Service  string
-	// Version is the api-version in which Resource Manager shows that identity.
+	// Version is the api-version in which Resource Manager shows the service and that identity, or the resource that the role lets be seen.
 	Version string
 	// For are the reasons, and Targets the services that need it.
 	For, Targets []string
@@ -98,9 +100,9 @@ func (l *list) add(p backup.Plan, services backup.Services, id, source string, n
 		if !needs(g) || g.If != nil && !g.If(p.Settings.Blocks) {
 			continue
 		}
-		a := Assignment{Role: g.Role, Scope: Scope(g.On, id, p.Settings.Storage.For(source)), For: []string{g.For}, Targets: []string{id}, Optional: g.Optional}
+		a := Assignment{Role: g.Role, Scope: Scope(g.On, id, p.Settings.Storage.For(source)), For: []string{g.For}, Targets: []string{id}, Optional: g.Optional, Zone: p.Settings.Storage.Zone, Version: g.Version}
 		if g.Writer != nil {
-			a.Identity, a.Service, a.Version = g.Writer(p.Settings.Blocks), id, g.Version
+			a.Identity, a.Service = g.Writer(p.Settings.Blocks), id
 		}
 		i, known := l.at[a.key()]
 		if !known {

@@ -123,7 +123,7 @@ func app(t *testing.T, check, requestID string, args ...string) (posts []string,
 	return posts, failure
 }
 
-const goodCheck = `{"endedDateTime": "2026-03-28T12:00:00Z", "total": 1, "ok": 1, "findings": []}`
+const goodCheck = `{"plan": "p", "endedDateTime": "2026-03-28T12:00:00Z", "total": 1, "ok": 1, "findings": []}`
 
 // TestAServiceOutsideOfTheGroup: it is refused before the app or Azure is asked anything.
 func TestAServiceOutsideOfTheGroup(t *testing.T) {

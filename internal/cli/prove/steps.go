@@ -200,6 +200,9 @@ func (p *proof) check(ctx context.Context) error {
 						return "", because("the app lacks "+f.What+" (see lifeboat check)", &f.Error)
 					}
 				}
+				if v.Omitted > 0 || v.Plan != plan {
+					return "", errors.New("the check of the plan " + plan + " does not list all that it found: see lifeboat check --plan " + plan)
+				}
 				ok += v.Ok
 				break
 			}

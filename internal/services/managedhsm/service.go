@@ -25,7 +25,6 @@ type block struct {
 }
 
 // roles are the roles for backups and restores. The HSM has the roles of its own access control built in (Azure's page "Managed HSM local RBAC
-// roles are the roles for backups and restores. Those of the HSM's own access control are built in (Azure's page "Managed HSM local RBAC
 // built-in roles").
 func roles() []backup.Grant {
 	const backUp, restore = "7b127d3c-77bd-4e3e-bbe0-dbb8971fa7f8", "6efe6056-5259-49d2-8b3d-d3d73544b20b"
@@ -48,7 +47,7 @@ func roles() []backup.Grant {
 		backup.SeesAccount(),
 		{
 			Role: backup.ReaderOf("Microsoft.KeyVault/managedHSMs/read"), On: backup.OnService,
-			For: "sees whether the HSM is activated, and its identity", Optional: true,
+			For: "sees whether the HSM is activated, and its identity", Optional: true, Version: managementVersion,
 		},
 	}
 }

@@ -108,10 +108,15 @@ func (q *Queue) Poison(ctx context.Context, name string) (n int, first time.Time
 	return int(*properties.ApproximateMessagesCount), first, nil
 }
 
-// Look reads, changes and deletes in the queues that the app reads and sends to, in a way that does nothing: there is no such message.
-// Storage looks for the role first. It returns a fault for each queue that the app may not use.
+// Look reads, changes and deletes in the queues that the app reads and sends to, in a way that does nothing: there is no such message. It
+// returns a fault for each queue that the app may not use. A topic of Event Grid in place of the queue of events takes no such question: a
+// look would be an event.
 func (q *Queue) Look(ctx context.Context) (found []*backup.Fault) {
-	for _, name := range []string{backup.ExecuteQueue, backup.RestoreQueue, backup.BackupQueue, backup.EventsQueue} {
+	names := []string{backup.ExecuteQueue, backup.RestoreQueue, backup.BackupQueue}
+	if q.Topic == nil {
+		names = append(names, backup.EventsQueue)
+	}
+	for _, name := range names {
 		client := q.service.NewQueueClient(name)
 		const message, receipt = "00000000-0000-4000-8000-000000000000", "AgAAAAMAAAAAAAAAAAAAAAAAAAA="
 		_, err := client.PeekMessages(ctx, nil)
@@ -125,7 +130,8 @@ func (q *Queue) Look(ctx context.Context) (found []*backup.Fault) {
 			continue
 		}
 		f := &backup.Fault{Kind: backup.Unobservable, Code: "Unreachable", Message: fmt.Sprintf("look at queue %s: %v", name, plain(err))}
-		if azure.LacksRole(err) {
+		// A firewall answers 403 as well, with a code of its own.
+		if azure.LacksRole(err) && !queueerror.HasCode(err, queueerror.AuthorizationFailure) {
 			f.Kind, f.Code = backup.Refused, "RoleMissing"
 			f.Hint = "Give the app's identity the role Storage Queue Data Contributor on its storage account, or on the queue."
 		}

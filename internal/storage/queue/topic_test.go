@@ -97,6 +97,9 @@ func TestTopicTakesTheEventsAlone(t *testing.T) {
 			}
 		}
 	}
+	if found := q.Look(t.Context()); len(found) != 0 {
+		t.Errorf("a look found %v", found)
+	}
 	published := sim.Published(id)
 	for _, text := range published {
 		var got struct{ ID, Source, Type string }

@@ -119,7 +119,7 @@
 //   - blobs/add/action alone is enough for each call that makes a blob, and for a service's backup;
 //   - a copy needs the right to read its source, unless the source is signed.
 //
-// There are no conditions, no deny assignments, no groups and no management groups.
+// A condition is shown, set by [Sim.SetCondition] alone, and makes its role permit nothing. There are no deny assignments, no groups and no management groups.
 //
 // Resource Manager denies changes for good with [Sim.Bar]. Its status for a quota is unverified: 429 (ExceededQuota), or 409
 // (ExceededQuotaConflict). A move of a storage account ([Sim.MoveStorage]) is over at once; Azure locks both groups meanwhile.

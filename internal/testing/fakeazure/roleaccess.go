@@ -451,12 +451,16 @@ func (f *frontEnd) deleteDefinition(c accessCall) *http.Response {
 
 // resource returns the assignment as Azure shows it in its own scope; by as for definition.resource.
 func (a assignment) resource(in accessScope, by string) map[string]any {
+	var version any
+	if a.condition != "" {
+		version = "2.0"
+	}
 	return map[string]any{
 		"id":   a.scope + "/providers/Microsoft.Authorization/roleAssignments/" + a.name,
 		"name": a.name, "type": "Microsoft.Authorization/roleAssignments",
 		"properties": map[string]any{
 			"roleDefinitionId": in.definitionID(a.role), "principalId": a.objectID, "principalType": a.principalType,
-			"scope": shownScope(a.scope), "condition": nil, "conditionVersion": nil, "createdOn": stamped(a.created),
+			"scope": shownScope(a.scope), "condition": orNull(a.condition), "conditionVersion": version, "createdOn": stamped(a.created),
 			"updatedOn": stamped(a.created), "createdBy": orNull(by), "updatedBy": orNull(a.by),
 			"delegatedManagedIdentityResourceId": nil, "description": orNull(a.description),
 		},

@@ -290,6 +290,8 @@ type assignment struct {
 	principalType, description  string
 	created                     time.Time
 	by                          string
+	// condition is "" for none.
+	condition string
 }
 
 // roles holds the role definitions, by ID in lower case, and the role assignments.
@@ -377,12 +379,22 @@ func (s *Sim) Unassign(objectID, scope string, only ...Role) {
 	})
 }
 
+// SetCondition gives the assignment of the role at exactly this scope a condition, or takes it away: "". No condition is evaluated: the role
+// permits nothing as long as there is one.
+func (s *Sim) SetCondition(objectID, scope string, role Role, condition string) {
+	s.roles.mu.Lock()
+	defer s.roles.mu.Unlock()
+	if a := s.roles.same(objectID, strings.TrimRight(scope, "/"), s.roles.define(role, true)); a != nil {
+		a.condition = condition
+	}
+}
+
 // allow tells whether a role at the scope or above grants the action, or the data action.
 func (r *roles) allow(objectID, scope, action string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, a := range r.assignments {
-		if strings.EqualFold(a.objectID, objectID) && within(scope, a.scope) && r.definitions[a.role].grants(action) {
+		if strings.EqualFold(a.objectID, objectID) && within(scope, a.scope) && a.condition == "" && r.definitions[a.role].grants(action) {
 			return true
 		}
 	}
