@@ -2,10 +2,8 @@ package apim
 
 import (
 	"context"
+	"net/http"
 	"strings"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/apimanagement/armapimanagement/v3"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
@@ -24,38 +22,35 @@ func NewMarker(client azure.Client) Marker { return Marker{client} }
 
 // Marks returns the names of the APIs that begin with the prefix.
 func (m Marker) Marks(ctx context.Context, target, prefix string) ([]string, error) {
-	apis, r, err := m.apis(target)
+	management, err := m.plain(target)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for pages := apis.NewListByServicePager(r.Group, r.Name, nil); pages.More(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, marking("list the APIs of", target).Fault(err)
+	err = azure.Pages(ctx, management, target+"/apis", func(api struct {
+		Name string `json:"name"`
+	},
+	) {
+		if strings.HasPrefix(api.Name, prefix) {
+			names = append(names, api.Name)
 		}
-		for _, api := range page.Value {
-			if api != nil && strings.HasPrefix(azure.Deref(api.Name), prefix) {
-				names = append(names, azure.Deref(api.Name))
-			}
-		}
+	})
+	if err != nil {
+		return nil, marking("list the APIs of", target).Fault(err)
 	}
 	return names, nil
 }
 
 // Mark begins to make the API.
 func (m Marker) Mark(ctx context.Context, target, name string) error {
-	apis, r, err := m.apis(target)
+	management, err := m.plain(target)
 	if err != nil {
 		return err
 	}
-	_, err = apis.BeginCreateOrUpdate(ctx, r.Group, r.Name, name, armapimanagement.APICreateOrUpdateParameter{
-		Properties: &armapimanagement.APICreateOrUpdateProperties{
-			DisplayName: to.Ptr(name), Path: to.Ptr(name), Protocols: []*armapimanagement.Protocol{to.Ptr(armapimanagement.ProtocolHTTPS)},
-			Description: to.Ptr("lifeboat prove made it, and removes it."),
-		},
-	}, nil)
-	if err != nil {
+	content := map[string]any{"properties": map[string]any{
+		"displayName": name, "path": name, "protocols": []string{"https"}, "description": "lifeboat prove made it, and removes it.",
+	}}
+	if err := management.Do(ctx, http.MethodPut, target+"/apis/"+name, content); err != nil {
 		return marking("make an API in", target).Fault(err)
 	}
 	return nil
@@ -63,15 +58,12 @@ func (m Marker) Mark(ctx context.Context, target, name string) error {
 
 // Unmark begins to remove the API.
 func (m Marker) Unmark(ctx context.Context, target, name string) error {
-	apis, r, err := m.apis(target)
+	management, err := m.plain(target)
 	if err != nil {
 		return err
 	}
-	if _, err = apis.BeginDelete(ctx, r.Group, r.Name, name, "*", nil); err == nil {
-		return nil
-	}
-	if f := marking("remove an API of", target).Fault(err); !f.Gone {
-		return f
+	if err := management.Do(ctx, http.MethodDelete, target+"/apis/"+name, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
+		return marking("remove an API of", target).Fault(err)
 	}
 	return nil
 }
@@ -81,16 +73,12 @@ func (m Marker) Shown(ctx context.Context, target string) (backup.Shown, error) 
 	return m.azure.Shown(ctx, target, showVersion)
 }
 
-func (m Marker) apis(target string) (*armapimanagement.APIClient, backup.Resource, error) {
+func (m Marker) plain(target string) (azure.Plain, error) {
 	r, err := backup.ParseResource(target)
 	if err != nil || !strings.EqualFold(r.Type, resourceType) {
-		return nil, r, azure.Invalid("InvalidTarget", target, "an API Management service", err)
+		return azure.Plain{}, azure.Invalid("InvalidTarget", target, "an API Management service", err)
 	}
-	apis, err := armapimanagement.NewAPIClient(r.Subscription, m.azure.Credential, m.azure.Management())
-	if err != nil {
-		return nil, r, azure.Invalid("InvalidTarget", target, "an API Management service", err)
-	}
-	return apis, r, nil
+	return m.azure.Managing(showVersion)
 }
 
 func marking(what, target string) azure.Call {

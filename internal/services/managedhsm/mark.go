@@ -5,14 +5,11 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
-
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
-// Marker is the [backup.Marker] of Managed HSM: a mark is a key that may be used for nothing.
+// Marker is the [backup.Marker] of Managed HSM: a mark is a key that may only verify.
 type Marker struct{ azure azure.Client }
 
 var _ backup.Marker = Marker{}
@@ -27,16 +24,17 @@ func (m Marker) Marks(ctx context.Context, target, prefix string) ([]string, err
 		return nil, err
 	}
 	var names []string
-	for pages := keys.NewListKeyPropertiesPager(nil); pages.More(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, marking("list the keys of", target, roleUser).Fault(err)
+	err = azure.Pages(ctx, keys, "/keys", func(key struct {
+		ID string `json:"kid"`
+	},
+	) {
+		_, name, _ := strings.Cut(key.ID, "/keys/")
+		if name, _, _ = strings.Cut(name, "/"); strings.HasPrefix(name, prefix) {
+			names = append(names, name)
 		}
-		for _, key := range page.Value {
-			if key != nil && key.KID != nil && strings.HasPrefix(key.KID.Name(), prefix) {
-				names = append(names, key.KID.Name())
-			}
-		}
+	})
+	if err != nil {
+		return nil, marking("list the keys of", target, roleUser).Fault(err)
 	}
 	return names, nil
 }
@@ -47,13 +45,11 @@ func (m Marker) Mark(ctx context.Context, target, name string) error {
 	if err != nil {
 		return err
 	}
-	parameters := azkeys.CreateKeyParameters{
-		Kty: to.Ptr(azkeys.KeyTypeECHSM), Curve: to.Ptr(azkeys.CurveNameP256), KeyOps: []*azkeys.KeyOperation{to.Ptr(azkeys.KeyOperationVerify)},
-	}
-	_, err = keys.CreateKey(ctx, name, parameters, nil)
+	content, create := map[string]any{"kty": "EC-HSM", "crv": "P-256", "key_ops": []string{"verify"}}, "/keys/"+name+"/create"
+	err = keys.Do(ctx, http.MethodPost, create, content)
 	if azure.HasStatus(err, http.StatusConflict) { // an earlier call deleted one of that name, and did not come to purge it
-		if _, purge := keys.PurgeDeletedKey(ctx, name, nil); purge == nil {
-			_, err = keys.CreateKey(ctx, name, parameters, nil)
+		if purged := keys.Do(ctx, http.MethodDelete, "/deletedkeys/"+name, nil); purged == nil {
+			err = keys.Do(ctx, http.MethodPost, create, content)
 		}
 	}
 	if err != nil {
@@ -68,10 +64,10 @@ func (m Marker) Unmark(ctx context.Context, target, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err = keys.DeleteKey(ctx, name, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
+	if err = keys.Do(ctx, http.MethodDelete, "/keys/"+name, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
 		return marking("delete a key of", target, roleUser).Fault(err)
 	}
-	if _, err = keys.PurgeDeletedKey(ctx, name, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
+	if err = keys.Do(ctx, http.MethodDelete, "/deletedkeys/"+name, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
 		return marking("purge a deleted key of", target, roleOfficer).Fault(err)
 	}
 	return nil
@@ -82,16 +78,14 @@ func (m Marker) Shown(ctx context.Context, target string) (backup.Shown, error) 
 	return m.azure.Shown(ctx, target, managementVersion)
 }
 
-func (m Marker) keys(target string) (*azkeys.Client, error) {
+// keysVersion is the api-version of the HSM's keys.
+const keysVersion = "7.5"
+
+func (m Marker) keys(target string) (azure.Plain, error) {
 	if _, err := parseTarget(target); err != nil {
-		return nil, err
+		return azure.Plain{}, err
 	}
-	host := m.azure.HSMHost(name(target))
-	keys, err := azkeys.NewClient("https://"+host, m.azure.Credential, &azkeys.ClientOptions{ClientOptions: m.azure.At(host)})
-	if err != nil {
-		return nil, azure.Invalid("InvalidTarget", target, "a Managed HSM", err)
-	}
-	return keys, nil
+	return m.azure.HSM(name(target), keysVersion), nil
 }
 
 // These are the HSM's own roles that a person needs for marks; the second one purges alone.
