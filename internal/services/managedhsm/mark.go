@@ -39,7 +39,8 @@ func (m Marker) Marks(ctx context.Context, target, prefix string) ([]string, err
 	return names, nil
 }
 
-// Mark makes the key. If it is there, it gets another version.
+// Mark makes the key. If it is there, it gets another version. If a deleted one has its name, an earlier call made that: it gives way, or
+// comes back where purge protection keeps it.
 func (m Marker) Mark(ctx context.Context, target, name string) error {
 	keys, err := m.keys(target)
 	if err != nil {
@@ -47,10 +48,18 @@ func (m Marker) Mark(ctx context.Context, target, name string) error {
 	}
 	content, create := map[string]any{"kty": "EC-HSM", "crv": "P-256", "key_ops": []string{"verify"}}, "/keys/"+name+"/create"
 	err = keys.Do(ctx, http.MethodPost, create, content)
-	if azure.HasStatus(err, http.StatusConflict) { // an earlier call deleted one of that name, and did not come to purge it
-		if purged := keys.Do(ctx, http.MethodDelete, "/deletedkeys/"+name, nil); purged == nil {
-			err = keys.Do(ctx, http.MethodPost, create, content)
+	if azure.HasStatus(err, http.StatusConflict) {
+		err = keys.Do(ctx, http.MethodDelete, "/deletedkeys/"+name, nil)
+		if azure.HasStatus(err, unpurged...) {
+			if err = keys.Do(ctx, http.MethodPost, "/deletedkeys/"+name+"/recover", nil); err != nil {
+				return marking("recover a deleted key of", target, roleOfficer).Fault(err)
+			}
+			return nil
 		}
+		if err != nil && !azure.HasStatus(err, http.StatusNotFound) {
+			return marking("purge a deleted key of", target, roleOfficer).Fault(err)
+		}
+		err = keys.Do(ctx, http.MethodPost, create, content)
 	}
 	if err != nil {
 		return marking("make a key in", target, roleUser).Fault(err)
@@ -58,7 +67,12 @@ func (m Marker) Mark(ctx context.Context, target, name string) error {
 	return nil
 }
 
-// Unmark deletes the key, and purges it: as long as it could be recovered, none of its name can be made.
+// unpurged are the statuses of a purge that is refused: by purge protection, for want of the role, or because the key is still being
+// deleted.
+var unpurged = []int{http.StatusForbidden, http.StatusConflict}
+
+// Unmark deletes the key, and purges it: as long as it could be recovered, none of its name can be made. A deleted key is no mark, so that
+// it may stay where it cannot be purged.
 func (m Marker) Unmark(ctx context.Context, target, name string) error {
 	keys, err := m.keys(target)
 	if err != nil {
@@ -67,7 +81,8 @@ func (m Marker) Unmark(ctx context.Context, target, name string) error {
 	if err = keys.Do(ctx, http.MethodDelete, "/keys/"+name, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
 		return marking("delete a key of", target, roleUser).Fault(err)
 	}
-	if err = keys.Do(ctx, http.MethodDelete, "/deletedkeys/"+name, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
+	err = keys.Do(ctx, http.MethodDelete, "/deletedkeys/"+name, nil)
+	if err != nil && !azure.HasStatus(err, http.StatusNotFound) && !azure.HasStatus(err, unpurged...) {
 		return marking("purge a deleted key of", target, roleOfficer).Fault(err)
 	}
 	return nil
@@ -88,7 +103,7 @@ func (m Marker) keys(target string) (azure.Plain, error) {
 	return m.azure.HSM(name(target), keysVersion), nil
 }
 
-// These are the HSM's own roles that a person needs for marks; the second one purges alone.
+// These are the HSM's own roles that a person needs for marks; the second one alone purges and recovers.
 const (
 	roleUser    = "Managed HSM Crypto User"
 	roleOfficer = "Managed HSM Crypto Officer"

@@ -54,6 +54,7 @@
 //   - a full restore: requires a backup of the HSM of the last 30 minutes, or none (BackupFirst);
 //   - calls during a full restore: 403, or 503 (Restoring), and polls answered as documented, or rejected as well
 //     (RestoringPolls);
+//   - a purge where purge protection is on: 403 with the words of a key vault, as none of an HSM were seen (PurgeProtection);
 //   - a single key's restore if there is a key of the name: succeeds with nothing done, fails, or adds the versions that the key
 //     lacks (KeyInTheWay).
 //
@@ -104,8 +105,7 @@
 //   - the codes and statuses of refused role assignments, and the repetition of one: 409;
 //   - an Administrator works with no keys, as documented now; in 2020 the role could.
 //
-// There is no purge protection, and there are no custom roles of an HSM. An HSM's roles are assigned over HTTP, or by
-// [Sim.AssignHSM].
+// There are no custom roles of an HSM. An HSM's roles are assigned over HTTP, or by [Sim.AssignHSM].
 //
 // Roles of Resource Manager are assigned over HTTP, or by [Sim.Assign]; they are valid at once, which may take minutes in Azure.
 // The answers and most refusals are recorded, 2017 to 2025. These points are unverified, and have only one reading:

@@ -177,7 +177,7 @@ func (m *managedHSMs) get(c armCall) (*http.Response, error) {
 // resource returns the HSM as Resource Manager shows it. A backup or a restore leaves no trace in it.
 func (m *managedHSMs) resource(h *hsm) map[string]any {
 	m.mu.Lock()
-	state, activation := h.options.ProvisioningState, h.options.Activation
+	state, activation, protected := h.options.ProvisioningState, h.options.Activation, h.options.PurgeProtection
 	m.mu.Unlock()
 	if state == "" {
 		state = "Succeeded"
@@ -189,7 +189,7 @@ func (m *managedHSMs) resource(h *hsm) map[string]any {
 		"properties": map[string]any{
 			"tenantId": m.directory.tenant(), "hsmUri": "https://" + strings.ToLower(h.id.name) + hsmDomain + "/",
 			"initialAdminObjectIds": []string{m.directory.objectID("administrator")},
-			"enableSoftDelete":      true, "softDeleteRetentionInDays": recoverableDays, "enablePurgeProtection": false,
+			"enableSoftDelete":      true, "softDeleteRetentionInDays": recoverableDays, "enablePurgeProtection": protected,
 			"publicNetworkAccess": "Enabled",
 			"networkAcls": map[string]any{
 				"bypass": "None", "defaultAction": "Allow", "ipRules": []any{}, "virtualNetworkRules": []any{},

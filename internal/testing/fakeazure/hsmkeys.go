@@ -128,11 +128,15 @@ func (k *hsmKey) live() bool { return k != nil && k.Deleted == 0 }
 
 // describe returns a key's properties, without the key itself.
 func (h *hsm) describe(kind, name string, v keyVersion, deleted int64) map[string]any {
+	level := "CustomizedRecoverable+Purgeable"
+	if h.options.PurgeProtection {
+		level = "CustomizedRecoverable"
+	}
 	body := map[string]any{
 		"kid": "https://" + strings.ToLower(h.id.name) + hsmDomain + "/" + kind + "/" + name,
 		"attributes": map[string]any{
 			"created": v.Created, "updated": v.Created, "enabled": v.Enabled, "exportable": false,
-			"recoverableDays": recoverableDays, "recoveryLevel": "CustomizedRecoverable+Purgeable",
+			"recoverableDays": recoverableDays, "recoveryLevel": level,
 		},
 	}
 	if v.Tags != nil {
@@ -245,6 +249,10 @@ func (m *managedHSMs) purgeDeletedKey(c *hsmCall) *http.Response {
 	defer m.mu.Unlock()
 	if _, refusal := c.hsm.deleted(c.key); refusal != nil {
 		return refusal
+	}
+	if c.hsm.options.PurgeProtection { // the words are a key vault's (reported 2022-05); an HSM's are not known
+		return hsmError(http.StatusForbidden, "Forbidden", `Operation "purge" is not allowed because purge protection is enabled for this `+
+			"vault. Key Vault service will automatically purge it after the retention period has passed.")
 	}
 	delete(c.hsm.vault.Keys, c.key)
 	return newResponse(http.StatusNoContent, http.Header{}, nil)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+
+	"lifeboat/internal/testing/fakeazure"
 )
 
 func TestHSMKeysThroughOfficialClient(t *testing.T) {
@@ -80,4 +82,31 @@ func TestHSMKeysThroughOfficialClient(t *testing.T) {
 	if status, _ := errorCode(err); status != 400 {
 		t.Errorf("unknown type: %v", err)
 	}
+}
+
+// TestPurgeProtection: a deleted key cannot be purged, its name cannot be taken, and it can be recovered.
+func TestPurgeProtection(t *testing.T) {
+	t.Parallel()
+	s := startWithHSM(t)
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.PurgeProtection = true }))
+	keys := newKeyClient(t, s, fortURL)
+	made, err := keys.CreateKey(t.Context(), "k", azkeys.CreateKeyParameters{Kty: to.Ptr(azkeys.KeyTypeECHSM)}, nil)
+	must(t, err)
+	if level := *made.Attributes.RecoveryLevel; level != "CustomizedRecoverable" {
+		t.Errorf("recovery level %s", level)
+	}
+	_, err = keys.DeleteKey(t.Context(), "k", nil)
+	must(t, err)
+	_, err = keys.PurgeDeletedKey(t.Context(), "k", nil)
+	if status, code := errorCode(err); status != 403 || code != "Forbidden" {
+		t.Errorf("purge: %v", err)
+	}
+	_, err = keys.CreateKey(t.Context(), "k", azkeys.CreateKeyParameters{Kty: to.Ptr(azkeys.KeyTypeECHSM)}, nil)
+	if status, _ := errorCode(err); status != 409 {
+		t.Errorf("create: %v", err)
+	}
+	_, err = keys.RecoverDeletedKey(t.Context(), "k", nil)
+	must(t, err)
+	_, err = keys.GetKey(t.Context(), "k", "", nil)
+	must(t, err)
 }

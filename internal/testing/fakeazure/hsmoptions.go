@@ -29,6 +29,8 @@ type HSMOptions struct {
 	ProvisioningState string
 	// Activation is the activation state that Resource Manager shows of its security domain.
 	Activation Activation
+	// PurgeProtection keeps a deleted key until its scheduledPurgeDate: a purge is refused. It can be recovered.
+	PurgeProtection bool
 	// NullError gives bodies without an error an error whose members are null, instead of none: recorded until 2021.
 	NullError bool
 
