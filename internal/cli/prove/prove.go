@@ -68,14 +68,16 @@ It has the app check what its plan needs, and stops if anything is refused. It
 makes a backup. Once that is verified it damages the service: with the sign-in
 here (az login) it makes an API without operations in an API Management, or a
 key in a Managed HSM, whose name begins with lifeboat-prove-. It restores the
-backup, and looks that this mark is gone and that the service answers. The mark
-is removed whatever happens. For it your sign-in needs the role API Management
-Service Contributor, or Managed HSM Crypto User and Crypto Officer.
+backup, and looks that this mark is gone and that the service answers. If it
+ends before the restore, or that fails, it removes the mark. Otherwise the mark
+is evidence: the restore takes it away, or later a proof with another ID. For
+marks your sign-in needs the role API Management Service Contributor, or Managed
+HSM Crypto User and Crypto Officer.
 
 On a terminal it asks for the name of the group first. In a script say --yes
 GROUP. If it is stopped or killed, run it again with the same --id: it goes on
-with the same backup and restore. A run with another ID removes the marks that
-an earlier one left in these services.
+with the same restore, or with the same backup for an hour. A run with another
+ID removes the marks that an earlier one left in these services.
 
 The report, prove-ID.json and prove-ID.md, has versions, tiers, times, results
 and Azure's codes, and answers open questions about Azure; no name, no ID and
@@ -128,8 +130,12 @@ type service struct {
 	report          *serviceReport
 	// restore is its restore of this proof; nil if none was asked for yet, as far as is known.
 	restore *api.Run
-	// touched tells that a mark of this proof may be there.
-	touched bool
+	// asked tells that this run has sent the request for it, denied that the app has refused that, and before that it was over before this run.
+	asked, denied, before bool
+	// goesOn is a restore of another proof under way, and after a run of another proof that was made after the restore; nil for none.
+	goesOn, after *api.Run
+	// touched tells that a mark of this proof may be there, and seen that this run saw it.
+	touched, seen bool
 }
 
 // prepare reads flags and settings, without a call.

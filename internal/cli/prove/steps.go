@@ -96,28 +96,42 @@ func read[T any](a client.Answer) (v T, err error) {
 	return v, nil
 }
 
-// post sends a request that may come again under its ID.
+// refused is an answer of the app that says that this request began nothing. An earlier one under the same ID may have.
+type refused struct{ error }
+
+func (e refused) Unwrap() error { return e.error }
+
+// post sends a request that may come again under its ID. It comes again until the app has ended a check of other plans.
 func post[T any](ctx context.Context, x client.Client, path, id string, body any) (v T, pause time.Duration, err error) {
-	a, err := x.Do(ctx, client.Call{Method: http.MethodPost, Path: path, Body: body, RequestID: id})
-	if err != nil {
-		return v, 0, err
+	for {
+		var status int
+		var answer struct {
+			Error api.Problem `json:"error"`
+		}
+		a, err := x.Do(ctx, client.Call{Method: http.MethodPost, Path: path, Body: body, RequestID: id, Expected: func(s int, body []byte) bool {
+			status = s
+			_ = json.Unmarshal(body, &answer) // the host's own refusals have no code
+			return false
+		}})
+		switch {
+		case err == nil:
+			v, err = read[T](a)
+			return v, a.RetryAfter, err
+		case status == http.StatusConflict && answer.Error.Code == "CheckUnderWay":
+			if !client.Sleep(ctx, 5*time.Second) {
+				return v, 0, client.ErrStopped
+			}
+		case status/100 == 4 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests:
+			return v, 0, refused{err}
+		default:
+			return v, 0, err
+		}
 	}
-	v, err = read[T](a)
-	return v, a.RetryAfter, err
 }
 
 // asks returns the ID of a request of this proof about the service: the same at each call, so that nothing is begun twice.
 func (p *proof) asks(what string, s *service) string {
-	return p.mark + "-" + what + "-" + fmt.Sprintf("%08x", sum(strings.ToLower(s.id)))
-}
-
-// sum is FNV-1a, to tell the services of one proof apart.
-func sum(words string) uint32 {
-	h := uint32(2166136261)
-	for _, b := range []byte(words) {
-		h = (h ^ uint32(b)) * 16777619
-	}
-	return h
+	return p.mark + "-" + what + "-" + backup.Digest(strings.ToLower(s.id), 8)
 }
 
 // tidy finds the restore that this proof has asked for before it was stopped, and removes the marks that others left. Its own mark goes
@@ -132,9 +146,16 @@ func (p *proof) tidy(ctx context.Context, s *service) error {
 			return "", err
 		}
 		s.report.Tier = shown.Tier
-		if s.restore != nil {
-			s.touched = true
+		switch {
+		case s.restore != nil && s.after != nil:
+			return "", failed{"AnotherProof", "another proof made the run " + s.after.ID + " after the restore " + s.restore.ID +
+				" of this one: a mark that is gone says nothing any more"}
+		case s.restore != nil:
+			s.touched, s.before = true, over(*s.restore)
 			return "the restore of this proof was asked for before", nil
+		case s.goesOn != nil:
+			return "", failed{"AnotherProof", "the restore " + s.goesOn.ID + " of another proof goes on, and the mark of that is its evidence: " +
+				"wait for its end"}
 		}
 		left, err := s.marker.Marks(ctx, s.id, prefix)
 		if err != nil {
@@ -154,17 +175,29 @@ func (p *proof) tidy(ctx context.Context, s *service) error {
 	})
 }
 
-// resume looks for the restore of this proof among the runs.
+// resume looks among the runs for the restore of this proof, and for what other proofs do.
 func (p *proof) resume(ctx context.Context, s *service) error {
 	query := url.Values{"target": {s.id}, "top": {"100"}}
 	runs, err := get[api.Page[api.Run]](ctx, p.Client, "/api/runs?"+query.Encode())
 	if err != nil {
 		return err
 	}
-	asked := p.asks("restore", s)
+	own := []string{p.asks("backup", s), p.asks("restore", s)}
 	for i, v := range runs.Value {
-		if v.Restore != nil && v.Request == asked {
+		if v.Restore != nil && v.Request == own[1] {
 			s.restore = &runs.Value[i]
+		}
+	}
+	s.goesOn, s.after = nil, nil
+	for i, v := range runs.Value {
+		if !strings.HasPrefix(v.Request, prefix) || slices.Contains(own, v.Request) {
+			continue
+		}
+		if v.Restore != nil && !over(v) {
+			s.goesOn = &runs.Value[i]
+		}
+		if s.restore != nil && v.Created.After(s.restore.Created) {
+			s.after = &runs.Value[i]
 		}
 	}
 	return nil
@@ -211,6 +244,9 @@ func (p *proof) check(ctx context.Context) error {
 	})
 }
 
+// freshness is the greatest age of the backup of a proof that goes on: its restore takes away what changed since.
+const freshness = time.Hour
+
 // backup has the service backed up, and returns the recovery point once it is verified.
 func (p *proof) backup(ctx context.Context, s *service) (point string, err error) {
 	return point, p.step(ctx, "backup", s, func() (string, error) {
@@ -227,6 +263,10 @@ func (p *proof) backup(ctx context.Context, s *service) (point string, err error
 			return "", because("the backup "+v.ID+" ended "+string(v.State), v.Error)
 		case v.Point == nil || v.Point.State != backup.Live || v.Point.CopyOnly:
 			return "", failed{"NotVerified", "the backup " + v.ID + " is not verified, so nothing is damaged"}
+		}
+		if s.restore == nil && p.report.Began.Sub(v.Ended) > freshness {
+			return "", failed{"BackupTooOld", "the backup " + v.ID + " ended " + v.Ended.Format(time.RFC3339) +
+				": what changed since would be lost; begin a proof with another --id"}
 		}
 		point = v.ID
 		return fmt.Sprintf("verified, %s", text.Size(v.Point.Size)), nil
@@ -265,16 +305,23 @@ func (p *proof) damage(ctx context.Context, s *service) error {
 	return p.step(ctx, "damage", s, func() (string, error) {
 		s.touched = true
 		if err := s.marker.Mark(ctx, s.id, p.mark); err != nil {
+			if fault, asked := errors.AsType[*backup.Fault](err); asked && fault.Kind == backup.Refused {
+				s.touched = false
+			}
 			return "", err
 		}
-		return "", p.until(ctx, s, "the mark does not show", func(marks []string) bool { return slices.Contains(marks, p.mark) })
+		err := p.until(ctx, s, "the mark does not show", func(marks []string) bool { return slices.Contains(marks, p.mark) })
+		s.seen = err == nil
+		return "", err
 	})
 }
 
 // bringBack has the service restored.
 func (p *proof) bringBack(ctx context.Context, s *service, point string) error {
 	return p.step(ctx, "restore", s, func() (string, error) {
+		s.asked = true
 		v, pause, err := post[api.Run](ctx, p.Client, "/api/restores", p.asks("restore", s), p.restoring(s, point))
+		_, s.denied = errors.AsType[refused](err)
 		if err != nil {
 			return "", err
 		}
@@ -287,6 +334,9 @@ func (p *proof) bringBack(ctx context.Context, s *service, point string) error {
 		s.report.restore(v)
 		if v.Status != "Succeeded" {
 			return "", because("the restore "+v.ID+" ended "+string(v.State), v.Error)
+		}
+		if s.before {
+			return "it ended " + v.Ended.UTC().Format(time.RFC3339) + ", before this start: nothing was done now", nil
 		}
 		return "", nil
 	})
@@ -312,26 +362,44 @@ func (p *proof) look(ctx context.Context, s *service) error {
 	})
 }
 
-// clean removes the mark, unless the restore under way does.
+// clean removes the mark. Once a restore may have been asked for, that alone takes the mark away, unless it failed: else the next run with
+// this ID would find the mark gone, and take that for the work of the restore.
 func (p *proof) clean(ctx context.Context, s *service) error {
 	if !s.touched {
 		return nil
 	}
 	return p.step(ctx, "clean up", s, func() (string, error) {
-		// A restore may have been asked for without an answer.
-		if err := p.resume(ctx, s); err == nil && s.restore != nil && !over(*s.restore) {
-			return "", failed{"RestoreGoesOn", "the restore " + s.restore.ID + " goes on without this command, and removes the mark; " +
-				"run it again with --id " + p.id}
+		evidence := false
+		if s.asked || s.restore != nil {
+			err := p.resume(ctx, s)
+			switch {
+			case err != nil:
+				return "", failed{"RestoreGoesOn", "the app does not tell whether a restore goes on, so the mark stays for that; " +
+					"run it again with --id " + p.id + ": " + err.Error()}
+			case s.restore == nil && !s.denied:
+				return "", failed{"RestoreGoesOn", "the restore was asked for without an answer, so the mark stays for that; " +
+					"run it again with --id " + p.id}
+			case s.restore != nil && !over(*s.restore):
+				return "", failed{"RestoreGoesOn", "the restore " + s.restore.ID + " goes on without this command, and removes the mark; " +
+					"run it again with --id " + p.id}
+			}
+			evidence = s.restore != nil && s.restore.Status == "Succeeded"
 		}
 		marks, err := s.marker.Marks(ctx, s.id, p.mark)
+		there := slices.Contains(marks, p.mark)
 		switch {
 		case err != nil:
 			return "", err
-		case !slices.Contains(marks, p.mark):
+		case evidence && there:
+			return "", failed{"MarkLeft", "the restore left the mark: a proof with another --id removes it"}
+		case !there && (s.seen || s.restore != nil):
 			return "no mark is left", nil
 		}
 		if err := s.marker.Unmark(ctx, s.id, p.mark); err != nil {
 			return "", err
+		}
+		if !there {
+			return "no mark is seen; it may still appear: run again with another --id", nil
 		}
 		return "the mark is removed", p.until(ctx, s, "the mark is still there", func(marks []string) bool { return !slices.Contains(marks, p.mark) })
 	})

@@ -37,6 +37,34 @@ var edges = []edge{
 		"if !strings.EqualFold(strings.TrimSpace(typed), p.group) {", `if typed == "" {`,
 	},
 	{
+		"./internal/cli/prove TestOnlyTheRestoreTakesTheMarkAway", "a proof that is stopped removes the mark while its restore goes on",
+		"internal/cli/prove/steps.go", "case s.restore != nil && !over(*s.restore):", "case false:",
+	},
+	{
+		"./internal/cli/prove TestOnlyTheRestoreTakesTheMarkAway", "a proof removes the mark although it does not know whether its restore began",
+		"internal/cli/prove/steps.go", "case s.restore == nil && !s.denied:", "case false:",
+	},
+	{
+		"./internal/cli/prove TestOnlyTheRestoreTakesTheMarkAway", "a proof removes the mark that its restore left",
+		"internal/cli/prove/steps.go", "case evidence && there:", "case evidence && there && err != nil:",
+	},
+	{
+		"./internal/cli/prove TestOnlyTheRestoreTakesTheMarkAway", "a proof removes the mark of another while the restore of that goes on",
+		"internal/cli/prove/steps.go", "case s.goesOn != nil:", "case false:",
+	},
+	{
+		"./internal/cli/prove TestAnOldBackupIsNotRestored", "a proof that goes on a day later restores its old backup",
+		"internal/cli/prove/steps.go", "p.report.Began.Sub(v.Ended) > freshness", "false",
+	},
+	{
+		"./internal/cli/prove TestAMarkThatMayComeIsRemoved", "a proof forgets a mark whose making had no answer",
+		"internal/cli/prove/steps.go", "case !there && (s.seen || s.restore != nil):", "case !there:",
+	},
+	{
+		"./internal/services/managedhsm TestMarks", "purge protection stops a proof", "internal/services/managedhsm/mark.go",
+		"var unpurged = []int{http.StatusForbidden, http.StatusConflict}", "var unpurged = []int{http.StatusConflict}",
+	},
+	{
 		"./internal/cmd/pack TestPack", "the zip has the executable bits of the checkout", "internal/cmd/pack/main.go",
 		"header.SetMode(0o644)\n", "info, _ := d.Info()\n\t\theader.SetMode(0o644 | info.Mode()&0o111)\n",
 	},
