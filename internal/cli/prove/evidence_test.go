@@ -274,6 +274,10 @@ func TestOnlyTheRestoreTakesTheMarkAway(t *testing.T) {
 				d.fails("x", "the restore did not replace the content", "MarkLeft")
 				d.has(1, markX, "")
 			}
+			d.runs[0].Ended = began.Add(time.Hour) // the proof may still look
+			d.fails("y", "the restore run-2 of another proof ended a short while ago", `"code": "AnotherProof"`)
+			d.has(1, markX, "")
+			d.runs[0].Ended = began
 			d.restore = ""
 			d.proves("y", "1 mark of earlier proofs removed")
 			d.has(2, "", markX)

@@ -132,8 +132,9 @@ type service struct {
 	restore *api.Run
 	// asked tells that this run has sent the request for it, denied that the app has refused that, and before that it was over before this run.
 	asked, denied, before bool
-	// goesOn is a restore of another proof under way, and after a run of another proof that was made after the restore; nil for none.
-	goesOn, after *api.Run
+	// other is a restore of another proof, under way or just ended; nil for none. A run of another proof that was made after the restore of
+	// this one is after.
+	other, after *api.Run
 	// touched tells that a mark of this proof may be there, and seen that this run saw it.
 	touched, seen bool
 }

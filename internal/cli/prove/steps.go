@@ -153,13 +153,17 @@ func (p *proof) tidy(ctx context.Context, s *service) error {
 		case s.restore != nil:
 			s.touched, s.before = true, over(*s.restore)
 			return "the restore of this proof was asked for before", nil
-		case s.goesOn != nil:
-			return "", failed{"AnotherProof", "the restore " + s.goesOn.ID + " of another proof goes on, and the mark of that is its evidence: " +
+		case s.other != nil && !over(*s.other):
+			return "", failed{"AnotherProof", "the restore " + s.other.ID + " of another proof goes on, and the mark of that is its evidence: " +
 				"wait for its end"}
 		}
 		left, err := s.marker.Marks(ctx, s.id, prefix)
 		if err != nil {
 			return "", err
+		}
+		if s.other != nil && slices.ContainsFunc(left, func(name string) bool { return strings.HasPrefix(s.other.Request, name+"-restore-") }) {
+			return "", failed{"AnotherProof", "the restore " + s.other.ID + " of another proof ended a short while ago, and that proof may still look " +
+				"for its mark: wait " + patience.String()}
 		}
 		for _, name := range left {
 			if err := s.marker.Unmark(ctx, s.id, name); err != nil {
@@ -188,13 +192,13 @@ func (p *proof) resume(ctx context.Context, s *service) error {
 			s.restore = &runs.Value[i]
 		}
 	}
-	s.goesOn, s.after = nil, nil
+	s.other, s.after = nil, nil
 	for i, v := range runs.Value {
 		if !strings.HasPrefix(v.Request, prefix) || slices.Contains(own, v.Request) {
 			continue
 		}
-		if v.Restore != nil && !over(v) {
-			s.goesOn = &runs.Value[i]
+		if v.Restore != nil && (!over(v) || s.other == nil && p.Now().Sub(v.Ended) < patience) {
+			s.other = &runs.Value[i]
 		}
 		if s.restore != nil && v.Created.After(s.restore.Created) {
 			s.after = &runs.Value[i]
