@@ -20,10 +20,17 @@ group=$(az group exists --subscription "$AZURE_SUBSCRIPTION_ID" --name "$AZURE_R
 
 held=$(az resource list --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" --query '[].[type, name, tags."azd-env-name"]' --output tsv) ||
   refuse "az cannot list what the resource group $AZURE_RESOURCE_GROUP holds."
-foreign=$(printf '%s\n' "$held" | awk -F '\t' -v environment="$AZURE_ENV_NAME" '
+# Each resource of the templates has the tag; a policy may give it to others too, which azd down must not delete in any case. Azure makes
+# some by itself, without tags.
+foreign=$(printf '%s\n' "$held" | awk -F '\t' -v environment="$AZURE_ENV_NAME" -v account="${LIFEBOAT_STORAGE_ACCOUNT:-}" '
   { type = tolower($1) }
   type == "microsoft.apimanagement/service" || type == "microsoft.keyvault/managedhsms" || type == "microsoft.keyvault/vaults" ||
-  type ~ /^microsoft\.confidentialledger\// || (type == "microsoft.storage/storageaccounts" && $3 != environment) { print "  " $1 " " $2 }')
+  type ~ /^microsoft\.confidentialledger\// || (type == "microsoft.storage/storageaccounts" && account != "" && $2 != account) {
+    print "  " $1 " " $2; next
+  }
+  type == "microsoft.network/networkinterfaces" || type == "microsoft.alertsmanagement/smartdetectoralertrules" ||
+  (type == "microsoft.insights/actiongroups" && $2 == "Application Insights Smart Detection") { next }
+  NF && $3 != environment { print "  " $1 " " $2 }')
 [ -z "$foreign" ] || refuse "The resource group $AZURE_RESOURCE_GROUP holds more than Lifeboat, which azd down would delete for good:
 $foreign
 Move it to another resource group, or delete Lifeboat's own resources by hand."
@@ -41,10 +48,14 @@ TEXT
 [ -n "${LIFEBOAT_PRINCIPAL_ID:-}" ] || exit 0
 echo "Revoke these grants before you go on: later they belong to an unknown principal. A lock on an account keeps its grants; delete the lock first."
 subscriptions=$(az account list --query '[].id' --output tsv) || subscriptions=
-for subscription in ${subscriptions:-$AZURE_SUBSCRIPTION_ID}; do
-  az role assignment list --subscription "$subscription" --all --assignee-object-id "$LIFEBOAT_PRINCIPAL_ID" --query '[].id' --output tsv ||
-    echo "  az cannot list grants in the subscription $subscription" >&2
-done | awk -v group="$(printf '/resourcegroups/%s/' "$AZURE_RESOURCE_GROUP" | tr '[:upper:]' '[:lower:]')" -v own="$(printf '/subscriptions/%s' "$AZURE_SUBSCRIPTION_ID" | tr '[:upper:]' '[:lower:]')" '
+{
+  [ -n "$subscriptions" ] || echo "unseen other subscriptions than $AZURE_SUBSCRIPTION_ID"
+  for subscription in ${subscriptions:-$AZURE_SUBSCRIPTION_ID}; do
+    az role assignment list --subscription "$subscription" --all --assignee-object-id "$LIFEBOAT_PRINCIPAL_ID" --query '[].id' --output tsv ||
+      echo "unseen the subscription $subscription"
+  done
+} | awk -v group="$(printf '/resourcegroups/%s/' "$AZURE_RESOURCE_GROUP" | tr '[:upper:]' '[:lower:]')" -v own="$(printf '/subscriptions/%s' "$AZURE_SUBSCRIPTION_ID" | tr '[:upper:]' '[:lower:]')" '
+  sub(/^unseen /, "") { print "  (not all: az cannot list the grants in " $0 "; look there by hand, or with az 2.72 or later)"; some = 1; next }
   index(tolower($0), own group) != 1 && NF { print "  az role assignment delete --ids " $0; some = 1 }
   END { if (!some) print "  (none that this sign-in can see)" }'
 cat <<TEXT
