@@ -26,18 +26,30 @@ func CustomName(r backup.Role, subscription string) string {
 // quote returns the text as one word of a shell.
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
-// azStart begins each script: the functions make a step that was made before no mistake. A role that was just made may not be known
-// everywhere yet, so the script tries its assignment for a minute. Azure CLI 2.91 takes it for a mistake to take away what is not there,
-// and to give a role of an HSM's own access control twice.
+// azStart begins each script: the functions make a step that was made before no mistake. A step that Azure refuses ends nothing but itself:
+// one role of which Azure does not know an action would else keep all others away. A role that was just made may not be known everywhere
+// yet, so the script tries its assignment for a minute, unless the person may not assign. Azure CLI 2.91 takes it for a mistake to take
+// away what is not there, and to give a role of an HSM's own access control twice.
 const azStart = `set -eu
 app=%s
+failed='' unmade=''
 
+trap '[ -z "$failed" ] || { echo "not all was done: see above, and run this again" >&2; exit 1; }' EXIT
+
+fails() { # says which step was not made; the rest goes on
+  failed=1
+  echo "$1" >&2
+}
 define() { # a role of Lifeboat's own: its ID, its definition
-  az rest --method put --url "$1?api-version=2022-04-01" --body "$2" --only-show-errors -o none
+  az rest --method put --url "$1?api-version=2022-04-01" --body "$2" --only-show-errors -o none || {
+    unmade="$unmade ${1##*/}"
+    fails "this role was not made: $1"
+  }
 }
 container() { # its resource ID
   az rest --method get --url "$1?api-version=2024-01-01" --only-show-errors -o none 2>/dev/null ||
-    az rest --method put --url "$1?api-version=2024-01-01" --body '{}' --only-show-errors -o none
+    az rest --method put --url "$1?api-version=2024-01-01" --body '{}' --only-show-errors -o none ||
+    fails "this container was not made: $1"
 }
 identity() { # of the service with the resource ID, in the api-version, at the path of its answer; gone if there is no such service
   if id=$(az rest --method get --url "$1?api-version=$2" --query "$3" -o tsv --only-show-errors); then
@@ -51,38 +63,49 @@ identity() { # of the service with the resource ID, in the api-version, at the p
   fi
 }
 give() { # to whom, the role, the scope
+  said=''
   case $1 in
-    none | gone) echo "attach that identity to the service, and run this again" >&2; return 1 ;;
-    '') return 1 ;;
+    none | gone) said="attach that identity to the service, and run this again" ;;
+    '') said="its identity is not known" ;;
     *) ;;
   esac
+  case " $unmade " in
+    *" ${2##*/} "*) said="the role was not made" ;;
+    *) ;;
+  esac
+  [ -z "$said" ] || { fails "not given at $3: $said"; return 0; }
   for try in 1 2 3 4 5 6; do
     [ "$try" = 1 ] || sleep 10
-    az role assignment create --assignee-object-id "$1" --assignee-principal-type ServicePrincipal --role "$2" --scope "$3" \
-      --only-show-errors -o none && return
+    said=$(az role assignment create --assignee-object-id "$1" --assignee-principal-type ServicePrincipal --role "$2" --scope "$3" \
+      --only-show-errors -o none 2>&1) && return
+    case $said in
+      *AuthorizationFailed*) break ;;
+      *) ;;
+    esac
   done
-  return 1
+  fails "not given at $3: $said"
 }
 take() { # from whom, the role, the scope
   case $1 in
     none | gone) echo "so nothing is taken from it at $3" >&2; return ;;
-    '') return 1 ;;
+    '') fails "not taken away at $3: its identity is not known"; return ;;
     *) ;;
   esac
   said=$(az role assignment delete --assignee-object-id "$1" --role "$2" --scope "$3" --only-show-errors -o none 2>&1) && return
   case $said in
     *'No matched assignments'* | *ResourceNotFound*) ;;
-    *) echo "$said" >&2; return 1 ;;
+    *) fails "not taken away at $3: $said" ;;
   esac
 }
 local_give() { # the HSM, the role
   [ -n "$(az keyvault role assignment list --hsm-name "$1" --role "$2" --scope / --assignee-object-id "$app" \
     --query '[].name' -o tsv --only-show-errors)" ] ||
     az keyvault role assignment create --hsm-name "$1" --role "$2" --scope / --assignee-object-id "$app" \
-      --assignee-principal-type ServicePrincipal --only-show-errors -o none
+      --assignee-principal-type ServicePrincipal --only-show-errors -o none || fails "not given on $1"
 }
 local_take() { # the HSM, the role
-  az keyvault role assignment delete --hsm-name "$1" --role "$2" --scope / --assignee-object-id "$app" --only-show-errors -o none
+  az keyvault role assignment delete --hsm-name "$1" --role "$2" --scope / --assignee-object-id "$app" --only-show-errors -o none ||
+    fails "not taken away on $1"
 }
 `
 
@@ -182,7 +205,7 @@ func command(verb string, a Assignment) string {
 // local returns the command that gives a role of a Managed HSM's own access control.
 func local(a Assignment, whom string) string {
 	return fmt.Sprintf("az keyvault role assignment create --hsm-name %s --role %s --scope / --assignee-object-id %s "+
-		"--assignee-principal-type ServicePrincipal --only-show-errors -o none", last(a.Scope), a.Role.ID, whom)
+		"--assignee-principal-type ServicePrincipal --only-show-errors -o none", quote(last(a.Scope)), quote(a.Role.ID), whom)
 }
 
 // path returns the JMESPath of the identity's object ID in the answer about its service.
