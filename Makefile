@@ -101,14 +101,14 @@ verify: ## Run what CI runs beside the tests: Azure's own Functions host, templa
 	.ci/part clients $(MAKE) schemas azure-clients $(shells)
 
 .PHONY: soak
-soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run, a release from two clones (3 hours)
+soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run, takeovers, stopped proofs, a release from two clones (3 hours)
 	.ci/reproduce # 5, and 4 more where GoReleaser is not built yet
 	$(MAKE) simulate SEEDS=10000 # 16 minutes
 	$(MAKE) mutants # 20, and 120 for the mechanical ones
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
 	$(MAKE) host-storm # 3
-	go test -count=1 -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 5: make run, in three shells, killed and gone on; takeovers
+	go test -count=1 -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 5: make run, in three shells, killed and gone on; takeovers; proofs stopped at each step
 
 RUN ?= .
 N ?= 10
