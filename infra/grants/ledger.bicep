@@ -17,13 +17,18 @@ param kind string = 'ledger'
 @maxLength(36)
 param principalId string
 
-@description('True: the app may restore into this group. A restore makes the service anew, so the role stands on the group.')
+@description('True: the app may restore into this group; it restores no ledger that Azure only exports. A restore makes the service anew, so the role stands on the group.')
 param restores bool = false
+
+@description('True for a ledger of a plan with a ccf.apiVersion before 2026-02-23: Azure backed it up then, and restored it. roles.bicep makes its roles with the same parameter.')
+param before20260223 bool = false
 
 @description('The ID of the role for backups that roles.bicep made.')
 var backupRole = guid(
   toLower(subscription().id),
-  kind == 'ledger' ? 'Lifeboat Ledger Backup' : 'Lifeboat Managed CCF Backup'
+  kind == 'managedCCF'
+    ? 'Lifeboat Managed CCF Backup'
+    : before20260223 ? 'Lifeboat Ledger Backup before 2026-02-23' : 'Lifeboat Ledger Backup'
 )
 
 @description('The ID of the role for restores.')
@@ -60,6 +65,6 @@ resource onCCF 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (kind =
   }
 }
 
-module restore 'group.bicep' = if (restores) {
+module restore 'group.bicep' = if (restores && (kind == 'managedCCF' || before20260223)) {
   params: { principalId: principalId, role: restoreRole }
 }

@@ -41,6 +41,9 @@ type roleType = {
   @description('True: it is of the service\'s own access control, which no template reaches.')
   local: bool?
 
+  @description('True: Azure may not know its actions any more, and would refuse it. So it is made where it is asked for.')
+  onDemand: bool?
+
   @description('Its actions on resources, if it is one of ours.')
   actions: string[]?
 

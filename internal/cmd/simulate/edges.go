@@ -851,6 +851,18 @@ var edges = []edge{
 		"from.Type == service.Type && source == into {",
 	},
 	{
+		"./internal/roles TestTheScriptGoesOn", "one role that Azure refuses keeps all others away",
+		"internal/roles/az.go",
+		"  failed=1\n  echo \"$1\" >&2\n",
+		"  failed=1\n  echo \"$1\" >&2\n  exit 1\n",
+	},
+	{
+		"./internal/roles TestOf", "a ledger of an old preview needs an action that Azure did not know then",
+		"internal/services/ledger/service.go",
+		"If: exports, When: \"without",
+		"When: \"without",
+	},
+	{
 		"./internal/services/ledger TestPreflight", "a ledger is backed up beside a vault",
 		"internal/services/ledger/preflight.go",
 		"case account.Properties.HasImmutability():",

@@ -37,9 +37,10 @@ var (
 
 // New makes a Provider that acts with the identity behind cred. The identity needs
 // Microsoft.ConfidentialLedger/managedCCFs/read, backup/action and restore/action on Managed CCFs, /ledgers/read and
-// filesExport/action on ledgers, and Microsoft.Storage/storageAccounts/listkeys/action on the storage accounts: shares
-// take no tokens. With Microsoft.Storage/storageAccounts/read, the preflight checks more; it also works without that. New
-// overrules the retry options of opts: the Provider sends nothing twice.
+// filesExport/action on ledgers, before exportsSince backup/action and restore/action, and
+// Microsoft.Storage/storageAccounts/listkeys/action on the storage accounts: shares take no tokens. With
+// Microsoft.Storage/storageAccounts/read, the preflight checks more; it also works without that. New overrules the retry
+// options of opts: the Provider sends nothing twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 	return &Provider{HashPart: 1 << 30, azure: azure.New(cred, opts)}
 }

@@ -64,15 +64,20 @@ func recreated(safety backup.Safety) backup.RestoreTraits {
 // restorable is the highest age of files that a Managed CCF restores.
 const restorable = 90 * 24 * time.Hour
 
-// roles are the roles for backups and restores of a service whose roles of Lifeboat's own have these actions. A restore makes the service
-// anew, so its role stands on the resource group. The names of the actions follow from the API's description; no list of them is public.
-func roles(backUp, restore backup.Role, onlyBefore func(backup.Blocks) bool, when string) []backup.Grant {
-	return []backup.Grant{
-		{Role: backUp, On: backup.OnService, For: "makes backups"},
-		{Role: restore, On: backup.OnGroup, For: "restores", Restores: true, If: onlyBefore, When: when},
-		{Role: backup.AccountKeyReader, On: backup.OnAccount, For: "signs a SAS, reads and deletes shares"},
-		{Role: backup.BlobDataContributor, On: backup.OnManifests, For: "writes manifests", Optional: true},
-	}
+// roles are the roles for backups and restores of a service, of which the first grants are its own. A role for restores stands on the
+// resource group, since a restore makes the service anew. The names of the actions follow from the API's description; no list of them is
+// public. Azure refuses a role of which it does not know one action: so none has an action that its plan does not need.
+func roles(own ...backup.Grant) []backup.Grant {
+	return append(
+		own,
+		backup.Grant{Role: backup.AccountKeyReader, On: backup.OnAccount, For: "signs a SAS, reads and deletes shares"},
+		backup.Grant{Role: backup.BlobDataContributor, On: backup.OnManifests, For: "writes manifests", Optional: true},
+	)
+}
+
+// role is a role of Lifeboat's own that may read a service of the kind and do the one action.
+func role(name, kind, action string) backup.Role {
+	return backup.Role{Name: name, Actions: []string{namespace + kind + "/read", namespace + kind + "/" + action + "/action", azure.ReadPermissions}}
 }
 
 // usual is the longest time that a backup usually takes: little was recorded, and this is on the long side.
@@ -99,13 +104,8 @@ func ManagedCCF() azure.Service {
 				return "apiVersion", fmt.Errorf("apiVersion %s has no Managed CCF: Azure took it out with %s", b.APIVersion, exportsSince)
 			}},
 			Grants: roles(
-				backup.Role{Name: "Lifeboat Managed CCF Backup", Actions: []string{
-					namespace + "managedCCFs/read", namespace + "managedCCFs/backup/action", azure.ReadPermissions,
-				}},
-				backup.Role{Name: "Lifeboat Managed CCF Restore", Actions: []string{
-					namespace + "managedCCFs/read", namespace + "managedCCFs/restore/action", azure.ReadPermissions,
-				}},
-				nil, "",
+				backup.Grant{Role: role("Lifeboat Managed CCF Backup", "managedCCFs", "backup"), On: backup.OnService, For: "makes backups"},
+				backup.Grant{Role: role("Lifeboat Managed CCF Restore", "managedCCFs", "restore"), On: backup.OnGroup, For: "restores", Restores: true},
 			),
 			Restore: recreated(backup.SafetyImpossible),
 		},
@@ -120,6 +120,12 @@ func exports(blocks backup.Blocks) bool {
 	b, err := read(blocks)
 	return err != nil || b.APIVersion == "" || b.APIVersion >= exportsSince
 }
+
+// backsUp says whether Azure backs a ledger up, as it did before the api-version exportsSince.
+func backsUp(blocks backup.Blocks) bool { return !exports(blocks) }
+
+// before says so in words.
+const before = "with a `ccf.apiVersion` before " + exportsSince
 
 // namespace begins the names of the actions.
 const namespace = "Microsoft.ConfidentialLedger/"
@@ -141,13 +147,18 @@ func ConfidentialLedger() azure.Service {
 			CopyOnly: exports,
 			Block:    &backup.Block{Field: field, Schema: schema, Default: defaults},
 			Grants: roles(
-				backup.Role{Name: "Lifeboat Ledger Backup", Actions: []string{
-					namespace + "ledgers/read", namespace + "ledgers/filesExport/action", namespace + "ledgers/backup/action", azure.ReadPermissions,
-				}},
-				backup.Role{Name: "Lifeboat Ledger Restore", Actions: []string{
-					namespace + "ledgers/read", namespace + "ledgers/restore/action", azure.ReadPermissions,
-				}},
-				func(b backup.Blocks) bool { return !exports(b) }, "with a `ccf.apiVersion` before "+exportsSince,
+				backup.Grant{
+					Role: role("Lifeboat Ledger Backup", "ledgers", "filesExport"), On: backup.OnService, For: "makes backups",
+					If: exports, When: "without a `ccf.apiVersion` before " + exportsSince,
+				},
+				backup.Grant{
+					Role: role("Lifeboat Ledger Backup before "+exportsSince, "ledgers", "backup"), On: backup.OnService, For: "makes backups",
+					If: backsUp, When: before,
+				},
+				backup.Grant{
+					Role: role("Lifeboat Ledger Restore", "ledgers", "restore"), On: backup.OnGroup, For: "restores", Restores: true,
+					If: backsUp, When: before,
+				},
 			),
 			Restore: recreated(backup.SafetyOptional),
 		},

@@ -175,7 +175,7 @@ func TestCustomRoles(t *testing.T) {
 			made[option]++
 		}
 	}
-	if made["grants-roles"] != 7 || made["grants-roles-no-restores"] != 4 || made["vault-blocks"] != 2 || made["plan/grants"] < 7 {
+	if made["grants-roles"] != 6 || made["grants-roles-before20260223"] != 8 || made["grants-roles-no-restores"] != 4 || made["vault-blocks"] != 2 || made["plan/grants"] < 7 {
 		t.Error(made)
 	}
 }
