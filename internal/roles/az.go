@@ -32,7 +32,7 @@ func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\'
 // away what is not there, and to give a role of an HSM's own access control twice.
 const azStart = `set -eu
 app=%s
-failed='' unmade=''
+failed='' unmade='' ungiven=''
 
 trap '[ -z "$failed" ] || { echo "not all was done: see above, and run this again" >&2; exit 1; }' EXIT
 
@@ -73,7 +73,7 @@ give() { # to whom, the role, the scope
     *" ${2##*/} "*) said="the role was not made" ;;
     *) ;;
   esac
-  [ -z "$said" ] || { fails "not given at $3: $said"; return 0; }
+  [ -z "$said" ] || { ungiven="$ungiven $3"; fails "not given at $3: $said"; return 0; }
   for try in 1 2 3 4 5 6; do
     [ "$try" = 1 ] || sleep 10
     said=$(az role assignment create --assignee-object-id "$1" --assignee-principal-type ServicePrincipal --role "$2" --scope "$3" \
@@ -83,9 +83,14 @@ give() { # to whom, the role, the scope
       *) ;;
     esac
   done
+  ungiven="$ungiven $3"
   fails "not given at $3: $said"
 }
 take() { # from whom, the role, the scope
+  case " $ungiven " in
+    *" $3 "*) fails "not taken away at $3: a role there was not given, perhaps the one in its place"; return ;;
+    *) ;;
+  esac
   case $1 in
     none | gone) echo "so nothing is taken from it at $3" >&2; return ;;
     '') fails "not taken away at $3: its identity is not known"; return ;;

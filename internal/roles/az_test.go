@@ -124,6 +124,22 @@ func TestTheScriptGoesOn(t *testing.T) {
 	}
 }
 
+// TestARoleWaitsForTheOneInItsPlace: where a role was not given, none is taken away.
+func TestARoleWaitsForTheOneInItsPlace(t *testing.T) {
+	known := services.All().Known()
+	old := roles.Of([]backup.Plan{plan(`{"ccf":{"apiVersion":"2025-06-10-preview"}}`, nil, ledger), plan("", nil, gateway)}, known)
+	give, revoke := roles.Compare(old, roles.Of([]backup.Plan{plan("", nil, ledger)}, known))
+	exported := roles.ID(backup.Role{Name: "Lifeboat Ledger Backup"}, subscription+"3")
+	for fails, taken := range map[string]bool{"": true, exported + " --scope|no\n": false, "roleDefinitions/" + exported + "?|no\n": false} {
+		said, code, calls := script(t, give, revoke, fails)
+		is := slices.ContainsFunc(calls, func(c string) bool { return strings.Contains(c, "assignment delete") && strings.Contains(c, ledger) })
+		other := slices.ContainsFunc(calls, func(c string) bool { return strings.Contains(c, "assignment delete") && !strings.Contains(c, ledger) })
+		if is != taken || !other || (code == 0) != taken || strings.Contains(said, "not taken away at "+ledger) == taken {
+			t.Errorf("%q: taken %t, elsewhere %t, code %d: %s", fails, is, other, code, said)
+		}
+	}
+}
+
 // TestCommandsAreQuoted: a name is one word of the shell, whatever letters it has.
 func TestCommandsAreQuoted(t *testing.T) {
 	a := roles.Assignment{Role: backup.Role{Name: "Managed HSM Backup", ID: "a role", Local: true}, Scope: vault + "'s own"}

@@ -857,6 +857,12 @@ var edges = []edge{
 		"  failed=1\n  echo \"$1\" >&2\n  exit 1\n",
 	},
 	{
+		"./internal/roles TestARoleWaitsForTheOneInItsPlace", "a role is taken away although the one in its place was refused",
+		"internal/roles/az.go",
+		"case \" $ungiven \" in",
+		"case '' in",
+	},
+	{
 		"./internal/roles TestOf", "a ledger of an old preview needs an action that Azure did not know then",
 		"internal/services/ledger/service.go",
 		"If: exports, When: \"without",
