@@ -279,6 +279,7 @@ func TestCrashAtEveryRequestOfCleanup(t *testing.T) {
 	for n := int64(1); ; n++ {
 		// Each time another service: cleanup comes back to a point that was the newest after hours only.
 		service := newServices(t, 1)[0]
+		tune(t, service, func(k *fakeazure.Options) { k.Shortest, k.Longest = time.Minute, time.Minute })
 		services = append(services, service)
 		if err := w.edit(planFor(yearly, "1s", services...)); err != nil {
 			t.Fatal(err)
