@@ -99,6 +99,8 @@ type app struct {
 	config  stack.AppConfig
 	catalog backup.Catalog
 	engine  *engine.Engine // reads only
+	// early counts step messages that came before their step was saved: waits are shortened, and storage is not faster for it.
+	early *atomic.Int32
 }
 
 // newApp starts an app with its own storage account.
@@ -146,8 +148,15 @@ func prepare(t testing.TB, c stack.AppConfig) *app {
 	if c.Log == nil {
 		c.Log = logTo(t)
 	}
+	show, early := c.Log, new(atomic.Int32)
+	c.Log = func(e fakehost.Entry) {
+		if strings.Contains(e.Text, `"note":"too early: put back"`) {
+			early.Add(1)
+		}
+		show(e)
+	}
 	catalog := table.New(tables(t, c.Account), "lifeboat", uuid.NewString)
-	return &app{t: t, config: c, catalog: catalog, engine: &engine.Engine{Catalog: catalog}}
+	return &app{t: t, config: c, early: early, catalog: catalog, engine: &engine.Engine{Catalog: catalog}}
 }
 
 // logTo prints the log of host and program if the test fails.
