@@ -182,9 +182,9 @@ func TestFilesOfDeploy(t *testing.T) {
 // TestIdling derives the cost of idling from the template's timers and memory, and from the requests of a timer run: design.md names them,
 // and internal/testing/e2e counts them.
 func TestIdling(t *testing.T) {
-	template, cost := page(t, "../infra/app.bicep"), section(t, page(t, "design.md"), "Cost")
+	template, cost := page(t, "../infra/app.bicep"), strings.Join(strings.Fields(section(t, page(t, "design.md"), "Cost")), " ")
 	for _, words := range []string{
-		"schedule, 3 if `plan.yaml` is a blob,", "2 for a timer run of cleanup, and one more of each once in\nfive minutes, to save its time",
+		"timer run of the schedule, 3 if `plan.yaml` is a blob,", "2 for a timer run of cleanup, and one more of each once in five minutes, to save its time",
 	} {
 		if !strings.Contains(cost, words) {
 			t.Errorf("design.md does not say %q", words)
