@@ -15,9 +15,6 @@ func (h *handler) getCoverage(w http.ResponseWriter, r *http.Request) error {
 		return planError(err)
 	}
 	row, err := h.Engine.Coverage(r.Context())
-	if err == nil {
-		err = row.Unread
-	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"lifeboat/internal/backup"
@@ -201,10 +202,13 @@ func TestLooksKnowTheContainers(t *testing.T) {
 // listing notes where it was asked to list artifacts.
 type listing struct {
 	*fakeProvider
+	mu sync.Mutex // the searches are made together
 	in map[string]string
 }
 
 func (l *listing) Artifacts(_ context.Context, target string, in backup.Storage) ([]backup.Artifact, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.in[target] = in.Container
 	return nil, nil
 }
