@@ -38,6 +38,8 @@ func HTTPFunctions() []HTTPFunction {
 				{http.MethodPost, "/api/backups", owners((*handler).postBackup)},
 				{http.MethodGet, "/api/targets", (*handler).listTargets},
 				{http.MethodGet, "/api/coverage", (*handler).getCoverage},
+				{http.MethodGet, "/api/selection", (*handler).getSelection},
+				{http.MethodPost, "/api/selection/accept", owners((*handler).acceptSelection)},
 				{http.MethodGet, "/api/runs", (*handler).listRuns},
 				{http.MethodGet, "/api/runs/{id}", (*handler).getRun},
 				{http.MethodPost, "/api/runs/{id}/abandon", owners((*handler).abandonRun)},

@@ -27,7 +27,7 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 		"unprotected": len(report.Unprotected), "unsent": report.Unsent,
 	}
 	if err == nil {
-		err = h.Engine.CheckPlans(ctx, active, report.Check)
+		err = errors.Join(h.Engine.Select(ctx, active.Plans, report.Selection), h.Engine.CheckPlans(ctx, active, report.Check))
 	}
 	return did, did.stands(errors.Join(unsettled, err))
 }

@@ -211,6 +211,33 @@ type Coverage struct {
 	Omitted int `json:"omitted,omitempty"`
 }
 
+// Selection is the answer to GET /api/selection: the targets that plans select.
+type Selection struct {
+	// Looked is the time of the last look that Azure answered, and Tried the time of the last one; missing if there was none.
+	Looked time.Time `json:"lookedDateTime,omitzero"`
+	Tried  time.Time `json:"triedDateTime,omitzero"`
+	// Error says why the last look has no answer for all plans; missing if it has.
+	Error *Problem   `json:"error,omitempty"`
+	Plans []Selected `json:"plans"`
+	// Waiting has the services that the last look has found if a plan would lose more than half of its own: they wait for a person.
+	Waiting *WaitingSelection `json:"waiting,omitempty"`
+}
+
+// Selected are the services that a plan selects.
+type Selected struct {
+	Plan    string   `json:"plan"`
+	Targets []string `json:"targets"`
+}
+
+// WaitingSelection waits for POST /api/selection/accept with its ID.
+type WaitingSelection struct {
+	ID    string     `json:"id"`
+	Since time.Time  `json:"sinceDateTime"`
+	Plans []Selected `json:"plans"`
+	// Leaving are the services that their plans would lose.
+	Leaving []string `json:"leaving"`
+}
+
 // CoveredSubscription is a subscription of a target.
 type CoveredSubscription struct {
 	ID     string `json:"subscription"`

@@ -56,7 +56,7 @@ func (g Graph) Inventory(ctx context.Context, subscriptions, types []string) (ba
 	for _, one := range types {
 		quoted = append(quoted, "'"+strings.ToLower(one)+"'")
 	}
-	resources := "Resources | where type in~ (" + strings.Join(quoted, ", ") + ") | project id, type, location, tier = sku.name, " +
+	resources := "Resources | where type in~ (" + strings.Join(quoted, ", ") + ") | project id, type, location, tags, tier = sku.name, " +
 		"activation = properties.securityDomainProperties.activationStatus | order by id asc"
 	err = g.search(ctx, subscriptions, resources, func(row graphRow) {
 		kind := slices.IndexFunc(types, func(one string) bool { return strings.EqualFold(one, row.Type) })
@@ -65,6 +65,7 @@ func (g Graph) Inventory(ctx context.Context, subscriptions, types []string) (ba
 		}
 		found.Services = append(found.Services, backup.Found{
 			ID: row.ID, Type: types[kind], Location: Scrub(row.Location), Tier: Scrub(row.Tier), Activation: Scrub(row.Activation),
+			Tags: row.Tags,
 		})
 	})
 	slices.SortFunc(found.Services, func(a, b backup.Found) int { return strings.Compare(strings.ToLower(a.ID), strings.ToLower(b.ID)) })
@@ -101,6 +102,8 @@ type graphRow struct {
 	Location     string `json:"location"`
 	Tier         string `json:"tier"`
 	Activation   string `json:"activation"`
+	// Tags are null for a resource without any.
+	Tags map[string]string `json:"tags"`
 }
 
 // graphRequest is the body of a query, by Azure's specification of 2024-04-01.

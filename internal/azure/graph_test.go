@@ -47,6 +47,13 @@ func graphWorld(t *testing.T) (*fakeazure.Sim, azure.Client) {
 	if err := s.AddHSM(fakeazure.HSM{ResourceID: "/subscriptions/" + mine + "/resourceGroups/G/providers/Microsoft.KeyVault/managedHSMs/contoso-hsm"}); err != nil {
 		t.Fatal(err)
 	}
+	tagged := fakeazure.Service{
+		ResourceID: "/subscriptions/" + foreign + "/resourceGroups/G/providers/Microsoft.ApiManagement/service/contoso-tagged", SKU: "Premium",
+		Tags: map[string]string{"Backup": "lifeboat", "team": "a"},
+	}
+	if err := s.AddService(tagged); err != nil {
+		t.Fatal(err)
+	}
 	me := s.ObjectID("me")
 	s.Assign(me, "/subscriptions/"+mine, fakeazure.Reader)
 	s.Assign(me, "/subscriptions/"+partly+"/resourceGroups/G/providers/Microsoft.ApiManagement/service/contoso-bbbb-3", fakeazure.APIManagementServiceOperator)
@@ -89,6 +96,16 @@ func TestInventory(t *testing.T) {
 	}
 	if i, err := azure.New(s.Credential("nobody"), azcore.ClientOptions{Transport: s.Client()}).ReadsAll(t.Context(), mine, graphTypes); i || err != nil {
 		t.Errorf("without a role: %t, %v", i, err)
+	}
+}
+
+// TestTags checks that a search has the tags of each resource.
+func TestTags(t *testing.T) {
+	s, client := graphWorld(t)
+	s.Assign(s.ObjectID("me"), "/subscriptions/"+foreign, fakeazure.Reader)
+	i, err := azure.Graph{Client: client}.Inventory(t.Context(), []string{foreign}, graphTypes)
+	if err != nil || len(i.Services) != 6 || len(i.Services[0].Tags) != 1 || i.Services[5].Tags["Backup"] != "lifeboat" || len(i.Services[5].Tags) != 2 {
+		t.Errorf("%+v, %v", i, err)
 	}
 }
 

@@ -13,6 +13,8 @@ type Found struct {
 	Tier string
 	// Activation is the state of a resource that its owner activates after Azure has made it; "" for others.
 	Activation string
+	// Tags are its tags.
+	Tags map[string]string
 }
 
 // Inventory is the answer of a search through subscriptions.
@@ -44,9 +46,12 @@ func (i Inventory) Without(plans []Plan) (left []Found) {
 	return left
 }
 
-// Subscriptions returns the subscriptions of the plans' targets, in lower case.
+// Subscriptions returns the subscriptions of the plans' targets, and those that plans select from, in lower case.
 func Subscriptions(plans []Plan) (all []string) {
 	for _, p := range plans {
+		if p.Select != nil {
+			all = append(all, p.Select.Subscriptions...)
+		}
 		for _, target := range p.Targets {
 			if r, err := ParseResource(target); err == nil {
 				all = append(all, strings.ToLower(r.Subscription))

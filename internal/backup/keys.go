@@ -84,6 +84,8 @@ var (
 	CheckKey = Key{Partition: SchedulePartition, Row: "last-check"}
 	// CoverageKey says which services no plan has, beside StockKey for the same reason.
 	CoverageKey = Key{Partition: SchedulePartition, Row: "last-coverage"}
+	// SelectionKey is the row that says which targets the plans select.
+	SelectionKey = Key{Partition: SchedulePartition, Row: "last-selection"}
 	// UndeliverableKey counts the events that were given up.
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )

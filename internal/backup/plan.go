@@ -14,8 +14,10 @@ const MostConcurrency = 500
 type Plan struct {
 	// Name identifies the plan; a renamed plan is a new plan. It has lower-case letters, digits and dashes, 1 to 63.
 	Name string
-	// Targets are the full resource IDs of the services, at most MostTargets.
+	// Targets are the full resource IDs of the services, at most MostTargets: named in the plan, or selected by it.
 	Targets []string
+	// Select picks further targets; nil for none.
+	Select *Select
 	// Schedule gives the scheduled times.
 	Schedule schedule.Schedule
 	// Expression is the schedule's cron expression as it was written.

@@ -28,7 +28,9 @@ func (sh Shell) diffCommand() *cobra.Command {
 scheduled times, the time for which recovery points are kept, and roles.
 
 With LIFEBOAT_URL and a key of the function health in LIFEBOAT_HEALTH_KEY it
-asks the app for what the next timer run does; else it says what it assumes.`,
+asks the app for what the next timer run does; else it says what it assumes.
+For the targets that a plan selects it asks too: that needs a key of the
+function api in LIFEBOAT_KEY.`,
 		Example: "  lifeboat plan diff old.yaml plan.yaml",
 		Args:    usage.Exactly("OLD", "NEW"), ValidArgsFunction: files(2),
 		RunE: func(c *cobra.Command, args []string) error { return sh.diff(c.Context(), args) },
@@ -51,12 +53,13 @@ func (sh Shell) diff(ctx context.Context, paths []string) error {
 
 // changes returns the lines about an edit.
 func (sh Shell) changes(ctx context.Context, old, edited []backup.Plan) []string {
+	unknown := sh.resolve(ctx, old, edited)
 	e := diff.Edit{Old: old, New: edited, Default: sh.Plans.Default}
 	give, revoke := roles.Compare(roles.Of(old, sh.Plans.Services), roles.Of(edited, sh.Plans.Services))
 	if lines := append(e.Lines(sh.basis(ctx, e)), grants.Lines(give, revoke)...); len(lines) > 0 {
-		return lines
+		return append(lines, unknown...)
 	}
-	return []string{"nothing changes"}
+	return append([]string{"nothing changes"}, unknown...)
 }
 
 // basis asks the app for its checkpoints, if the edit changes anything that they matter for. If it cannot be asked, the basis is an

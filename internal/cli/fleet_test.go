@@ -187,6 +187,19 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 		}
 		put(run.Key(), backup.Encode(run))
 	}
+	pick := backup.Pick{Plan: "nightly", Key: "0123456789abcdef", Targets: []string{eu, eu + "-new", eu + "-old"}}
+	picks, err := plans.KeepPicks(t.Context(), catalog, []backup.Pick{pick})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pick.Targets = pick.Targets[:1]
+	waiting, err := plans.KeepPicks(t.Context(), catalog, []backup.Pick{pick})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(backup.SelectionKey, backup.Encode(plans.Selection{
+		Looked: fleetNow.Add(-20 * time.Minute), Tried: fleetNow.Add(-20 * time.Minute), Picks: picks, Waiting: waiting, Since: fleetNow.Add(-80 * time.Minute),
+	}))
 	put(backup.CoverageKey, backup.Encode(health.Coverage{
 		At: fleetNow.Add(-20 * time.Minute), Tried: fleetNow.Add(-20 * time.Minute),
 		Looked:   []health.Seen{{Subscription: "0c0ffee0-0000-4000-8000-000000000001", Uncovered: map[string]int{"Microsoft.ApiManagement/service": 1}}},

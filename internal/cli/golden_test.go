@@ -30,6 +30,7 @@ var shown = []struct {
 	{"health -o name", false},
 	{"health --utc", true},
 	{"coverage", true},
+	{"selection", true},
 	{"runs contoso-eu", true},
 	{"runs dev/payments", true},
 	{"runs contoso-eu --top 1 -o yaml", false},
@@ -172,7 +173,7 @@ func TestExamples(t *testing.T) {
 			}
 			code, out, errs := inFleetUntil(ctx, t, fleet, 0, "queued", cancel, args...)
 			cancel()
-			want := map[string]int{"coverage": 1, "prove": 2}[args[0]] // the fleet has a service that no plan has, and there is no terminal to ask at
+			want := map[string]int{"coverage": 1, "selection": 1, "prove": 2}[args[0]] // the fleet has a service that no plan has, a look waits, and there is no terminal to ask at
 			if waits := strings.Contains(line, "--wait"); waits && !strings.Contains(errs, " goes on without this command: ") || !waits && code != want {
 				t.Errorf("%s: %d\n%s%s", line, code, out, errs)
 			}

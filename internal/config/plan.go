@@ -66,6 +66,11 @@ func (c *Reader) Parse(file string, text []byte) (plans []backup.Plan, warnings 
 
 func (c *Reader) parse(file string, text []byte, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
 	r := &reader{Reader: c, file: file, bad: map[*yaml.Node]bool{}, shortened: waitFactor < 1}
+	text, picks, err := backup.SplitPicks(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	r.picks = picks
 	root, err := r.read(text)
 	if err != nil {
 		return nil, nil, err
@@ -125,7 +130,12 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	var p backup.Plan
 	p.Name, _ = r.text(n, "name")
-	p.Targets = r.targets(n)
+	p.Targets, p.Select = r.targets(n), r.selection(n)
+	if p.Select != nil {
+		p.Targets = r.selected(n, p)
+	} else if field(n, "targets") == nil {
+		r.report(n, `a plan needs the field "targets", or "select"`)
+	}
 	p.Expression, _ = r.text(n, "schedule")
 	p.Schedule = r.schedule(n, r.zone(n, zone))
 	r.restore(n, &p)
@@ -161,14 +171,14 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 			continue
 		}
 		titles[s.Block.Field] = append(titles[s.Block.Field], s.Title)
-		used[s.Block.Field] = used[s.Block.Field] || slices.ContainsFunc(all, ofType(s.Type))
+		used[s.Block.Field] = used[s.Block.Field] || slices.ContainsFunc(all, ofType(s.Type)) || p.Select.MayPick(s.Type)
 		if at := field(n, s.Block.Field); at != nil {
 			members[s.Block.Field] = r.value(at)
 		}
 	}
 	p.Settings.Blocks = backup.NewBlocks(members)
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if len(p.Targets) > 0 && !used[name] {
+		if (len(p.Targets) > 0 || p.Select != nil) && !used[name] {
 			r.fail(field(n, name), "%s is for %s, and the plan has no such target", name, strings.Join(titles[name], " and "))
 		}
 	}
@@ -267,9 +277,61 @@ func (r *reader) targets(n *yaml.Node) []string {
 		seen[strings.ToLower(target)] = true
 		targets = append(targets, target)
 	}
+	r.most(n, targets)
+	return targets
+}
+
+// most refuses more targets than a plan may have.
+func (r *reader) most(n *yaml.Node, targets []string) {
 	if len(targets) > backup.MostTargets {
 		r.fail(n, "the plan has %d targets; write several plans with %d at the most", len(targets), backup.MostTargets)
 	}
+}
+
+// selection reads the field select; nil without it.
+func (r *reader) selection(n *yaml.Node) *backup.Select {
+	n = field(n, "select")
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	texts := func(name string, form func(string) string) (all []string) {
+		for _, item := range list(n, name) {
+			if item.Kind == yaml.ScalarNode && !r.bad[item] {
+				all = append(all, form(item.Value))
+			}
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	s := backup.Select{
+		Subscriptions: texts("subscriptions", strings.ToLower), ResourceGroups: texts("resourceGroups", strings.ToLower),
+		Types: texts("types", func(text string) string {
+			known := slices.IndexFunc(r.Services, func(s backup.Service) bool { return strings.EqualFold(s.Type, text) })
+			return r.Services[known].Type // the schema knows no other
+		}),
+	}
+	if tags := field(n, "tags"); tags != nil && tags.Kind == yaml.MappingNode {
+		s.Tags = map[string]string{}
+		for name, value := range pairs(tags) {
+			if value.Kind != yaml.ScalarNode || value.ShortTag() != "!!str" {
+				r.fail(value, "the value of the tag %s must be text: put it in quotes", name.Value)
+			}
+			s.Tags[name.Value] = value.Value
+		}
+	}
+	return &s
+}
+
+// selected returns the named targets, and behind them the selected ones, as of the look in the text.
+func (r *reader) selected(n *yaml.Node, p backup.Plan) []string {
+	pick, _ := backup.PickOf(r.picks, p.Name, *p.Select)
+	for _, target := range pick.Targets {
+		if _, err := r.Services.Check(target); err != nil {
+			r.fail(n, "select: %v", err)
+		}
+	}
+	targets := p.With(pick)
+	r.most(field(n, "select"), targets)
 	return targets
 }
 

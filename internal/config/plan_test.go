@@ -214,6 +214,7 @@ func TestParsePlanWhole(t *testing.T) {
     onChange: {quiet: 10m}
     restore: {into: [itself, `+one+`-2], from: [`+one+`-3/], approval: required, replyTo: [soar-answers], safetyBackup: true}
     paused: true
+    select: {subscriptions: [0C0FFEE0-0000-4000-8000-000000000002], types: [microsoft.apimanagement/service], resourceGroups: [Prod], tags: {Backup: "yes"}}
     storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others, zone: z12}`).Replace(good)
 	plans, _, err := reader.Parse("plan.yaml", []byte(text))
 	if err != nil {
@@ -230,6 +231,10 @@ func TestParsePlanWhole(t *testing.T) {
 			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others", Zone: "z12"},
 			KeepWithin: 90 * time.Second, Concurrency: 12,
 			Blocks: `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
+		},
+		Select: &backup.Select{
+			Subscriptions: []string{"0c0ffee0-0000-4000-8000-000000000002"}, Types: []string{"Microsoft.ApiManagement/service"}, ResourceGroups: []string{"prod"},
+			Tags: map[string]string{"Backup": "yes"},
 		},
 		OnDemandKeepWithin: 14 * 24 * time.Hour, OnDemandReplyTo: []string{"deploy-answers"},
 		Quiet: 10 * time.Minute,

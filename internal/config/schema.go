@@ -24,17 +24,19 @@ var base string
 func checked(services backup.Services) []byte {
 	var fields strings.Builder
 	seen := map[string]bool{}
-	types := make([]string, 0, len(services))
+	types, names := make([]string, 0, len(services)), make([]string, 0, len(services))
 	for _, s := range services {
 		if s.Block != nil && !seen[s.Block.Field] {
 			seen[s.Block.Field] = true
 			fmt.Fprintf(&fields, "        %q: %s,\n", s.Block.Field, strings.ReplaceAll(strings.TrimSpace(s.Block.Schema), "\n", "\n        "))
 		}
+		names = append(names, inAnyCase(s.Type))
 		types = append(types, inAnyCase(s.Type)+"/"+strings.Trim(s.Name.String(), "^$"))
 	}
 	target := resourceID(strings.Join(types, "|"))
 	return []byte(strings.NewReplacer("        \"$services\": true,\n", fields.String(),
 		`"$target"`, strconv.QuoteToASCII("^"+target+"$"), `"$into"`, strconv.QuoteToASCII("^("+backup.Itself+"|"+target+")$"),
+		`"$type"`, strconv.QuoteToASCII("^("+strings.Join(names, "|")+")$"),
 		`"$account"`, strconv.QuoteToASCII("^"+resourceID(inAnyCase(azure.AccountType)+"/"+azure.AccountNames)+"$"),
 	).Replace(base))
 }

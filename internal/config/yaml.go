@@ -20,6 +20,8 @@ type reader struct {
 	shortened bool
 	// bad are the nodes with a reported mistake.
 	bad map[*yaml.Node]bool
+	// picks has the selected services, as of the last look.
+	picks []backup.Pick
 }
 
 // fail reports the mistake of a node, unless another mistake of it was reported before.

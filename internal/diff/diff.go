@@ -43,7 +43,11 @@ func (e Edit) Lines(b Basis) []string {
 	for _, plan := range e.New {
 		if named(e.Old, plan.Name) < 0 {
 			told = true
-			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: %s", plan.Name, count(len(plan.Targets), "target"), b.effect(plan)))
+			with := count(len(plan.Targets), "target")
+			if plan.Select != nil {
+				with += " and those that it selects " + plan.Select.String()
+			}
+			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: %s", plan.Name, with, b.effect(plan)))
 			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
 		}
 	}
@@ -153,6 +157,14 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 		if !old.Has(target) {
 			say("+ target %s: %s", target, b.begins(plan))
 		}
+	}
+	switch was, is := old.Select, plan.Select; {
+	case was == nil && is != nil:
+		say("selects targets besides, %s: the next timer run looks for them", is)
+	case was != nil && is == nil:
+		say("selects no targets any more")
+	case was != nil && was.Key() != is.Key():
+		say("selects targets %s: until the next look it has those of the last one", is)
 	}
 	if rescheduled(old, plan) {
 		say("schedule %q in %s becomes %q in %s: scheduled times count from the last one made", old.Expression, old.Schedule.Zone,

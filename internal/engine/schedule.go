@@ -44,6 +44,8 @@ type ScheduleReport struct {
 	ActivePlan backup.Row
 	// Check is the row of the newest check, as the timer run read it: for [Engine.CheckPlans]. It has no ETag if there is none.
 	Check backup.Row
+	// Selection is the row about the targets that plans select, in the same way: for [Engine.Select].
+	Selection backup.Row
 
 	// events are the events that this timer run put into the outbox of its own partition.
 	events []backup.Event
@@ -62,7 +64,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if now.IsZero() {
 		return report, err
 	}
-	report.ActivePlan, report.Check = state.ActivePlan, state.check
+	report.ActivePlan, report.Check, report.Selection = state.ActivePlan, state.check, state.selection
 	if err := e.Ownership().Settle(ctx, state.apps, now); err != nil {
 		return report, err
 	}
@@ -109,6 +111,8 @@ type schedulerState struct {
 	stock health.Stock
 	// check is the row of the newest check, as it was read.
 	check backup.Row
+	// selection is the row about the targets that plans select, as it was read.
+	selection backup.Row
 	// coverage says which services no plan has.
 	coverage health.Coverage
 	// changes are the changes of targets that make backups.
@@ -163,6 +167,8 @@ func (s *schedulerState) add(row backup.Row) error {
 		s.stock = health.DecodeStock(row)
 	case row.Key == backup.CheckKey:
 		s.check = row
+	case row.Key == backup.SelectionKey:
+		s.selection = row
 	case row.Key == backup.CoverageKey:
 		s.coverage = health.DecodeCoverage(row)
 	case s.admission.Add(row):

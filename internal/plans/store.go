@@ -233,11 +233,15 @@ func turned(was, is Head, now time.Time) []backup.Event {
 
 // keep writes the text under its hash. A repeat writes the same.
 func (b *Store) keep(ctx context.Context, file revision) error {
+	return keepText(ctx, b.Catalog, file.hash, string(file.text))
+}
+
+func keepText(ctx context.Context, catalog backup.Catalog, hash, text string) error {
 	var writes []backup.Write
-	for i, page := range backup.Pages(string(file.text)) {
-		writes = append(writes, backup.Write{Op: backup.Put, Key: backup.PlanTextKey(file.hash, i), Body: page})
+	for i, page := range backup.Pages(text) {
+		writes = append(writes, backup.Write{Op: backup.Put, Key: backup.PlanTextKey(hash, i), Body: page})
 	}
-	if _, err := b.Catalog.Apply(ctx, writes...); err != nil {
+	if _, err := catalog.Apply(ctx, writes...); err != nil {
 		return fmt.Errorf("keep the text of the plan: %w", err)
 	}
 	return nil
@@ -274,19 +278,27 @@ var errLoad = errors.New("load its text")
 
 // fetch reads a kept text from the catalog.
 func (b *Store) fetch(ctx context.Context, hash string) (revision, error) {
-	rows, _, err := b.Catalog.List(ctx, backup.PlanTextPartition, hash+"-", hash+".", 1000)
-	if err != nil {
-		return revision{}, fmt.Errorf("%w: %w", errLoad, err)
-	}
-	kept, err := backup.JoinPages(rows)
+	kept, err := loadText(ctx, b.Catalog, hash)
 	if err != nil {
 		return revision{}, err
 	}
-	if backup.Digest(kept, 32) != hash {
-		return revision{}, fmt.Errorf("its text, the rows %s/%s-…, was changed after it was kept", backup.PlanTextPartition, hash)
-	}
 	found := b.parse(hash, []byte(kept))
 	return found, found.err
+}
+
+func loadText(ctx context.Context, catalog backup.Catalog, hash string) (string, error) {
+	rows, _, err := catalog.List(ctx, backup.PlanTextPartition, hash+"-", hash+".", 1000)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errLoad, err)
+	}
+	kept, err := backup.JoinPages(rows)
+	if err != nil {
+		return "", err
+	}
+	if backup.Digest(kept, 32) != hash {
+		return "", fmt.Errorf("its text, the rows %s/%s-…, was changed after it was kept", backup.PlanTextPartition, hash)
+	}
+	return kept, nil
 }
 
 // parse makes the revision of a text. A good text without plans has an empty list of them.

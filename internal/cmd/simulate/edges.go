@@ -93,6 +93,26 @@ var edges = []edge{
 		`case shown.Token == "":`, `case page == 0:`,
 	},
 	{
+		"./handler TestALossWaits", "a look that takes most services from a plan counts at once", "internal/plans/selection.go",
+		"2*len(Gone(was, one)) > len(was.Targets)", "false",
+	},
+	{
+		"./handler TestALossWaits", "an edit of a selection waits for a person", "internal/plans/selection.go",
+		"known && was.Key == one.Key && 2*", "known && 2*",
+	},
+	{
+		"./handler TestALossWaits", "a person agrees to what another look has found", "internal/engine/selection.go",
+		"case hash == \"\" || is.Waiting != hash:", "case hash == \"\":",
+	},
+	{
+		"./handler TestSelection", "a subscription that the app may not read has no services", "internal/plans/selection.go",
+		"return !there.Looked(sub) }", "return false }",
+	},
+	{
+		"./handler TestSelection", "a service that cannot be backed up is selected", "internal/plans/selection.go",
+		"p.Select.Fits(f) && services.Unfit(f) == \"\"", "p.Select.Fits(f)",
+	},
+	{
 		"./handler TestCoverage", "a look without an answer forgets the last one", "internal/engine/coverage.go",
 		"is = was.Missed(backup.AsFault(err).Reason(), now)", "is = health.Coverage{}.Missed(backup.AsFault(err).Reason(), now)",
 	},

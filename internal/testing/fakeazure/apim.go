@@ -39,6 +39,8 @@ type Service struct {
 	Location string
 	// SKU is the tier; empty means "Developer".
 	SKU string
+	// Tags are the resource's tags.
+	Tags map[string]string
 	// SystemAssigned gives the service its own identity, with object ID Sim.ObjectID(ResourceID).
 	SystemAssigned bool
 	// UserAssigned names the user-assigned identities attached; see Sim.ClientID and Sim.ObjectID.
@@ -217,6 +219,9 @@ func (m *apiManagement) resource(svc *service, version string) map[string]any {
 	body["sku"] = map[string]any{"name": svc.SKU, "capacity": 1}
 	if svc.SKU == "Consumption" {
 		body["sku"] = map[string]any{"name": svc.SKU, "capacity": 0}
+	}
+	if len(svc.Tags) > 0 {
+		body["tags"] = svc.Tags
 	}
 	body["identity"] = m.identityOf(svc)
 	properties := body["properties"].(map[string]any)
