@@ -19,11 +19,11 @@ type artifacts struct {
 }
 
 // add records the plan's targets, and refuses a target if another target's artifacts have the same name.
-func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
+func (a artifacts) add(targets []*yaml.Node, storage backup.Storage) {
 	if storage.AccountName() == "" || storage.Container == "" { // that is reported already
 		return
 	}
-	for _, item := range list(plan, "targets") {
+	for _, item := range targets {
 		target := id(item)
 		names := ""
 		if service, _ := a.Services.Of(target); service.ArtifactNames != nil {

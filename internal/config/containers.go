@@ -18,11 +18,11 @@ type containers struct {
 
 // add checks the containers that such a name gives the plan's targets, and the destinations of its restores, whose safety backups need
 // one too. Backups in file shares are in no container.
-func (c containers) add(plan *yaml.Node, storage backup.Storage) {
+func (c containers) add(plan *yaml.Node, targets []*yaml.Node, storage backup.Storage) {
 	if !strings.Contains(storage.Container, backup.TargetName) {
 		return
 	}
-	for _, item := range list(plan, "targets") {
+	for _, item := range targets {
 		name := c.check(item, storage)
 		if name == "" {
 			continue

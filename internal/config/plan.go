@@ -116,8 +116,9 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 		}
 		names[p.Name] = true
 		plans = append(plans, p)
-		containers.add(n, p.Settings.Storage)
-		artifacts.add(n, p.Settings.Storage)
+		targets := items(n, p)
+		containers.add(n, targets, p.Settings.Storage)
+		artifacts.add(targets, p.Settings.Storage)
 		if len(r.errs) == 0 {
 			r.doubts(n, p)
 		}
@@ -333,6 +334,17 @@ func (r *reader) selected(n *yaml.Node, p backup.Plan) []string {
 	targets := p.With(pick)
 	r.most(field(n, "select"), targets)
 	return targets
+}
+
+// items returns the nodes of the plan's targets. A selected one has the line of the selection.
+func items(n *yaml.Node, p backup.Plan) []*yaml.Node {
+	all := slices.Clone(list(n, "targets"))
+	if p.Select != nil {
+		for _, target := range p.Targets[min(len(all), len(p.Targets)):] {
+			all = append(all, &yaml.Node{Kind: yaml.ScalarNode, Value: target, Line: field(n, "select").Line})
+		}
+	}
+	return all
 }
 
 // storage reads the field of the same name.

@@ -63,7 +63,11 @@ func TestSelectedTargets(t *testing.T) {
 		"a tag that is a word": {strings.Replace(selecting, "select: {", "select: {tags: {a: true}, ", 1), "the value of the tag a must be text"},
 		"an unused block":      {strings.Replace(selecting, "select: {", "select: {types: [Microsoft.ApiManagement/service], ", 1), "hsm is for Managed HSM, and the plan has no such target"},
 		"a bad pick":           {string(backup.WithPicks([]byte(selecting), []backup.Pick{bad})), "plan.yaml:5: select: "},
-		"a forged pick":        {selecting + "# Selected by Lifeboat: all\n", "the last line is not what Lifeboat has written there"},
+		"two of one name": {
+			string(backup.WithPicks([]byte(selecting), []backup.Pick{{Plan: "nightly", Key: key, Targets: []string{hsm, strings.Replace(hsm, "resourceGroups/b", "resourceGroups/c", 1)}}})),
+			"plan.yaml:10: the backups of " + strings.Replace(hsm, "resourceGroups/b", "resourceGroups/c", 1) + " and " + hsm + " (line 10) could get the same name",
+		},
+		"a forged pick": {selecting + "# Selected by Lifeboat: all\n", "the last line is not what Lifeboat has written there"},
 	} {
 		if _, _, err := reader.Parse("plan.yaml", []byte(c.text)); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
