@@ -184,7 +184,7 @@ func TestFilesOfDeploy(t *testing.T) {
 func TestIdling(t *testing.T) {
 	template, cost := page(t, "../infra/app.bicep"), strings.Join(strings.Fields(section(t, page(t, "design.md"), "Cost")), " ")
 	for _, words := range []string{
-		"timer run of the schedule, 3 if `plan.yaml` is a blob,", "2 for a timer run of cleanup, and one more of each once in five minutes, to save its time",
+		"timer run of the schedule, 3 if `plan.yaml` is a blob or an unchanged folder of blobs,", "2 for a timer run of cleanup, and one more of each once in five minutes, to save its time",
 	} {
 		if !strings.Contains(cost, words) {
 			t.Errorf("design.md does not say %q", words)

@@ -57,6 +57,6 @@ func (a artifacts) check() {
 }
 
 func (a artifacts) refuse(at, other *yaml.Node) {
-	a.fail(at, "the backups of %s and %s (line %d) could get the same name, and Lifeboat could confuse them: give one of them a "+
-		"storage account of its own", id(at), id(other), other.Line)
+	a.fail(at, "the backups of %s and %s (%s) could get the same name, and Lifeboat could confuse them: give one of them a "+
+		"storage account of its own", id(at), id(other), a.place(other, at))
 }

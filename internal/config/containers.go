@@ -29,8 +29,8 @@ func (c containers) add(plan *yaml.Node, targets []*yaml.Node, storage backup.St
 		}
 		place := strings.ToLower(storage.AccountName()) + storage.Zone + "/" + name
 		if other := c.of[place]; other != nil && !backup.Same(id(other), id(item)) {
-			c.warn(item, "the backups of %s and %s (line %d) go into one container, %s: who has the identity of one can read and delete those "+
-				"of the other", id(item), id(other), other.Line, name)
+			c.warn(item, "the backups of %s and %s (%s) go into one container, %s: who has the identity of one can read and delete those "+
+				"of the other", id(item), id(other), c.place(other, item), name)
 		}
 		c.of[place] = item
 	}

@@ -3,9 +3,9 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,12 +43,12 @@ func (c *Reader) Default(value string) string {
 	return "none"
 }
 
-// File reads and checks the plans in a file. The error has a line for each mistake: file, line, reason. A warning has the same
+// File reads and checks the plans in a file, or in all files of a folder whose names end in .yaml or .yml. The error has a line for each mistake: file, line, reason. A warning has the same
 // form, and is about a valid setting that its author has probably meant in another way.
 //
 // waitFactor is LIFEBOAT_WAIT_FACTOR: below 1 there is no warning about many scheduled times.
 func (c *Reader) File(path string, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
-	text, err := os.ReadFile(path)
+	text, err := readPath(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the plan: %w", err)
 	}
@@ -65,18 +65,35 @@ func (c *Reader) Parse(file string, text []byte) (plans []backup.Plan, warnings 
 }
 
 func (c *Reader) parse(file string, text []byte, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
-	r := &reader{Reader: c, file: file, bad: map[*yaml.Node]bool{}, shortened: waitFactor < 1}
 	text, picks, err := backup.SplitPicks(text)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	r.picks = picks
-	root, err := r.read(text)
+	files, err := split(file, text)
 	if err != nil {
 		return nil, nil, err
 	}
-	r.check(root)
-	plans = r.plans(root)
+	r := &reader{Reader: c, bad: map[*yaml.Node]bool{}, shortened: waitFactor < 1, picks: picks, files: map[*yaml.Node]string{}}
+	var roots []*yaml.Node
+	var unread []error
+	for _, f := range files {
+		r.file = f.name
+		before := len(r.errs)
+		root, err := r.read(f.text)
+		if err != nil { // it has the other mistakes of the file too
+			unread, r.errs = append(unread, err), r.errs[:before]
+			continue
+		}
+		r.check(root)
+		if len(files) > 1 {
+			r.remember(root)
+		}
+		roots = append(roots, root)
+	}
+	if len(unread) > 0 {
+		return nil, nil, errors.Join(append(unread, r.all())...)
+	}
+	plans = r.plans(roots)
 	if len(r.errs) == 0 {
 		slices.SortStableFunc(r.warnings, byLine)
 		for _, w := range r.warnings {
@@ -87,43 +104,47 @@ func (c *Reader) parse(file string, text []byte, waitFactor float64) (plans []ba
 	return nil, nil, r.all()
 }
 
-func (r *reader) plans(file *yaml.Node) []backup.Plan {
-	defaults := field(file, "defaults")
-	if defaults == nil {
-		defaults = &yaml.Node{}
-	}
-	zone := r.zone(defaults, time.UTC)
-	storage := r.storage(defaults)
+func (r *reader) plans(roots []*yaml.Node) []backup.Plan {
 	var plans []backup.Plan
 	names := map[string]bool{}
 	artifacts := artifacts{reader: r, of: map[string]*yaml.Node{}}
 	containers := containers{reader: r, of: map[string]*yaml.Node{}}
-	for _, n := range list(file, "plans") {
-		if n.Kind != yaml.MappingNode {
-			continue
+	for _, file := range roots {
+		defaults := field(file, "defaults")
+		if defaults == nil {
+			defaults = &yaml.Node{}
 		}
-		p := r.plan(n, zone)
-		switch own := field(n, "storage"); {
-		case own != nil:
-			p.Settings.Storage = r.storage(n)
-		case field(defaults, "storage") == nil:
-			r.report(n, `a plan needs the field "storage", or the defaults do`)
-		default:
-			p.Settings.Storage = storage
-		}
-		if names[p.Name] && p.Name != "" {
-			r.fail(n, "there are two plans with the name %q", p.Name)
-		}
-		names[p.Name] = true
-		plans = append(plans, p)
-		targets := items(n, p)
-		containers.add(n, targets, p.Settings.Storage)
-		artifacts.add(targets, p.Settings.Storage)
-		if len(r.errs) == 0 {
-			r.doubts(n, p)
+		zone := r.zone(defaults, time.UTC)
+		storage := r.storage(defaults)
+		for _, n := range list(file, "plans") {
+			if n.Kind != yaml.MappingNode {
+				continue
+			}
+			p := r.plan(n, zone)
+			switch own := field(n, "storage"); {
+			case own != nil:
+				p.Settings.Storage = r.storage(n)
+			case field(defaults, "storage") == nil:
+				r.report(n, `a plan needs the field "storage", or the defaults do`)
+			default:
+				p.Settings.Storage = storage
+			}
+			if names[p.Name] && p.Name != "" {
+				r.fail(n, "there are two plans with the name %q", p.Name)
+			}
+			names[p.Name] = true
+			plans = append(plans, p)
+			targets := r.items(n, p)
+			containers.add(n, targets, p.Settings.Storage)
+			artifacts.add(targets, p.Settings.Storage)
+			if len(r.errs) == 0 {
+				r.doubts(n, p)
+			}
 		}
 	}
-	r.returned(file, plans)
+	for _, file := range roots {
+		r.returned(file, plans)
+	}
 	artifacts.check()
 	return plans
 }
@@ -337,11 +358,13 @@ func (r *reader) selected(n *yaml.Node, p backup.Plan) []string {
 }
 
 // items returns the nodes of the plan's targets. A selected one has the line of the selection.
-func items(n *yaml.Node, p backup.Plan) []*yaml.Node {
+func (r *reader) items(n *yaml.Node, p backup.Plan) []*yaml.Node {
 	all := slices.Clone(list(n, "targets"))
 	if p.Select != nil {
 		for _, target := range p.Targets[min(len(all), len(p.Targets)):] {
-			all = append(all, &yaml.Node{Kind: yaml.ScalarNode, Value: target, Line: field(n, "select").Line})
+			item := &yaml.Node{Kind: yaml.ScalarNode, Value: target, Line: field(n, "select").Line}
+			r.files[item] = r.files[n]
+			all = append(all, item)
 		}
 	}
 	return all

@@ -40,6 +40,9 @@ func NewPlanBlob(location string, credential azcore.TokenCredential, options azc
 	if err := checkURL(location, azure.CloudOf(options.Cloud)); err != nil {
 		return nil, err
 	}
+	if strings.HasSuffix(location, "/") {
+		return nil, errors.New("it is the URL of a folder: add the name of the file")
+	}
 	u, _ := url.Parse(location) // checked
 	b := &PlanBlob{URL: location, credential: credential, scope: "https://storage.azure.com/.default"}
 	b.account, _, _ = strings.Cut(u.Hostname(), ".")

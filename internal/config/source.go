@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -27,8 +26,8 @@ const blobTimeout = 20 * time.Second
 func checkURL(location string, cloud azure.Cloud) error {
 	u, err := url.Parse(location)
 	if err != nil || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-		strings.Count(strings.Trim(u.Path, "/"), "/") < 1 {
-		return errors.New("it must be a path, or an https URL of a blob without a query, such as https://{account}.blob." + cloud.Storage +
+		strings.Count(strings.TrimPrefix(u.Path, "/"), "/") < 1 {
+		return errors.New("it must be a path, or an https URL of a blob or of a folder of blobs without a query, such as https://{account}.blob." + cloud.Storage +
 			"/{container}/plan.yaml; the app reads it with its identity")
 	}
 	return cloud.CheckStorageHost(u.Host, "blob")
@@ -38,7 +37,8 @@ func checkURL(location string, cloud azure.Cloud) error {
 type PlanSource struct {
 	reader   *Reader
 	location string
-	blob     *blob.Client // nil: location is a path
+	blob     *blob.Client // nil: location is a path, or
+	folder   *blobFolder  // the URL of a folder
 
 	mu   sync.Mutex
 	etag *azcore.ETag
@@ -60,6 +60,14 @@ func (s Settings) PlanSource(reader *Reader, credential azcore.TokenCredential, 
 		return source, fmt.Errorf("the app setting LIFEBOAT_PLAN: %w", err)
 	}
 	options.Retry.MaxRetries = -1 // the caller asks again later, and has the last good plan until then
+	if strings.HasSuffix(s.Plan, "/") {
+		folder, err := openFolder(s.Plan, credential, options)
+		if err != nil {
+			return source, fmt.Errorf("open the plan's folder %s: %w", s.Plan, err)
+		}
+		source.folder = folder
+		return source, nil
+	}
 	client, err := blob.NewClient(s.Plan, credential, &blob.ClientOptions{ClientOptions: options})
 	if err != nil {
 		return source, fmt.Errorf("open the plan's blob %s: %w", s.Plan, err)
@@ -86,11 +94,24 @@ func (s *PlanSource) Warnings() []string {
 	return s.warnings
 }
 
-// Read returns plan.yaml as it is now. A blob costs one request, which transfers the text only if it changed (If-None-Match).
+// Read returns plan.yaml as it is now, or the one text of its folder. A blob costs one request, which transfers the text only if it changed
+// (If-None-Match).
 // If storage does not answer for the moment, the error is a *[backup.Fault] of the kind Retryable.
 func (s *PlanSource) Read(ctx context.Context) ([]byte, error) {
+	if s.folder != nil {
+		ctx, cancel := context.WithTimeout(ctx, blobTimeout)
+		defer cancel()
+		text, err := s.folder.read(ctx, s.location)
+		if f, ok := errors.AsType[*backup.Fault](err); ok {
+			return nil, f
+		}
+		if _, ok := errors.AsType[*azcore.ResponseError](err); ok || ctx.Err() != nil {
+			return nil, s.fault(err)
+		}
+		return text, err
+	}
 	if s.blob == nil {
-		text, err := os.ReadFile(s.location)
+		text, err := readPath(s.location)
 		if err != nil {
 			return nil, fmt.Errorf("read the plan (LIFEBOAT_PLAN): %w", err)
 		}

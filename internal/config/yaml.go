@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -12,8 +14,10 @@ import (
 // reader walks a YAML document and collects its mistakes, each with file and line.
 type reader struct {
 	*Reader
-	file string
-	errs []*lineError
+	// file is the name of the file that is read, and files has the names of the files of nodes if there are several.
+	file  string
+	files map[*yaml.Node]string
+	errs  []*lineError
 	// warnings are about valid settings that are probably mistakes.
 	warnings []*lineError
 	// shortened says that LIFEBOAT_WAIT_FACTOR makes the waits shorter, as in tests and demos.
@@ -43,11 +47,30 @@ func (r *reader) warn(n *yaml.Node, format string, args ...any) {
 
 func (r *reader) at(n *yaml.Node, format string, args ...any) *lineError {
 	reason := secret.ReplaceAllString(fmt.Sprintf(format, args...), "$1(not shown)")
-	return &lineError{file: r.file, line: n.Line, reason: reason}
+	return &lineError{file: cmp.Or(r.files[n], r.file), line: n.Line, reason: reason}
 }
 
-// byLine sorts the reports by their lines.
-func byLine(a, b *lineError) int { return a.line - b.line }
+// remember notes the file of the nodes.
+func (r *reader) remember(n *yaml.Node) {
+	if r.files[n] != "" { // an alias
+		return
+	}
+	r.files[n] = r.file
+	for _, one := range n.Content {
+		r.remember(one)
+	}
+}
+
+// place says where the other node of a mistake stands.
+func (r *reader) place(other, n *yaml.Node) string {
+	if r.files[other] != r.files[n] {
+		return fmt.Sprintf("%s:%d", r.files[other], other.Line)
+	}
+	return fmt.Sprintf("line %d", other.Line)
+}
+
+// byLine sorts the reports by their files and lines.
+func byLine(a, b *lineError) int { return cmp.Or(strings.Compare(a.file, b.file), a.line-b.line) }
 
 // secret matches secrets that may stand in plan.yaml by mistake, a connection string or a signed URL. They must not get into
 // errors: these are logged and sent on. A key of Azure Storage is base64 and ends in ==.

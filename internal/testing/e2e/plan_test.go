@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,17 +39,7 @@ func newPlanApp(t *testing.T, blob bool, c stack.AppConfig) *planApp {
 	a := &planApp{app: prepare(t, c), seen: map[string]planEvent{}, count: map[string]int{}}
 	if blob {
 		account := a.config.Account
-		world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(account), fakeazure.StorageBlobDataContributor)
-		client, err := azblob.NewClient("https://"+account+".blob.core.windows.net", world.Sim.Credential(probe),
-			&azblob.ClientOptions{ClientOptions: options()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.CreateContainer(t.Context(), "plans", nil); err != nil &&
-			!bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
-			t.Fatal(err)
-		}
-		a.blobs = client
+		a.blobs = planContainer(t, account)
 		a.config.Settings = map[string]string{"LIFEBOAT_PLAN": "https://" + account + ".blob.core.windows.net/plans/plan.yaml"}
 		a.place(c.Plan)
 	}
@@ -59,6 +50,21 @@ func newPlanApp(t *testing.T, blob bool, c stack.AppConfig) *planApp {
 		}
 	})
 	return a
+}
+
+// planContainer makes the container plans in the account, and returns a client of a person who may write there.
+func planContainer(t *testing.T, account string) *azblob.Client {
+	t.Helper()
+	world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(account), fakeazure.StorageBlobDataContributor)
+	client, err := azblob.NewClient("https://"+account+".blob.core.windows.net", world.Sim.Credential(probe),
+		&azblob.ClientOptions{ClientOptions: options()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CreateContainer(t.Context(), "plans", nil); err != nil && !bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+		t.Fatal(err)
+	}
+	return client
 }
 
 // place writes the text to the plan.yaml that the program reads.
@@ -265,4 +271,70 @@ func TestIdleTimerRunWithPlanBlob(t *testing.T) {
 		}
 	}
 	figures.Report(t, "an idle timer run of the schedule with plan.yaml in a blob: 3 requests, 4 while it is broken")
+}
+
+// TestPlanFolder: the real program works by all files of a folder of blobs. An idle timer run lists the folder, and reads no file again. A file
+// that is broken is named, and until it is good the last good files count.
+func TestPlanFolder(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	services := newServices(t, 3)
+	file := func(name string, service string) string {
+		return strings.Replace(planFor(yearly, "1d", service), "name: test", "name: "+name, 1)
+	}
+	app := prepare(t, stack.AppConfig{})
+	blobs, location := planContainer(t, app.config.Account), "https://"+app.config.Account+".blob.core.windows.net/plans/teams/"
+	place := func(name, text string) {
+		t.Helper()
+		if _, err := blobs.UploadBuffer(ctx, "plans", name, []byte(text), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place("teams/a.yaml", file("a", services[0]))
+	place("teams/b.yml", file("b", services[1]))
+	place("teams/old/c.yaml", "no plan")
+	place("teams/README.md", "no plan")
+	place("d.yaml", "no plan")
+	app.config.Settings = map[string]string{"LIFEBOAT_PLAN": location}
+	app.start(t)
+	t.Cleanup(func() {
+		if err := app.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	after := func(what string, want ...string) {
+		t.Helper()
+		if err := app.Invoke(ctx, "schedule"); err != nil {
+			t.Fatal(err)
+		}
+		_, text, err := app.request(ctx, http.MethodGet, "/api/targets", "", nil)
+		for i, service := range services {
+			if has := strings.Contains(string(text), service); err != nil || has != slices.Contains(want, service) {
+				t.Errorf("%s: service %d is a target: %t; %s, %v", what, i, has, text, err)
+			}
+		}
+	}
+	after("two files", services[0], services[1])
+	after("the second timer run", services[0], services[1])
+	before, _ := spent(app)
+	for range 2 {
+		if err := app.Invoke(ctx, "schedule"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if idle, _ := spent(app); idle-before != 2*3 {
+		t.Errorf("two idle timer runs cost %d requests, want 6", idle-before)
+	}
+	place("teams/b.yml", file("b", services[2]))
+	after("an edit", services[0], services[2])
+	place("teams/b.yml", "plans: [")
+	after("a broken file", services[0], services[2])
+	if _, _, text := app.health(ctx); !strings.Contains(text, location+"b.yml:") {
+		t.Errorf("health does not name the file: %s", text)
+	}
+	if _, err := blobs.DeleteBlob(ctx, "plans", "teams/b.yml", nil); err != nil {
+		t.Fatal(err)
+	}
+	after("a file that is gone", services[0])
 }
