@@ -136,7 +136,7 @@ settings cannot be used.`,
 		Example: "  lifeboat plan check plan.yaml",
 	})
 	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand(), sh.pushCommand(), sh.pullCommand(),
-		grants.Command(grants.Shell{Stdout: sh.Stdout, Plans: sh.Plans, Width: sh.width, Files: files}))
+		grants.Command(grants.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Resolve: sh.resolve, Plans: sh.Plans, Width: sh.width, Files: files}))
 	bugs := support.Command(support.Shell{Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version})
 	bugs.GroupID = ofApp
 	proof := prove.Command(prove.Shell{

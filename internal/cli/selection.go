@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,11 +129,12 @@ func (sh Shell) resolve(ctx context.Context, all ...[]backup.Plan) (lines []stri
 				picks, why = sh.picked(ctx)
 				asked = true
 			}
-			if line := "? plan " + p.Name + ": the targets that it selects are not known: " + why; why != "" && !slices.Contains(lines, line) {
+			pick, known := backup.PickOf(picks, p.Name, *p.Select)
+			plans[i].Targets = p.With(pick)
+			line := "? plan " + p.Name + ": the targets that it selects are not known: " + cmp.Or(why, "the app has not looked for them")
+			if !known && !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
-			pick, _ := backup.PickOf(picks, p.Name, *p.Select)
-			plans[i].Targets = p.With(pick)
 		}
 	}
 	return lines

@@ -45,6 +45,20 @@ func TestDiffCountsSelectedTargets(t *testing.T) {
 			t.Errorf("%d, no %q in %s%s", code, want, out, errs)
 		}
 	}
+	code, out, errs = inFleet(t, fleet, 0, "plan", "roles", "new.yaml", "--was", "plan.yaml")
+	if code != 0 || !strings.Contains(out, "contoso-eu-new") || strings.Contains(out, "No longer needed") {
+		t.Errorf("roles: %d, %s%s", code, out, errs)
+	}
+	renamed := strings.Replace(edit, "  - name: nightly\n", "  - name: other\n", 1)
+	if err := os.WriteFile("new.yaml", []byte(renamed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := inFleet(t, fleet, 0, "plan", "roles", "new.yaml", "--was", "plan.yaml"); code != 1 || !strings.Contains(errs, "plan other: the targets that it selects are not known: the app has not looked for them") {
+		t.Errorf("before its look: %d, %s", code, errs)
+	}
+	if err := os.WriteFile("new.yaml", []byte(edit), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	fleet.Close()
 	if _, out, _ := inFleet(t, fleet, 0, "plan", "diff", "plan.yaml", "new.yaml"); !strings.Contains(out, "? plan nightly: the targets that it selects are not known: ") {
 		t.Errorf("without the app: %s", out)

@@ -2,6 +2,8 @@
 package grants
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,6 +27,9 @@ type Shell struct {
 	Width func() int
 	// Files completes so many names of files.
 	Files func(int) cobra.CompletionFunc
+	// Resolve gives plans that select targets those targets, in place, and returns a line for each whose targets are not known.
+	Resolve func(context.Context, ...[]backup.Plan) []string
+	Stderr  io.Writer
 }
 
 // forms are the forms of the answer.
@@ -49,7 +54,10 @@ Azure refuses that template where the script has given a role already.
 With --was, the file as it was before an edit, it also names the roles that
 only the old file needed, and the script takes them away: see first that
 nothing else needs them. While recovery points of earlier backups are left,
-the app needs its roles on their storage, so the script only names those.`,
+the app needs its roles on their storage, so the script only names those.
+
+A plan that selects targets has the ones of the last look of the app at
+LIFEBOAT_URL, which needs a key of the function api in LIFEBOAT_KEY.`,
 		Example: `  lifeboat plan roles plan.yaml
   lifeboat plan roles plan.yaml --principal 0c0ffee0-0000-4000-8000-000000000001 -o az
   lifeboat plan roles plan.yaml --was old.yaml`,
@@ -61,7 +69,7 @@ the app needs its roles on their storage, so the script only names those.`,
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("principal", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("was", sh.Files(1))
-	c.RunE = func(_ *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case !slices.Contains(forms, form):
 			return usage.Misuse(c, "-o is one of %s", strings.Join(forms, ", "))
@@ -70,23 +78,31 @@ the app needs its roles on their storage, so the script only names those.`,
 		case principal == "" && form != forms[0]:
 			return usage.Misuse(c, "-o %s needs --principal, the object ID of the app's identity", form)
 		}
-		return sh.print(args[0], was, principal, form)
+		return sh.print(c.Context(), args[0], was, principal, form)
 	}
 	return c
 }
 
-func (sh Shell) print(path, was, principal, form string) error {
+func (sh Shell) print(ctx context.Context, path, was, principal, form string) error {
 	plans, _, err := sh.Plans.File(path, 1)
 	if err != nil {
 		return err
 	}
+	var old []backup.Plan
+	if was != "" {
+		if old, _, err = sh.Plans.File(was, 1); err != nil {
+			return err
+		}
+	}
+	if unknown := strings.Join(sh.Resolve(ctx, plans, old), "\n"); unknown != "" {
+		if was != "" { // a target that is selected now would seem to have left
+			return errors.New(unknown)
+		}
+		fmt.Fprintln(sh.Stderr, unknown)
+	}
 	needed := roles.Of(plans, sh.Plans.Services)
 	var revoke []roles.Assignment
 	if was != "" {
-		old, _, err := sh.Plans.File(was, 1)
-		if err != nil {
-			return err
-		}
 		_, revoke = roles.Compare(roles.Of(old, sh.Plans.Services), needed)
 	}
 	label := labels(needed, revoke)
