@@ -52,6 +52,10 @@ const (
 	sooner    = 5 * time.Minute
 )
 
+// mostPicked bounds the text of picks, in bytes: some 4,000 services. It is kept together with the text of plan.yaml, in one transaction of at
+// most 4 MiB.
+const mostPicked = 512 << 10
+
 // Due says that it is time to look. A time later than latest comes from a clock that was wrong.
 func (s Selection) Due(plans []backup.Plan, now, latest time.Time) bool {
 	selects, fresh := false, false
@@ -91,6 +95,10 @@ func (s Selection) Answer(there backup.Inventory, plans []backup.Plan, services 
 		if known && was.Key == one.Key && 2*len(Gone(was, one)) > len(was.Targets) {
 			is.Losing = append(is.Losing, one.Key)
 		}
+	}
+	if n := len(textOf(picks)); n > mostPicked {
+		return s.Missed(backup.NewReason("TooMuchSelected", fmt.Sprintf("the IDs of the services that the plans select are %d bytes long, and may be %d together", n, mostPicked),
+			"Select fewer services, or let a second app have some of the plans."), now), picked
 	}
 	if len(unseen) > 0 {
 		is.Failed = backup.NewReason("NotReadable", "the app may not read all services of the subscription "+strings.Join(slices.Compact(unseen), ", "),
