@@ -39,7 +39,7 @@ type Service struct {
 	Location string
 	// SKU is the tier; empty means "Developer".
 	SKU string
-	// Tags are the resource's tags.
+	// Tags are the resource's tags; none means environment: test.
 	Tags map[string]string
 	// SystemAssigned gives the service its own identity, with object ID Sim.ObjectID(ResourceID).
 	SystemAssigned bool
@@ -73,6 +73,7 @@ type apiManagement struct {
 	random     *rand.Rand
 	options    Options // for services added from now on
 	services   map[string]*service
+	deleted    map[string]*deletedService
 	operations []*operation
 	starts     []BackupRequest
 	// changes counts the changes to configurations so far.
@@ -87,6 +88,7 @@ type service struct {
 	faults  faults
 
 	configuration configuration
+	life          life
 	// settled is the time at which the service has finished its work after a restore.
 	settled time.Time
 }
@@ -96,8 +98,8 @@ func newAPIManagement(life context.Context, c Config, s *Sim) *apiManagement {
 		storage: s.storage, directory: s.directory, roles: s.roles, pace: s.pace, seed: c.Seed, life: life,
 		random:   rand.New(rand.NewPCG(c.Seed, s.kept.draw)),
 		options:  c.Options,
-		services: make(map[string]*service),
-		clock:    func() time.Time { return time.Now().Add(time.Duration(s.proxy.skew.Load())) },
+		services: make(map[string]*service), deleted: make(map[string]*deletedService),
+		clock: func() time.Time { return time.Now().Add(time.Duration(s.proxy.skew.Load())) },
 	}
 }
 
@@ -153,6 +155,10 @@ func (m *apiManagement) resourceType() armType {
 		switch {
 		case method == http.MethodGet && len(tail) == 0:
 			return armRoute{action + "/read", m.get}, true
+		case method == http.MethodPut && len(tail) == 0:
+			return armRoute{action + "/write", m.put}, true
+		case method == http.MethodDelete && len(tail) == 0:
+			return armRoute{action + "/delete", m.remove}, true
 		case method == http.MethodPost && len(tail) == 1 && strings.EqualFold(tail[0], "backup"):
 			return armRoute{action + "/backup/action", func(c armCall) (*http.Response, error) {
 				return m.submit(c, ServiceBackup)
@@ -174,7 +180,8 @@ func (m *apiManagement) resourceType() armType {
 
 func (m *apiManagement) resources(version string) (all []armResource) {
 	m.mu.Lock()
-	services := slices.Collect(maps.Values(m.services))
+	m.settle()
+	services := slices.DeleteFunc(slices.Collect(maps.Values(m.services)), (*service).hidden)
 	m.mu.Unlock()
 	for _, svc := range services {
 		all = append(all, armResource{svc.id, m.resource(svc, version)})
@@ -186,7 +193,8 @@ func (m *apiManagement) resources(version string) (all []armResource) {
 func (m *apiManagement) find(id resourceID) (*service, *http.Response) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if svc, ok := m.services[id.key()]; ok {
+	m.settle()
+	if svc, ok := m.services[id.key()]; ok && !svc.hidden() {
 		return svc, nil
 	}
 	return nil, armError(http.StatusNotFound, "ResourceNotFound", fmt.Sprintf(
@@ -209,6 +217,11 @@ func (m *apiManagement) get(c armCall) (*http.Response, error) {
 func (m *apiManagement) resource(svc *service, version string) map[string]any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.shown(svc, version)
+}
+
+// shown is resource under the lock.
+func (m *apiManagement) shown(svc *service, version string) map[string]any {
 	var body map[string]any
 	name := strings.ToLower(svc.id.name)
 	text := strings.NewReplacer("{name}", name, "{location}", svc.Location).Replace(string(serviceTemplate))
@@ -226,9 +239,9 @@ func (m *apiManagement) resource(svc *service, version string) map[string]any {
 	body["identity"] = m.identityOf(svc)
 	properties := body["properties"].(map[string]any)
 	state := m.provisioningState(svc)
-	if state == "Updating" || state == "Deleting" {
+	if state == "Updating" || state == "Deleting" || state == "Activating" {
 		properties["targetProvisioningState"] = state
-		if version < "2022-08-01" { // all of 48 recorded answers have it
+		if version < "2022-08-01" && state != "Activating" { // all of 48 recorded answers have it
 			state = "Succeeded"
 		}
 	}
@@ -281,6 +294,9 @@ func (m *apiManagement) identityOf(svc *service) any {
 func (m *apiManagement) provisioningState(svc *service) string {
 	if svc.options.ProvisioningState != "" {
 		return svc.options.ProvisioningState
+	}
+	if state := svc.moving(); state != "" {
+		return state
 	}
 	if svc.options.Trace == TraceVisible && m.busy(svc) || time.Now().Before(svc.settled) {
 		return "Updating"

@@ -53,6 +53,7 @@ type frontEnd struct {
 	operations map[string]func(*http.Request, regionalOperation) (*http.Response, error)
 	activity   *activityLog
 	graph      *resourceGraph
+	apim       *apiManagement
 
 	mu sync.RWMutex
 	// scope holds the subscriptions, without a group, and the groups of all added resources, as first written; by their names in
@@ -130,7 +131,7 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 			return answer(r, operation) // this address requires no role: a resource's roles do not apply to it
 		}
 	}
-	for _, answer := range []func(*http.Request, claims) (*http.Response, bool){f.answerAccess, f.answerGraph, f.list, f.answerActivity} {
+	for _, answer := range []func(*http.Request, claims) (*http.Response, bool){f.answerAccess, f.answerGraph, f.answerDeleted, f.answerGroup, f.list, f.answerActivity} {
 		if resp, ok := answer(r, caller); ok {
 			return resp, nil
 		}

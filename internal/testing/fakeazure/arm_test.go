@@ -125,7 +125,7 @@ func TestRequestChecks(t *testing.T) {
 		"service":              {"GET", base + contoso + "2" + version, 404, "ResourceNotFound"},
 		"service of backup":    {"POST", base + contoso + "2/backup" + version, 404, "ResourceNotFound"},
 		"type":                 {"GET", instead("/service/", "/gateways/"), 404, "InvalidResourceType"},
-		"method":               {"PUT", base + contoso + version, 404, "NotFound"},
+		"method":               {"PATCH", base + contoso + version, 404, "NotFound"},
 		"method of backup":     {"GET", base + contoso + "/backup" + version, 404, "NotFound"},
 		"operation not there":  {"GET", base + contoso + "/operationresults/eA==" + version, 404, "ResourceNotFound"},
 	} {

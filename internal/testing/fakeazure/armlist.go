@@ -21,6 +21,7 @@ const (
 var (
 	subscriptionsPath = regexp.MustCompile(`(?i)^/subscriptions/?$`)
 	groupsPath        = regexp.MustCompile(`(?i)^/subscriptions/([^/]+)/resourcegroups/?$`)
+	groupPath         = regexp.MustCompile(`(?i)^/subscriptions/([^/]+)/resourcegroups/([^/]+)/?$`)
 	resourcesPath     = regexp.MustCompile(
 		`(?i)^/subscriptions/([^/]+)(?:/resourcegroups/([^/]+))?/providers/([^/]+)/([^/]+)/?$`)
 )
@@ -110,13 +111,37 @@ func (f *frontEnd) resourceGroups(caller claims, of resourceID) *http.Response {
 	for _, scope := range f.scopes() {
 		id := "/subscriptions/" + scope.subscription + "/resourceGroups/" + scope.group
 		if scope.group != "" && strings.EqualFold(scope.subscription, of.subscription) && f.roles.allow(caller.ObjectID, id, readGroup) {
-			value = append(value, map[string]any{
-				"id": id, "name": scope.group, "type": "Microsoft.Resources/resourceGroups", "location": "westeurope",
-				"properties": map[string]any{"provisioningState": "Succeeded"},
-			})
+			value = append(value, shownGroup(scope))
 		}
 	}
 	return armJSON(http.StatusOK, map[string]any{"value": value})
+}
+
+func shownGroup(scope resourceID) map[string]any {
+	return map[string]any{
+		"id": "/subscriptions/" + scope.subscription + "/resourceGroups/" + scope.group, "name": scope.group, "type": "Microsoft.Resources/resourceGroups",
+		"location": "westeurope", "properties": map[string]any{"provisioningState": "Succeeded"},
+	}
+}
+
+// answerGroup answers GET of a resource group; ok is false for any other request.
+func (f *frontEnd) answerGroup(r *http.Request, caller claims) (resp *http.Response, ok bool) {
+	parts := groupPath.FindStringSubmatch(r.URL.Path)
+	if r.Method != http.MethodGet || parts == nil {
+		return nil, false
+	}
+	of := resourceID{subscription: parts[1], group: parts[2]}
+	if refusal := f.refuseList(of, []string{groupsVersion}, r.URL.Query().Get("api-version")); refusal != nil {
+		return refusal, true
+	}
+	id := "/subscriptions/" + of.subscription + "/resourceGroups/" + of.group
+	if !f.roles.allow(caller.ObjectID, id, readGroup) {
+		return f.unauthorized(caller, readGroup, id), true
+	}
+	f.mu.RLock()
+	scope := f.scope[strings.ToLower(of.subscription+"/"+of.group)]
+	f.mu.RUnlock()
+	return armJSON(http.StatusOK, shownGroup(scope)), true
 }
 
 // resources answers with those of a type's resources that are in the subscription, and in the group if there is one.

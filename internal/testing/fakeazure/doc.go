@@ -42,7 +42,9 @@
 //   - a service after the end of a restore: settled, or still Updating for a while (Settles);
 //   - CORS rules without PATCH: refused, or accepted (OtherCORS);
 //   - a firewall that admits trusted Azure services: admits a backup no longer, or still (TrustedServices);
-//   - the list of workspaces in tiers without: refused, or empty (WorkspaceList).
+//   - the list of workspaces in tiers without: refused, or empty (WorkspaceList);
+//   - a service that is being deleted: gone at once, or shown as Deleting (Deletion);
+//   - a service that is made: there in the end, or Failed (Stillborn).
 //
 // Managed HSM has these options (see [HSMOptions]). Their zero value is the documented or recorded behaviour if there is any:
 //
@@ -128,6 +130,8 @@
 //
 //   - a restore requires the same of the storage account as a backup, and failed restores change nothing;
 //   - only APIs and named values are configured;
+//   - a made service has a tier, tags, and its own identity or none; PUT of an existing one changes its tags alone;
+//   - the times for making, deleting and purging one, the status of the refusal of a deleted one's name (409), and the 404 for none;
 //   - a failed operation's status says Failed with 200, without Retry-After, and following it requires no role;
 //   - a storage account is refused late whatever its fault;
 //   - the codes that refuse wrong tiers and workspaces, and the code of a failed backup;

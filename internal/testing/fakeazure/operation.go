@@ -215,6 +215,9 @@ func (o *operation) fail(status int, code, message string) {
 
 // poll answers GET of an operation's result: 202 until the end, then 200 with the service, or the error, at any later time.
 func (m *apiManagement) poll(c armCall, id string) (*http.Response, error) {
+	if resp, ok := m.born(c, id); ok {
+		return resp, nil
+	}
 	svc, refusal := m.find(c.id)
 	if refusal != nil {
 		return refusal, nil
@@ -255,7 +258,7 @@ func (m *apiManagement) operation(svc *service, id string) (*operation, Operatio
 // differs from answer to answer; older ones stay valid.
 func (m *apiManagement) address(o *operation, kind, version string) string {
 	m.mu.Lock()
-	svc, answer := m.services[o.service], o.answers
+	svc, answer := o.target.service, o.answers
 	m.mu.Unlock()
 	return "https://" + managementHost + "/subscriptions/" + svc.id.subscription + "/providers/Microsoft.ApiManagement/locations/" +
 		region(svc.Location) + "/" + kind + "/" + o.ID + "?api-version=" + version +
@@ -305,8 +308,8 @@ func (m *apiManagement) below(at regionalOperation) (*service, *operation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, o := range m.operations {
-		svc := m.services[o.service]
-		if o.regional && o.ID == at.id && strings.EqualFold(svc.id.subscription, at.subscription) && region(svc.Location) == at.location {
+		svc, there := m.services[o.service]
+		if there && o.regional && o.ID == at.id && strings.EqualFold(svc.id.subscription, at.subscription) && region(svc.Location) == at.location {
 			return svc, o
 		}
 	}

@@ -25,6 +25,11 @@ type Options struct {
 	// Settles is the time for which the service's provisioningState is still Updating after a restore has ended, before the time
 	// scale.
 	Settles time.Duration
+	// Making, Removing and Purging are the times, before the time scale, that a service takes until it is there, until it is gone, and until
+	// nothing is left of it. 0 means 40, 10 and 2 minutes. A new service has the options for all.
+	Making, Removing, Purging time.Duration
+	// Stillborn lets new services fail at the end of that: provisioningState Failed.
+	Stillborn bool
 
 	StartHeaders     StartHeaders
 	Trace            Trace
@@ -35,6 +40,7 @@ type Options struct {
 	OtherCORS        OtherCORS
 	TrustedServices  TrustedServices
 	WorkspaceList    WorkspaceList
+	Deletion         Deletion
 }
 
 // StartHeaders says which headers in the answer to a start of api-version 2024-05-01 have the address of the operation. The
@@ -129,6 +135,16 @@ const (
 	RefuseWorkspaceList WorkspaceList = iota
 	// EmptyWorkspaceList answers an empty list.
 	EmptyWorkspaceList
+)
+
+// Deletion says how a service is shown while it is being deleted.
+type Deletion int
+
+const (
+	// DeletionHidden answers 404 at once, before the deleted service appears in the list of those.
+	DeletionHidden Deletion = iota
+	// DeletionShown shows provisioningState Deleting.
+	DeletionShown
 )
 
 const (

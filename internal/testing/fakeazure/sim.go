@@ -86,7 +86,7 @@ func Start(c Config) (*Sim, error) {
 	s.ledgers = newLedgers(ctx, c, s)
 	s.topics = newTopics(s.directory, s.roles)
 	front := newFrontEnd(s.directory, s.roles, s.pace)
-	s.front = front
+	s.front, front.apim = front, s.management
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
 	s.ledgers.added, s.topics.added = front.exists, front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
