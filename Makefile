@@ -61,7 +61,7 @@ raced := go list ./... | grep -v /e2e$$ | LC_ALL=C sort -t/ -k4
 
 # slow are long tests: what people do by hand, the takeover of the real program, killed at each of its requests, and proofs that are
 # stopped at each step. make soak runs them; make test kills a takeover at each request in memory. TestTemplates needs bicep: make templates runs it.
-slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover|TestTemplates|TestProveIsStopped)$$
+slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover|TestTemplates|TestProveIsStopped|TestProveWithItsOwnIsStopped)$$
 slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 
 .PHONY: test

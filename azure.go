@@ -71,3 +71,12 @@ func markers(getenv func(string) string) (map[string]backup.Marker, error) {
 	}
 	return known.Markers(credential, options), nil
 }
+
+// makers make services for lifeboat prove.
+func makers(getenv func(string) string) (map[string]backup.Maker, error) {
+	credential, options, err := identity(getenv)
+	if err != nil {
+		return nil, err
+	}
+	return known.Makers(credential, options), nil
+}

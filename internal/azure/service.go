@@ -14,4 +14,6 @@ type Service struct {
 	New func(cred azcore.TokenCredential, opts azcore.ClientOptions, factor float64) backup.Provider
 	// Marker makes what lifeboat prove damages the service with, by the identity of the client; nil if it cannot.
 	Marker func(Client) backup.Marker
+	// Maker makes what makes one for lifeboat prove, by the identity of the client; nil if that takes one that is there.
+	Maker func(Client) backup.Maker
 }

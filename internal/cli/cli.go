@@ -48,6 +48,8 @@ type Shell struct {
 	Find func(ctx context.Context, getenv func(string) string, subscriptions []string) (backup.Inventory, error)
 	// Markers makes what lifeboat prove damages services with, by the resource type in lower case, with the identity of the environment.
 	Markers func(getenv func(string) string) (map[string]backup.Marker, error)
+	// Makers makes what makes services for lifeboat prove, in the same way.
+	Makers func(getenv func(string) string) (map[string]backup.Maker, error)
 	// Look makes an engine that can check Azure's services, with the identity of the environment.
 	Look func(getenv func(string) string) (*engine.Engine, error)
 }
@@ -141,7 +143,7 @@ settings cannot be used.`,
 	bugs.GroupID = ofApp
 	proof := prove.Command(prove.Shell{
 		Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version, RequestID: sh.RequestID, Services: sh.services(),
-		Markers: sh.Markers, Asks: func() bool { return terminal(sh.Stdin) && terminal(sh.Stderr) }, Line: sh.line,
+		Markers: sh.Markers, Makers: sh.Makers, Asks: func() bool { return terminal(sh.Stdin) && terminal(sh.Stderr) }, Line: sh.line,
 	})
 	proof.GroupID = ofApp
 	root.AddCommand(

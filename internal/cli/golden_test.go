@@ -72,6 +72,9 @@ var shown = []struct {
 	{"check", false},
 	{"prove -g sandbox --service " + sandbox, false},
 	{"prove -g prod --service " + sandbox, false},
+	{"prove -g sandbox --make-apim", false},
+	{"prove -g sandbox --make-apim --subscription 0c0ffee0-0000-4000-8000-000000000001", false},
+	{"prove -g sandbox --clean-up --id first --subscription 0c0ffee0-0000-4000-8000-000000000001", false},
 	{"help", false},
 	{"restore --help", false},
 }

@@ -71,3 +71,14 @@ func (l List) Markers(cred azcore.TokenCredential, opts azcore.ClientOptions) ma
 	}
 	return markers
 }
+
+// Makers are made for each service that lifeboat prove can make, by the resource type in lower case.
+func (l List) Makers(cred azcore.TokenCredential, opts azcore.ClientOptions) map[string]backup.Maker {
+	makers, client := map[string]backup.Maker{}, azure.New(cred, opts)
+	for _, s := range l {
+		if s.Maker != nil {
+			makers[strings.ToLower(s.Type)] = s.Maker(client)
+		}
+	}
+	return makers
+}

@@ -1,6 +1,7 @@
 package prove_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -39,7 +40,13 @@ type double struct {
 	refusal error
 	hidden  bool
 	stop    context.CancelFunc
+	// target is the service; "" means one that the person names. No plan has it if it is unplanned.
+	target    string
+	unplanned bool
 }
+
+// id is the service.
+func (d *double) id() string { return cmp.Or(d.target, service) }
 
 func (d *double) Marks(_ context.Context, _, prefix string) (names []string, err error) {
 	d.mu.Lock()
@@ -80,7 +87,7 @@ func (d *double) begin(request string, v api.Run) api.Run {
 			return one
 		}
 	}
-	v.ID, v.Request, v.Target, v.Created = fmt.Sprintf("run-%d", len(d.runs)+1), request, service, began.Add(time.Duration(len(d.runs))*time.Minute-d.age)
+	v.ID, v.Request, v.Target, v.Created = fmt.Sprintf("run-%d", len(d.runs)+1), request, d.id(), began.Add(time.Duration(len(d.runs))*time.Minute-d.age)
 	v.Ended = v.Created.Add(time.Second)
 	d.runs = slices.Insert(d.runs, 0, v)
 	return v
@@ -109,7 +116,11 @@ func (d *double) serve(w http.ResponseWriter, r *http.Request) {
 	request := r.Header.Get("Repeatability-Request-ID")
 	switch r.URL.Path {
 	case "/api/targets":
-		answer(api.Page[api.Target]{Value: []api.Target{{Target: service, Plan: "p", Into: []string{service}}}})
+		page := api.Page[api.Target]{Value: []api.Target{{Target: d.id(), Plan: "p", Into: []string{d.id()}}}}
+		if d.unplanned {
+			page.Value = nil
+		}
+		answer(page)
 	case "/api/runs":
 		answer(api.Page[api.Run]{Value: d.runs})
 	case "/api/check":
@@ -127,7 +138,7 @@ func (d *double) serve(w http.ResponseWriter, r *http.Request) {
 			d.t.Error(err)
 		}
 		if asked.DryRun {
-			answer(restore.Preview{Destination: service})
+			answer(restore.Preview{Destination: d.id()})
 			return
 		}
 		d.restored(w, request, answer, refuse)
@@ -146,6 +157,11 @@ func (d *double) restored(w http.ResponseWriter, request string, answer func(any
 	case "does not arrive":
 		d.stop()
 		refuse(http.StatusServiceUnavailable, "")
+		return
+	}
+	if d.restore == "is garbled" {
+		d.begin(request, api.Run{Status: "Running", State: "running", Restore: &api.Restore{}})
+		answer("no run")
 		return
 	}
 	known := len(d.runs)

@@ -29,6 +29,8 @@ type Shell struct {
 	Stdout, Stderr io.Writer
 	// Now tells the time.
 	Now func() time.Time
+	// Sleep waits, and returns false if the context ends before; nil means client.Sleep.
+	Sleep func(ctx context.Context, d time.Duration) bool
 	// Version is the version of the program's source.
 	Version string
 	// RequestID is another one each time: the ID of a proof without --id is its beginning.
@@ -37,6 +39,8 @@ type Shell struct {
 	Services backup.Services
 	// Markers makes what services are damaged with, by the resource type in lower case, with the sign-in of the environment.
 	Markers func(getenv func(string) string) (map[string]backup.Marker, error)
+	// Makers makes what makes services, in the same way.
+	Makers func(getenv func(string) string) (map[string]backup.Maker, error)
 	// Asks tells whether there is a terminal to ask at, and Line reads a line there.
 	Asks func() bool
 	Line func(ctx context.Context, outcome string) (string, error)
@@ -44,9 +48,9 @@ type Shell struct {
 
 // request has the flags.
 type request struct {
-	group, yes, id, folder string
-	services               []string
-	names                  bool
+	group, yes, id, folder, subscription string
+	services                             []string
+	names, makes, cleans                 bool
 }
 
 // idForm is the form of the ID of a proof: it is a part of the names of marks.
@@ -56,13 +60,24 @@ var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 func Command(sh Shell) *cobra.Command {
 	var q request
 	c := &cobra.Command{
-		Use:   "prove -g GROUP --service ID",
+		Use:   "prove -g GROUP",
 		Short: "Proves with services that may be lost that a backup restores them",
 		Long: `Proves in your own subscription that a backup brings a service back. It takes
 only services that you name and can do without, each in the resource group
 GROUP, and each a target of a plan that lets it be restored into itself. Their
-content is OVERWRITTEN, and changes made meanwhile are LOST. It makes
-no service; the backups stay as long as the plan keeps them, and cost that.
+content is OVERWRITTEN, and changes made meanwhile are LOST. The backups
+stay as long as the plan keeps them, and cost that.
+
+With --make-apim it makes an API Management of its own in GROUP, of the tier
+Developer. That costs about ` + hourly + ` US$ an hour, and ` + usual + ` US$ for a usual proof of
+three hours: estimates of 2026. Azure takes 30 to 60 minutes. Then prove prints
+the plan and the commands by which the app backs it up. Run it again with the
+same --id, and it goes on. At the end of the proof, well or not, it deletes and
+purges that API Management, which it knows by name and tag, and nothing else.
+It stays, and costs, as long as you may go on: while a role is missing, or after
+a stop or a kill. --clean-up deletes it then; without --id it lists what proofs
+have left. Your sign-in needs the role Contributor on GROUP. A purge needs it on
+the subscription; without, Azure keeps what is deleted for 48 hours.
 
 It has the app check what its plan needs, and stops if anything is refused. It
 makes a backup. Once that is verified it damages the service: with the sign-in
@@ -83,8 +98,10 @@ The report, prove-ID.json and prove-ID.md, has versions, tiers, times, results
 and Azure's codes, and answers open questions about Azure; no name, no ID and
 no secret, unless you say --names. The exit code is 0 if every service
 was restored.`,
-		Example: "  lifeboat prove -g sandbox --service " + example,
-		Args:    usage.None,
+		Example: "  lifeboat prove -g sandbox --service " + example + `
+  lifeboat prove -g sandbox --make-apim --id first
+  lifeboat prove -g sandbox --clean-up --id first`,
+		Args: usage.None,
 	}
 	flags := c.Flags()
 	flags.StringVarP(&q.group, "group", "g", "", "the resource `GROUP` of all the services")
@@ -92,12 +109,15 @@ was restored.`,
 		q.services = append(q.services, backup.ResourceID(id))
 		return nil
 	})
+	flags.BoolVar(&q.makes, "make-apim", false, "make an API Management, and delete it at the end")
+	flags.BoolVar(&q.cleans, "clean-up", false, "only delete the API Management that the proof has made")
+	flags.StringVar(&q.subscription, "subscription", "", "the `ID` of its subscription (or AZURE_SUBSCRIPTION_ID)")
 	flags.StringVar(&q.yes, "yes", "", "do not ask: services of this `GROUP` may be lost")
-	flags.StringVar(&q.id, "id", "", "the `ID` of the proof, to go on with one that was stopped")
+	flags.StringVar(&q.id, "id", "", "the `ID` of the proof, to go on with a stopped one")
 	flags.StringVar(&q.folder, "to", ".", "write the report into this `FOLDER`")
 	flags.BoolVar(&q.names, "names", false, "the report has names and Azure's words")
 	_ = c.MarkFlagDirname("to")
-	for _, name := range []string{"group", "service", "yes", "id"} {
+	for _, name := range []string{"group", "service", "yes", "id", "subscription"} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -121,6 +141,9 @@ type proof struct {
 	mark     string
 	services []*service
 	report   report
+	// own is the service that it makes; nil for none. It is not known which proof to clean up if unnamed.
+	own     *own
+	unnamed bool
 }
 
 // service is a service that is given up.
@@ -141,12 +164,19 @@ type service struct {
 
 // prepare reads flags and settings, without a call.
 func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
-	p := &proof{Shell: sh, request: q}
+	if sh.Sleep == nil {
+		sh.Sleep = client.Sleep
+	}
+	p := &proof{Shell: sh, request: q, unnamed: q.id == ""}
 	switch {
 	case q.group == "":
 		return nil, usage.Misuse(c, "-g GROUP is missing: the resource group of the services")
-	case len(q.services) == 0:
-		return nil, usage.Misuse(c, "--service ID is missing: the resource ID of a service that may be lost")
+	case q.makes && q.cleans:
+		return nil, usage.Misuse(c, "--make-apim and --clean-up exclude each other")
+	case (q.makes || q.cleans) && len(q.services) > 0:
+		return nil, usage.Misuse(c, "--service is not for a proof that makes its own")
+	case len(q.services) == 0 && !q.makes && !q.cleans:
+		return nil, usage.Misuse(c, "--service ID is missing: the resource ID of a service that may be lost; or say --make-apim")
 	case q.yes != "" && !strings.EqualFold(q.yes, q.group):
 		return nil, usage.Misuse(c, "--yes names the group %q, and -g the group %q", q.yes, q.group)
 	}
@@ -157,8 +187,11 @@ func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
 		return nil, usage.Misuse(c, "--id has 1 to 32 small letters, digits and dashes, no dash first")
 	}
 	p.mark = prefix + p.id
+	if err := p.makesOwn(c); err != nil {
+		return nil, err
+	}
 	subscription := ""
-	for _, id := range q.services {
+	for _, id := range p.request.services {
 		r, err := backup.ParseResource(id)
 		if err != nil {
 			return nil, usage.Misuse(c, "--service: %v", err)
@@ -177,7 +210,15 @@ func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
 		subscription = r.Subscription
 		p.services = append(p.services, &service{id: id, label: r.Name, report: &serviceReport{Title: known.Title, kind: strings.ToLower(known.Type)}})
 	}
-	if p.yes == "" && !sh.Asks() {
+	switch asks := p.yes == "" && !sh.Asks(); {
+	case asks && p.cleans && !p.unnamed:
+		return nil, usage.Error("lifeboat prove: the API Management would be deleted, and there is no terminal to ask at: say --yes " + q.group + " if it may be\n")
+	case p.cleans:
+		return p, p.opens() // it needs no app
+	case asks && p.makes:
+		return nil, usage.Error("lifeboat prove: an API Management would be made, which costs about " + hourly + " US$ an hour, and there is no terminal to ask at: say --yes " +
+			q.group + " if it may be\n")
+	case asks:
 		return nil, usage.Error("lifeboat prove: the content of the services would be overwritten, and there is no terminal to ask at: say --yes " +
 			q.group + " if it may be\n")
 	}
@@ -186,7 +227,7 @@ func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
 		return nil, usage.Error(err.Error() + "\n")
 	}
 	markers, err := sh.Markers(sh.Getenv)
-	if err != nil {
+	if err := errors.Join(err, p.opens()); err != nil {
 		return nil, err
 	}
 	for i, s := range p.services {
@@ -201,16 +242,59 @@ func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
 	return p, nil
 }
 
+// makesOwn says which service the proof makes, or deletes.
+func (p *proof) makesOwn(c *cobra.Command) error {
+	if !p.makes && !p.cleans {
+		return nil
+	}
+	if p.subscription == "" {
+		p.subscription = p.Getenv("AZURE_SUBSCRIPTION_ID")
+	}
+	if !backup.IsUUID(p.subscription) {
+		return usage.Misuse(c, "--subscription ID is missing: the ID of the subscription of the group, a UUID")
+	}
+	const kind = "Microsoft.ApiManagement/service"
+	group := "/subscriptions/" + p.subscription + "/resourceGroups/" + p.group
+	p.own = &own{group: group, id: group + "/providers/" + kind + "/" + nameOf(group, p.id)}
+	p.request.services = []string{p.own.id}
+	return nil
+}
+
+// opens makes the maker of the proof's own service.
+func (p *proof) opens() error {
+	if p.own == nil {
+		return nil
+	}
+	makers, err := p.Makers(p.Getenv)
+	p.own.Maker = makers[ownType]
+	return err
+}
+
+// ownType is the type of that service.
+const ownType = "microsoft.apimanagement/service"
+
 // run proves it, removes the marks, and writes the report.
 func (p *proof) run(ctx context.Context) error {
+	switch {
+	case p.own == nil:
+	case p.cleans:
+		return p.sweep(ctx)
+	default:
+		p.begin()
+		if over, err := p.provide(ctx); over {
+			return err
+		}
+	}
 	if err := p.find(ctx); err != nil {
-		return err
+		return errors.Join(err, p.left())
 	}
 	if err := p.confirm(ctx); err != nil {
-		return err
+		return errors.Join(err, p.left())
 	}
-	fmt.Fprintf(p.Stdout, "proof %s: if it is stopped, go on with --id %[1]s\n", p.id)
-	p.begin()
+	if p.own == nil {
+		fmt.Fprintf(p.Stdout, "proof %s: if it is stopped, go on with --id %[1]s\n", p.id)
+		p.begin()
+	}
 	err := p.prove(ctx)
 	// If the person has ended it, there is a minute to clean up.
 	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
@@ -222,7 +306,18 @@ func (p *proof) run(ctx context.Context) error {
 		err = errors.Join(err, p.clean(rest, s))
 	}
 	p.end(err)
-	return errors.Join(err, p.write())
+	switch {
+	case p.own == nil:
+	case p.ended(err):
+		err = p.discarded(ctx, err)
+	default:
+		p.report.Made = p.own.state
+	}
+	err = errors.Join(err, p.write(), p.left())
+	if p.own != nil && p.own.state == gone {
+		fmt.Fprintf(p.Stdout, "Now take the plan %s out of plan.yaml again, with its roles: Edit the plan in docs/deploy.md says how.\n", p.mark)
+	}
+	return err
 }
 
 // find looks for each service in the app's plans.
@@ -244,6 +339,8 @@ func (p *proof) find(ctx context.Context) error {
 			}
 		}
 		switch {
+		case p.own != nil && s.plan == "":
+			return p.unplanned()
 		case !target:
 			return fmt.Errorf("no plan of the app has the target %s", s.id)
 		case s.plan == "":
@@ -253,24 +350,33 @@ func (p *proof) find(ctx context.Context) error {
 	return nil
 }
 
-// confirm has the person agree.
+// confirm has the person agree to the loss of what the services hold.
 func (p *proof) confirm(ctx context.Context) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "These services of the group %s are damaged, and then overwritten by a backup:\n", text.Plain(p.group))
+	for _, s := range p.services {
+		known, _ := p.Services.Of(s.id)
+		fmt.Fprintf(&b, "  %s\n", text.Plain(s.id))
+		for _, words := range known.Restore.Overwrites {
+			fmt.Fprintf(&b, "    overwritten: %s\n", text.Plain(words))
+		}
+		for _, words := range known.NotIncluded {
+			fmt.Fprintf(&b, "    not restored: %s\n", text.Plain(words))
+		}
+	}
+	b.WriteString("The price is that of the backups, for as long as the plan keeps them.\n")
+	if p.own != nil {
+		b.WriteString("This proof has made it, and deletes it at its end.\n")
+	}
+	return p.agree(ctx, b.String()+"\nWhat changes in them from now on is LOST. ")
+}
+
+// agree has the person type the name of the group.
+func (p *proof) agree(ctx context.Context, words string) error {
 	if p.yes != "" {
 		return nil
 	}
-	fmt.Fprintf(p.Stderr, "These services of the group %s are damaged, and then overwritten by a backup:\n", text.Plain(p.group))
-	for _, s := range p.services {
-		known, _ := p.Services.Of(s.id)
-		fmt.Fprintf(p.Stderr, "  %s\n", text.Plain(s.id))
-		for _, words := range known.Restore.Overwrites {
-			fmt.Fprintf(p.Stderr, "    overwritten: %s\n", text.Plain(words))
-		}
-		for _, words := range known.NotIncluded {
-			fmt.Fprintf(p.Stderr, "    not restored: %s\n", text.Plain(words))
-		}
-	}
-	fmt.Fprintf(p.Stderr, "It makes no service. The price is that of the backups, for as long as the plan keeps them.\n"+
-		"\nWhat changes in them from now on is LOST. Type %s to go on: ", text.Plain(p.group))
+	fmt.Fprintf(p.Stderr, "%sType %s to go on: ", words, text.Plain(p.group))
 	typed, err := p.Line(ctx, "nothing was done")
 	if err != nil {
 		return err
@@ -290,6 +396,9 @@ func (p *proof) prove(ctx context.Context) error {
 	}
 	if err := p.check(ctx); err != nil {
 		return err
+	}
+	if p.own != nil {
+		p.own.begun = true
 	}
 	for _, s := range p.services {
 		if err := p.one(ctx, s); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -24,7 +23,11 @@ type report struct {
 	Began   time.Time `json:"began"`
 	Seconds float64   `json:"seconds"`
 	// Result is proved, failed or stopped.
-	Result   string           `json:"result"`
+	Result string `json:"result"`
+	// Made is the state of the service that the proof has made for itself: there, deleting, purging or gone.
+	Made string `json:"made,omitempty"`
+	// Key is the end of its name: a proof of the same ID in another group has another one.
+	Key      string           `json:"key,omitempty"`
 	Group    string           `json:"group,omitempty"`
 	Services []*serviceReport `json:"services"`
 	Steps    []step           `json:"steps"`
@@ -178,6 +181,9 @@ func (p *proof) begin() {
 	if p.names {
 		p.report.Group = p.group
 	}
+	if p.own != nil {
+		p.report.Key = keyOf(p.own.group, p.id)
+	}
 	for _, s := range p.services {
 		p.report.Services = append(p.report.Services, s.report)
 	}
@@ -195,9 +201,6 @@ func (p *proof) end(err error) {
 	default:
 		r.Result = "proved"
 	}
-	for i := range r.Steps {
-		r.Steps[i].Code = word(r.Steps[i].Code)
-	}
 	for _, s := range r.Services {
 		for _, q := range Questions() {
 			if q.Type == s.kind {
@@ -207,18 +210,37 @@ func (p *proof) end(err error) {
 	}
 }
 
-// write writes both files; it replaces the files of an earlier run of the same proof.
-func (p *proof) write() error {
+// save writes both files; it replaces the files of an earlier run of the same proof.
+func (p *proof) save() error {
+	for i := range p.report.Steps {
+		p.report.Steps[i].Code = word(p.report.Steps[i].Code)
+	}
 	body, err := json.MarshalIndent(p.report, "", "  ")
 	if err != nil {
 		return err
 	}
 	for end, content := range map[string]string{".json": string(body) + "\n", ".md": p.report.markdown()} {
-		if err := os.WriteFile(filepath.Join(p.folder, "prove-"+p.id+end), []byte(content), 0o644); err != nil {
+		if err := replace(p.file(end), content); err != nil {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(p.Stdout, "%s: the report is %s.md, and .json\n", p.report.Result, filepath.Join(p.folder, "prove-"+p.id))
+	return nil
+}
+
+// replace writes the file so that a process that dies here leaves the old one or the new one.
+func replace(name, content string) error {
+	if err := os.WriteFile(name+".new", []byte(content), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}
+
+// write saves the report, and tells where it is.
+func (p *proof) write() error {
+	if err := p.save(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.Stdout, "%s: the report is %s, and .json\n", p.report.Result, p.file(".md"))
 	return err
 }
 
@@ -231,6 +253,9 @@ func (r report) markdown() string {
 	}
 	say("# Proof %s: %s\n", r.Proof, r.Result)
 	say("lifeboat %s on %s, %s, %.1f s.%s\n", r.Version, r.System, r.Began.Format(time.RFC3339), r.Seconds, map[bool]string{true: " Group " + r.Group + "."}[r.Group != ""])
+	if r.Made != "" {
+		say("The API Management that the proof has made for itself: %s.\n", r.Made)
+	}
 	say("| service | type | tier | restored | backup, s | restore, s | codes |\n|---|---|---|---|---|---|---|")
 	for _, s := range r.Services {
 		name := s.Service

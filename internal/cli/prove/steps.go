@@ -227,7 +227,7 @@ func (p *proof) check(ctx context.Context) error {
 					return "", err
 				}
 				if v.Ended.IsZero() {
-					if !client.Sleep(ctx, time.Second) {
+					if !p.Sleep(ctx, time.Second) {
 						return "", client.ErrStopped
 					}
 					continue
@@ -424,7 +424,7 @@ func (p *proof) until(ctx context.Context, s *service, otherwise string, good fu
 		case err != nil && (!asked || fault.Kind == backup.Refused), p.Now().Sub(begin) > patience:
 			return cmp.Or(err, error(failed{"MarkNotAsExpected", otherwise}))
 		}
-		if !client.Sleep(ctx, pause) {
+		if !p.Sleep(ctx, pause) {
 			return client.ErrStopped
 		}
 		pause = min(2*pause, 15*time.Second)
@@ -445,7 +445,7 @@ func (p *proof) follow(ctx context.Context, s *service, v api.Run, pause time.Du
 		if v.Polls > 0 {
 			s.watch(ctx, v)
 		}
-		if !client.Sleep(ctx, cmp.Or(pause, 5*time.Second)) {
+		if !p.Sleep(ctx, cmp.Or(pause, 5*time.Second)) {
 			return v, client.ErrStopped
 		}
 		a, err := p.Do(ctx, client.Call{Method: http.MethodGet, Path: "/api/runs/" + url.PathEscape(v.ID), Following: true})

@@ -65,6 +65,38 @@ var edges = []edge{
 		"internal/cli/prove/steps.go", "case !there && (s.seen || s.restore != nil):", "case !there:",
 	},
 	{
+		"./internal/cli/prove TestNoServiceIsKnownByItsNameAlone", "a proof takes any service of its name for its own", "internal/cli/prove/make.go",
+		"	return false\n}\n\n// earlier reads", "	return true\n}\n\n// earlier reads",
+	},
+	{
+		"./internal/cli/prove TestNoServiceIsKnownByItsNameAlone", "a proof takes the service of another proof for its own", "internal/cli/prove/make.go",
+		"strings.EqualFold(name, tag) && value == proof", `strings.EqualFold(name, tag) && value != ""`,
+	},
+	{
+		"./internal/cli/prove TestNoServiceIsKnownByItsNameAlone", "a proof purges what it is not known to have deleted", "internal/cli/prove/make.go",
+		"if was.Made == deleting || was.Made == purging {", "if was.Made != there {",
+	},
+	{
+		"./internal/cli/prove TestTheEndOfAProofIsTheEndOfItsService", "a proof that fails leaves its service", "internal/cli/prove/make.go",
+		"return p.own.begun && ", "return err == nil && ",
+	},
+	{
+		"./internal/cli/prove TestTheEndOfAProofIsTheEndOfItsService", "a proof deletes its service while the restore goes on", "internal/cli/prove/make.go",
+		"!errors.Is(err, client.ErrStopped) && !unsettled", "!errors.Is(err, client.ErrStopped) || unsettled",
+	},
+	{
+		"./internal/cli/prove TestAProofMakesItsOwnService", "a proof that is over makes another service", "internal/cli/prove/make.go",
+		"	case gone:\n		return true, fmt", "	case there + gone:\n		return true, fmt",
+	},
+	{
+		"./internal/cli/prove TestAProofMakesItsOwnService", "a proof does not wait until what it deleted can be purged", "internal/cli/prove/make.go",
+		`case kept.Address == "" && p.Now().Sub(w.begin) > patience:`, `case kept.Address == "":`,
+	},
+	{
+		"./internal/cli/prove TestAProofThatDiesLeavesNoService", "a proof that is killed amid the deletion makes its service again", "internal/cli/prove/make.go",
+		"	case deleting, purging:\n", "	case purging:\n",
+	},
+	{
 		"./internal/services/managedhsm TestMarks", "purge protection stops a proof", "internal/services/managedhsm/mark.go",
 		"var unpurged = []int{http.StatusForbidden, http.StatusConflict}", "var unpurged = []int{http.StatusConflict}",
 	},

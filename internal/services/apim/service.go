@@ -60,6 +60,7 @@ func Service() azure.Service {
 			return New(cred, opts)
 		},
 		Marker: func(client azure.Client) backup.Marker { return NewMarker(client) },
+		Maker:  func(client azure.Client) backup.Maker { return NewMaker(client) },
 	}
 }
 
