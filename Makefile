@@ -108,7 +108,7 @@ soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, 
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
 	$(MAKE) host-storm # 3
-	go test -count=1 -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 5: make run, in three shells, killed and gone on; takeovers; proofs stopped at each step
+	go test -count=1 -timeout 30m -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 10: make run, in three shells, killed and gone on; takeovers; proofs stopped at each step
 
 RUN ?= .
 N ?= 10

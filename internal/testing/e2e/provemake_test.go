@@ -122,64 +122,64 @@ func TestProveWithItsOwnIsStopped(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
 	type kill struct {
-		at    string // in the output, or the method and the end of the path of a request
-		phase fakeazure.Phase
+		at      string // in the output, or the method and the end of the path of a request
+		request bool
+		phase   fakeazure.Phase
+		cleans  bool
 	}
 	var kills []kill
 	for _, at := range []string{"make ", "tidy ", "check ", "backup ", "backup running", "dry-run ", "damage ", "restore ", "restore running", "look ", "clean up ", "delete "} {
 		kills = append(kills, kill{at: at})
 	}
-	words := len(kills)
+	for _, at := range []string{"backup running", "damage ok", "restore running"} {
+		kills = append(kills, kill{at: at, cleans: true})
+	}
 	for _, phase := range []fakeazure.Phase{fakeazure.Before, fakeazure.After} {
 		for _, at := range []string{"PUT /service/", "DELETE /service/", "DELETE /deletedservices/"} {
-			kills = append(kills, kill{at, phase})
+			kills = append(kills, kill{at, true, phase, false}, kill{at, true, phase, true})
 		}
 	}
 	b := newSandbox(t, 1)
-	ids := func(i int, cleans bool) string { return fmt.Sprintf("k%d-%t", i, cleans) }
-	var targets []string
+	id := func(i int) string { return fmt.Sprintf("k%d", i) }
+	plan := b.plan(b.services...)
 	for i := range kills {
-		for _, cleans := range []bool{false, true} {
-			own := b.own(ids(i, cleans))
-			world.Sim.Assign(world.Sim.ObjectID(own), stack.Account(stack.Backups), fakeazure.StorageBlobDataContributor)
-			targets = append(targets, own)
-		}
+		own := b.own(id(i))
+		world.Sim.Assign(world.Sim.ObjectID(own), stack.Account(stack.Backups), fakeazure.StorageBlobDataContributor)
+		plan += fmt.Sprintf("  - {name: %s, targets: [%s], schedule: %q, keep: {within: 1d}, restore: {into: [itself]}}\n", id(i), own, yearly)
 	}
-	if err := b.edit(b.plan(targets...)); err != nil {
+	if err := b.edit(plan); err != nil {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
-	gate := make(chan struct{}, 6)
+	gate := make(chan struct{}, 9)
 	for i, k := range kills {
-		for _, cleans := range []bool{false, true} {
-			group.Add(1)
-			gate <- struct{}{}
-			go func() {
-				defer func() { <-gate; group.Done() }()
-				who, env := b.person()
-				id, folder := ids(i, cleans), t.TempDir()
-				own := b.own(id)
-				args := []string{"prove", "-g", b.group, "--yes", b.group, "--to", folder, "--id", id, "--make-apim"}
-				if i < words {
-					stopped(ctx, t, env, k.at, syscall.SIGKILL, args...)
-				} else {
-					killedAt(ctx, t, env, who, k.phase, k.at, own, args...)
+		group.Add(1)
+		gate <- struct{}{}
+		go func() {
+			defer func() { <-gate; group.Done() }()
+			who, env := b.person()
+			folder, own := t.TempDir(), b.own(id(i))
+			args := []string{"prove", "-g", b.group, "--yes", b.group, "--to", folder, "--id", id(i), "--make-apim"}
+			before := ""
+			if k.request {
+				killedAt(ctx, t, env, who, k.phase, k.at, own, args...)
+			} else {
+				before = stopped(ctx, t, env, k.at, syscall.SIGKILL, args...)
+			}
+			if k.cleans {
+				args[len(args)-1] = "--clean-up"
+			}
+			code, out, errs := commandIn(ctx, t, env, b.Key("api"), args...)
+			if code != 0 {
+				t.Errorf("killed at %+v: %d\n%s\nand again:\n%s%s", k, code, before, out, errs)
+			}
+			if !k.cleans && code == 0 {
+				if v, _ := proofOf(t, folder, id(i)); v.Result != "proved" {
+					t.Errorf("killed at %+v: %+v", k, v)
 				}
-				if cleans {
-					args[len(args)-1] = "--clean-up"
-				}
-				code, out, errs := commandIn(ctx, t, env, b.Key("api"), args...)
-				if code != 0 {
-					t.Errorf("killed at %+v, cleans %t: %d\n%s%s", k, cleans, code, out, errs)
-				}
-				if !cleans && code == 0 {
-					if v, _ := proofOf(t, folder, id); v.Result != "proved" {
-						t.Errorf("killed at %+v: %+v", k, v)
-					}
-				}
-				b.alone(t, who, own)
-			}()
-		}
+			}
+			b.alone(t, who, own)
+		}()
 	}
 	group.Wait()
 }
