@@ -290,6 +290,8 @@ azure-clients: python ## Run the official JavaScript and Python clients and Azur
 	build/clients/venv/bin/python -m pip install --quiet --disable-pip-version-check -r build/clients/requirements.txt
 	$(PYTHON) -m venv build/clients/azurecli # of its own: it needs other versions; compiling all of it takes a minute
 	build/clients/azurecli/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r build/clients/azurecli.txt
+	go run ./internal/cmd/azcommands . >build/clients/azcommands.jsonl
+	cd build/clients && azurecli/bin/python -W ignore -m unittest -v azureflags_test
 	go run ./internal/testing/clients bash -c 'cd build/clients && { nice venv/bin/python -m unittest -v azureroles_test >roles.log 2>&1 & } && \
 		roles=$$! code=0 && { node --test --test-concurrency=4 && \
 		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test azurecli_test || code=1; } && \

@@ -2,7 +2,7 @@
 # "az keyvault key restore" cannot restore a key out of a Managed HSM's backup: the command calls a method of the Python client,
 # begin_selective_restore, that the client which it installs has no more, and ends before it sends anything. Seen with azure-cli
 # 2.91.0 and azure-keyvault-administration 4.8.0b2, as "'KeyVaultBackupClient' object has no attribute 'begin_selective_restore'".
-# "az keyvault restore start --key-name" of the same version does restore the key, as the tests with this project's simulator show.
+# "az keyvault restore start" of the same version does restore the key, by --key-name, as the tests with this project's simulator show.
 # This calls the function of the command with a real client and no Azure, since the command itself wants a login first.
 set -euo pipefail
 here=$(mktemp -d)

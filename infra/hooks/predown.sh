@@ -56,7 +56,7 @@ subscriptions=$(az account list --query '[].id' --output tsv) || subscriptions=
   done
 } | awk -v group="$(printf '/resourcegroups/%s/' "$AZURE_RESOURCE_GROUP" | tr '[:upper:]' '[:lower:]')" -v own="$(printf '/subscriptions/%s' "$AZURE_SUBSCRIPTION_ID" | tr '[:upper:]' '[:lower:]')" '
   sub(/^unseen /, "") { print "  (not all: az cannot list the grants in " $0 "; look there by hand, or with az 2.72 or later)"; some = 1; next }
-  index(tolower($0), own group) != 1 && NF { print "  az role assignment delete --ids " $0; some = 1 }
+  index(tolower($0), own group) != 1 && NF { printf "  az role assignment delete --ids %s\n", $0; some = 1 }
   END { if (!some) print "  (none that this sign-in can see)" }'
 cat <<TEXT
 And on each Managed HSM of the plan, as its administrator:

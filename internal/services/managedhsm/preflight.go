@@ -101,8 +101,8 @@ func (r resource) check(a backup.Attempt) error {
 	}
 	if identity(a.Blocks) != bySAS && len(r.Identity.UserAssigned) == 0 {
 		return azure.No(a.Target, "NoUserIdentity", "it has no user-assigned identity to write the backup with",
-			"Associate one with the HSM (az keyvault update-hsm --mi-user-assigned), and give it the role Storage Blob Data "+
-				"Contributor on the storage account "+a.Storage.AccountName()+".")
+			"Associate one with the HSM (az keyvault update-hsm --hsm-name "+name(a.Target)+" --mi-user-assigned ID, the resource ID of the identity), "+
+				"and give it the role Storage Blob Data Contributor on the storage account "+a.Storage.AccountName()+".")
 	}
 	return nil
 }
