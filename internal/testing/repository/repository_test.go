@@ -86,7 +86,7 @@ type workflow struct {
 // writes are the rights to write that a job has, beside reading. No other job may write.
 var writes = map[string]string{
 	"release.yml publish": "attestations contents id-token",
-	"tzdata.yml update":   "contents pull-requests",
+	"tzdata.yml propose":  "contents pull-requests",
 }
 
 // TestWorkflows checks that GitHub's workflows call what is there, run foreign actions by their commit, and may do no more than
@@ -97,6 +97,7 @@ func TestWorkflows(t *testing.T) {
 		t.Fatal(paths, err)
 	}
 	pinned := regexp.MustCompile(`^actions/[a-z-]+@[0-9a-f]{40}$`)
+	ours := regexp.MustCompile(`(?m)(?:^|[;&|(]\s*)(?:make|go|npm|npx|node|pip3?|python3?|\S*/\S+)\s`)
 	makefile := read(t, "Makefile")
 	seen := map[string]bool{}
 	for _, path := range paths {
@@ -141,6 +142,9 @@ func TestWorkflows(t *testing.T) {
 				if strings.HasPrefix(step.Uses, "actions/setup-go@") && (!strings.Contains(read(t, "go.mod"), fmt.Sprintf("\ngo %v.", step.With["go-version"])) ||
 					step.With["check-latest"] != true) {
 					t.Errorf("%s takes Go %v, and not the newest repairs of the version of go.mod", id, step.With["go-version"])
+				}
+				if writes[id] != "" && (strings.HasPrefix(step.Uses, "actions/setup-") || ours.MatchString(step.Run)) {
+					t.Errorf("%s may write, and runs what is in the repository or in a package: %s", id, step.Uses+step.Run)
 				}
 				if strings.Contains(step.Run, "${{") {
 					t.Errorf("%s puts a text of GitHub's into a script: env has a safe place for it: %s", id, step.Run)
