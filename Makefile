@@ -333,7 +333,7 @@ release: ## Make all files of the release VERSION=v0.1.0 in build/release: the s
 	@changed=$$({ git status --porcelain; git status --porcelain --ignored functions plan.yaml; } | sort -u); [ -z "$$changed" ] || { \
 		echo "a release is made of a commit alone, and these files are none of it:" >&2; echo "$$changed" >&2; exit 1; }
 	rm -rf $(parts) && mkdir -p $(parts)/files $(parts)/completions
-	$(MAKE) package VERSION=$(VERSION) && cp build/app.zip $(parts)/files/
+	$(MAKE) package VERSION=$(VERSION) && cp build/app.zip Dockerfile $(parts)/files/
 	$(if $(wildcard azuredeploy.json),cp $(wildcard azuredeploy.json createUiDefinition.json) $(parts)/files/)
 	go build -o $(parts)/ ./internal/cmd/release ./internal/cmd/manual
 	go build $(releaser) -o $(parts)/ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod

@@ -2,6 +2,7 @@
 package repository
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -248,16 +249,24 @@ func TestImage(t *testing.T) {
 		t.Error("make stage makes another folder than build/app")
 	}
 	var copies []string
-	where := ""
+	where, user, port, home := "", "", "", ""
 	for line := range strings.Lines(strings.ReplaceAll(read(t, "Dockerfile"), "\\\n", "")) {
 		line = strings.TrimSpace(line)
 		switch word, rest, _ := strings.Cut(line, " "); word {
 		case "COPY", "ADD":
 			copies = append(copies, line)
+		case "USER":
+			user = rest
 		case "ENV":
 			for _, pair := range strings.Fields(rest) {
 				if value, ok := strings.CutPrefix(pair, "AzureWebJobsScriptRoot="); ok {
 					where = value
+				}
+				if value, ok := strings.CutPrefix(pair, "ASPNETCORE_URLS=http://+:"); ok {
+					port = value
+				}
+				if value, ok := strings.CutPrefix(pair, "HOME="); ok {
+					home = value
 				}
 			}
 		}
@@ -265,6 +274,12 @@ func TestImage(t *testing.T) {
 	// The bits of the files are set here: Windows has none.
 	if want := "COPY --chmod=0755 build/app/ " + where + "/"; where == "" || !slices.Equal(copies, []string{want}) {
 		t.Errorf("the container copies %q, want %q", copies, want)
+	}
+	if user != "1654:1654" || port != "8080" || !strings.Contains(read(t, "Dockerfile"), " && chown -R "+user+" "+home+"\n") {
+		t.Errorf("the container runs as %q, writes to %q, and listens on %q: root alone may listen below 1024 everywhere", user, home, port)
+	}
+	if release := read(t, "Makefile"); !strings.Contains(release, "cp build/app.zip Dockerfile $(parts)/files/") {
+		t.Error("a release has no Dockerfile beside app.zip")
 	}
 	var sees []string
 	for line := range strings.Lines(read(t, ".dockerignore")) {
@@ -289,7 +304,7 @@ func TestArchives(t *testing.T) {
 			Info  struct{ Mtime string } `yaml:"builds_info"`
 			Files []struct {
 				Src  string
-				Info struct{ Mtime string }
+				Info struct{ Mtime, Mode string }
 			}
 		}
 	}
@@ -309,12 +324,59 @@ func TestArchives(t *testing.T) {
 	if b.Timestamp != "{{ .CommitTimestamp }}" || a.Info.Mtime != "{{ .CommitDate }}" {
 		t.Errorf("the times are %q and %q", b.Timestamp, a.Info.Mtime)
 	}
-	if len(a.Files) < 5 {
-		t.Errorf("an archive has %d files beside the program", len(a.Files))
-	}
+	packed := map[string]string{}
 	for _, f := range a.Files {
 		if f.Info.Mtime != "{{ .CommitDate }}" {
 			t.Errorf("%s has the time %q", f.Src, f.Info.Mtime)
 		}
+		for _, pattern := range braces(f.Src) {
+			found, err := filepath.Glob(filepath.Join(root, pattern))
+			if err != nil || len(found) == 0 && !strings.HasPrefix(pattern, "build/") {
+				t.Errorf("%s names no file: %v", pattern, err)
+			}
+			for _, path := range found {
+				packed[filepath.ToSlash(strings.TrimPrefix(path, filepath.Clean(root)+"/"))] = f.Info.Mode
+			}
+		}
 	}
+	// A person with an archive alone has the pages, and deploys with them.
+	for _, folder := range []string{"docs", "infra"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.Name() == "testdata" {
+				return cmp.Or(err, filepath.SkipDir)
+			}
+			path, _ = filepath.Rel(root, path)
+			mode, is := packed[filepath.ToSlash(path)]
+			switch want := map[bool]string{true: "0o755", false: "0o644"}[filepath.Ext(path) == ".sh"]; {
+			case d.IsDir(), filepath.Ext(path) == ".go":
+				if is {
+					t.Errorf("an archive has %s", path)
+				}
+			case !is || mode != want:
+				t.Errorf("an archive has %s: %t, with the mode %s, want %s", path, is, mode, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, file := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "azure.yaml", "bicepconfig.json"} {
+		if _, is := packed[file]; !is {
+			t.Errorf("an archive has no %s", file)
+		}
+	}
+}
+
+// braces returns the patterns that a pattern with words in braces stands for.
+func braces(pattern string) (all []string) {
+	before, rest, found := strings.Cut(pattern, "{")
+	words, after, closed := strings.Cut(rest, "}")
+	if !found || !closed {
+		return []string{pattern}
+	}
+	for _, word := range strings.Split(words, ",") {
+		all = append(all, before+word+after)
+	}
+	return all
 }
