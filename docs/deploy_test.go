@@ -74,6 +74,7 @@ func given(t *testing.T, text string, programs ...string) map[string][]call {
 		put(filepath.Join(bin, name), program)
 	}
 	var values strings.Builder
+	values.WriteString("AZURE_SUBSCRIPTION_ID=\"the subscription\"\n") // azd's own
 	for name := range set(`(?m)^output (\w+) `, page(t, "../infra/main.bicep")) {
 		values.WriteString(name + `="the ` + name + "\"\n")
 	}

@@ -35,7 +35,6 @@ if [ -n "${LIFEBOAT_ROLES:-}" ] && [ "$LIFEBOAT_ROLES" != '[]' ]; then
   echo
 fi
 
-upload_by_hand="az storage blob upload --auth-mode login --blob-url $LIFEBOAT_PLAN_URL --file plan.yaml --overwrite"
 if [ -n "${LIFEBOAT_PLAN:-}" ]; then
   echo "The plan is your own: $LIFEBOAT_PLAN_URL. The app needs Storage Blob Data Reader there."
 elif ! command -v az >/dev/null 2>&1; then
@@ -57,23 +56,25 @@ Lifeboat is $LIFEBOAT_APP in the resource group $AZURE_RESOURCE_GROUP: $LIFEBOAT
 
 TEXT
 [ -n "${LIFEBOAT_PACKAGE_URI:-}" ] || cat <<TEXT
-The program itself is not there yet, as LIFEBOAT_PACKAGE_URI is not set. From a clone:
+The program itself is not there yet, as LIFEBOAT_PACKAGE_URI is not set. Set it to the address of a release's app.zip:
+  azd env set LIFEBOAT_PACKAGE_URI ADDRESS, and: azd provision
+Or from a clone:
   make package
   az functionapp deployment source config-zip --resource-group $AZURE_RESOURCE_GROUP --name $LIFEBOAT_APP --src build/app.zip
 
 TEXT
 cat <<TEXT
 Next:
-1. The accounts for backups, with a container for each service that is backed up, in containers.json:
-     [{"name": "apim-contoso", "writers": []}]
+1. The accounts for backups, best in another region than the services. The second command prints their IDs:
      az deployment sub create --name lifeboat-backups --location $AZURE_LOCATION --template-file infra/backups.bicep \\
-       --parameters principalId=$LIFEBOAT_PRINCIPAL_ID --parameters containers=@containers.json
-2. The plan:
-     cp docs/plan.yaml plan.yaml, edit it, and: lifeboat plan check plan.yaml --live
+       --parameters principalId=$LIFEBOAT_PRINCIPAL_ID ledgers=true containers='[]'
+     az deployment sub show --name lifeboat-backups --query properties.outputs
+2. The plan, of the services that you see:
+     lifeboat init -o plan.yaml --account ID, edit it, and: lifeboat plan check plan.yaml --live
 3. The roles of the app, and those of the services on their containers:
      lifeboat plan roles plan.yaml --principal $LIFEBOAT_PRINCIPAL_ID -o az >roles.sh, read it, and: sh roles.sh
-4. Put the plan into force:
-     $upload_by_hand
+4. Put the plan in its place:
+     lifeboat plan push plan.yaml --to $LIFEBOAT_PLAN_URL
 5. The first backup:
      export LIFEBOAT_URL=$LIFEBOAT_URL
      export LIFEBOAT_KEY=\$(az functionapp function keys list --resource-group $AZURE_RESOURCE_GROUP --name $LIFEBOAT_APP \\
