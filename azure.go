@@ -13,6 +13,7 @@ import (
 	"lifeboat/internal/engine"
 	"lifeboat/internal/services"
 	"lifeboat/internal/storage"
+	"lifeboat/internal/storage/queue"
 )
 
 // version is the version of the source of this program; the Makefile sets it (-ldflags "-X main.version=…").
@@ -34,6 +35,15 @@ func identity(getenv func(string) string) (azcore.TokenCredential, azcore.Client
 	options.Cloud = cloud.Configuration
 	credential, err := storage.Credential(getenv, options)
 	return credential, options, err
+}
+
+// own are the things of the app's own that a check looks at.
+func own(queues *queue.Queue, clients storage.Clients) []engine.Own {
+	return []engine.Own{
+		{What: "the app's own queues", Look: queues.Look},
+		{What: "the topic of the events", Look: queues.LookAtTopic},
+		{What: "the blobs of the Functions host", Look: clients.Host.Look},
+	}
 }
 
 // look makes an engine that can only read the services.

@@ -232,8 +232,7 @@ func (a Access) local(ctx context.Context, r roles.Assignment) error {
 	return runtime.NewResponseError(answer)
 }
 
-// blobs reads, writes and deletes in the container in a way that does nothing: no blob has the ETag that the write wants, and none the
-// name to be deleted. Storage looks for the role first.
+// blobs does in the container what the role permits, in a way that does nothing.
 func (a Access) blobs(ctx context.Context, r roles.Assignment) error {
 	account, name, ok := strings.Cut(r.Scope, "/blobServices/default/containers/")
 	if !ok {
@@ -244,37 +243,49 @@ func (a Access) blobs(ctx context.Context, r roles.Assignment) error {
 	if err != nil {
 		return err
 	}
-	blobName := "lifeboat-check/" + a.NewName()
-	pager := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: to.Ptr(blobName), MaxResults: to.Ptr[int32](1)})
-	_, err = pager.NextPage(ctx)
-	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+	err = TryBlobs(ctx, client, a.NewName(), slices.ContainsFunc(r.Role.DataActions, func(action string) bool { return strings.HasSuffix(action, "/delete") }))
+	switch {
+	case NoContainer(err):
 		return &backup.Fault{
 			Kind: backup.Refused, Code: "ContainerNotFound", Message: r.Words() + ": there is no container",
 			Hint: "Make the container: az rest --method put --url '" + r.Scope + "?api-version=2024-01-01' --body '{}'.",
 		}
-	}
-	if err == nil {
-		_, err = client.NewBlockBlobClient(blobName).Upload(ctx, streaming.NopCloser(bytes.NewReader(nil)), &blockblob.UploadOptions{
-			AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"0x0"`))}},
-		})
-		if HasStatus(err, http.StatusPreconditionFailed, http.StatusNotFound) {
-			err = nil
-		}
-	}
-	if err == nil {
-		_, err = client.NewBlobClient(blobName).Delete(ctx, nil)
-		if HasStatus(err, http.StatusNotFound) {
-			err = nil
-		}
-	}
-	switch {
-	case bloberror.HasCode(err, bloberror.AuthorizationFailure): // a firewall: that says nothing of the role
+	case ShutOut(err): // that says nothing of the role
 		return blobs("look into "+Place(storage), storage, Before).Fault(err)
 	case LacksRole(err):
 		return missing(r, "storage answers 403 to a request that the role permits")
 	}
 	return err
 }
+
+// TryBlobs lists and writes in the container in a way that does nothing, and deletes too if the role permits it: no blob has the name, or the
+// ETag of these requests. Storage looks for the role first. An error is storage's.
+func TryBlobs(ctx context.Context, client *container.Client, name string, deletes bool) error {
+	name = "lifeboat-check/" + name
+	pager := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: to.Ptr(name), MaxResults: to.Ptr[int32](1)})
+	_, none := pager.NextPage(ctx)
+	if none != nil && !NoContainer(none) {
+		return none
+	}
+	never := &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"0x0"`))}}
+	_, err := client.NewBlockBlobClient(name).Upload(ctx, streaming.NopCloser(bytes.NewReader(nil)), &blockblob.UploadOptions{AccessConditions: never})
+	if err != nil && !HasStatus(err, http.StatusPreconditionFailed, http.StatusNotFound) {
+		return err
+	}
+	if deletes {
+		_, err = client.NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{AccessConditions: never})
+		if err != nil && !HasStatus(err, http.StatusPreconditionFailed, http.StatusNotFound) {
+			return err
+		}
+	}
+	return none
+}
+
+// NoContainer tells whether storage says that there is no such container.
+func NoContainer(err error) bool { return bloberror.HasCode(err, bloberror.ContainerNotFound) }
+
+// ShutOut tells whether a firewall refuses the request.
+func ShutOut(err error) bool { return bloberror.HasCode(err, bloberror.AuthorizationFailure) }
 
 // ofService reads the service's identities that the assignment may be for, and whether one of them has the role on the scope.
 func (a Access) ofService(ctx context.Context, r roles.Assignment) error {

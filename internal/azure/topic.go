@@ -106,9 +106,24 @@ func (t *Topic) String() string {
 // Send sends a CloudEvent in the structured JSON form. It asks as the SDK's clients do: a custom topic takes a batch, a namespace's topic
 // a single event (azeventgrid 1.0.0, aznamespaces 1.0.0).
 func (t *Topic) Send(ctx context.Context, event []byte) error {
-	path, version, media, body := customTopic, "2018-01-01", "application/cloudevents-batch+json", "["+string(event)+"]"
 	if t.at.topic != "" {
-		path, version, media, body = "/topics/"+t.at.topic+":publish", "2024-06-01", "application/cloudevents+json", string(event)
+		return t.post(ctx, "application/cloudevents+json", string(event))
+	}
+	return t.post(ctx, batchOfEvents, "["+string(event)+"]")
+}
+
+// Ask asks the topic to take no event at all: an empty batch. Whatever it answers, it has got nothing. A topic that looks at the caller
+// first says what it would say of an event too.
+func (t *Topic) Ask(ctx context.Context) error { return t.post(ctx, batchOfEvents, "[]") }
+
+// batchOfEvents is the media type of several CloudEvents, which both kinds of topics take.
+const batchOfEvents = "application/cloudevents-batch+json"
+
+// post sends the body to the topic.
+func (t *Topic) post(ctx context.Context, media, body string) error {
+	path, version := customTopic, "2018-01-01"
+	if t.at.topic != "" {
+		path, version = "/topics/"+t.at.topic+":publish", "2024-06-01"
 	}
 	request, err := runtime.NewRequest(ctx, http.MethodPost, "https://"+t.at.host+path+"?api-version="+version)
 	if err != nil {

@@ -23,10 +23,12 @@ type Access interface {
 	Principal(ctx context.Context) string
 }
 
-// storageLooker is a queue that can look whether the app may use its queues. The table needs no look: a check is saved there.
-type storageLooker interface {
-	// Look returns a *backup.Fault for each queue that the app may not use, in the same way as [Access].
-	Look(ctx context.Context) []*backup.Fault
+// Own is a thing of the app's own that its identity uses. The table needs no look: a check is saved there.
+type Own struct {
+	// What names it for people: "the app's own queues".
+	What string
+	// Look returns a fault for each part of it that the app may not use, in the same way as [Access]. It changes nothing.
+	Look func(ctx context.Context) []*backup.Fault
 }
 
 // settling is the time after which a new text of plan.yaml is checked: Azure may take some minutes until a new role has an effect.
@@ -176,14 +178,16 @@ func (e *Engine) look(ctx context.Context, item check.Item) (found []check.Findi
 	ctx, cancel := context.WithTimeout(ctx, itemTime)
 	defer cancel()
 	if item.Target == "" {
-		if looker, ok := e.Queue.(storageLooker); ok {
-			for _, f := range looker.Look(ctx) {
+		for _, own := range e.Own {
+			looking, done := context.WithTimeout(ctx, lookTime)
+			for _, f := range own.Look(looking) {
 				result := check.Unseen
 				if f.Kind == backup.Refused {
 					result = check.Refused
 				}
-				found = append(found, check.Finding{Result: result, What: "the app's own queues", Reason: f.Reason()})
+				found = append(found, check.Finding{Result: result, What: own.What, Reason: f.Reason()})
 			}
+			done()
 		}
 		return append(found, e.clocks(ctx)...), false
 	}

@@ -176,6 +176,27 @@ func TestCheckByRequest(t *testing.T) {
 	}
 }
 
+// TestCheckOfTheAppsOwn: what the app lacks of its own is a finding by its name, and one thing that cannot be looked at keeps no other back.
+func TestCheckOfTheAppsOwn(t *testing.T) {
+	s, _, active := checking(t, 1)
+	fault := func(kind backup.FaultKind) func(context.Context) []*backup.Fault {
+		return func(context.Context) []*backup.Fault {
+			return []*backup.Fault{{Kind: kind, Code: "C", Message: "M", Hint: "H"}}
+		}
+	}
+	s.engine.Own = []engine.Own{
+		{What: "one", Look: fault(backup.Unobservable)}, {What: "two", Look: func(context.Context) []*backup.Fault { return nil }}, {What: "three", Look: fault(backup.Refused)},
+	}
+	r, err := s.engine.Check(t.Context(), active, "one", "")
+	var found []string
+	for _, f := range r.Findings {
+		found = append(found, fmt.Sprint(f.What, " ", f.Result, " ", f.Reason.Code, f.Reason.Message, f.Reason.Hint, f.Target))
+	}
+	if err != nil || r.Ok != 1 || strings.Join(found, ", ") != "one couldNotLook CMH, three refused CMH" {
+		t.Errorf("%d ok, %q, %v", r.Ok, found, err)
+	}
+}
+
 // TestCheckFits: however many services lack however much, the row has room, and says how much it leaves out.
 func TestCheckFits(t *testing.T) {
 	s, a, active := checking(t, 900)

@@ -32,7 +32,9 @@ type Engine struct {
 	// Manifests keeps the manifests of recovery points.
 	Manifests backup.Manifests
 	// Access looks whether roles are there; nil: a check leaves them out.
-	Access  Access
+	Access Access
+	// Own are the things of the app's own that a check looks at.
+	Own     []Own
 	Timings Timings
 	// Concurrency is the number of operations of all runs that may be under way at once; 0 does not limit them.
 	Concurrency int

@@ -19,6 +19,9 @@ const prefix = "AzureWebJobsStorage"
 type connection struct {
 	account, key   string
 	tables, queues string // URLs
+	// blobs is the URL of the blobs, which the host alone uses; "" if it is not known, and badBlobs says what is wrong with it.
+	blobs    string
+	badBlobs error
 }
 
 func findConnection(getenv func(string) string, cloud azure.Cloud) (connection, error) {
@@ -36,7 +39,7 @@ func findConnection(getenv func(string) string, cloud azure.Cloud) (connection, 
 		}
 		return connection{
 			account: account, tables: endpoint("https", account, "table", cloud.Storage),
-			queues: endpoint("https", account, "queue", cloud.Storage),
+			queues: endpoint("https", account, "queue", cloud.Storage), blobs: endpoint("https", account, "blob", cloud.Storage),
 		}, nil
 	}
 	queues, tables := cmp.Or(part("queueServiceUri"), part("serviceUri")), part("tableServiceUri")
@@ -56,7 +59,13 @@ func findConnection(getenv func(string) string, cloud azure.Cloud) (connection, 
 		return connection{}, fmt.Errorf("app settings %[1]s__queueServiceUri and %[1]s__tableServiceUri are of two "+
 			"accounts, %[2]s and %[3]s", prefix, queueAccount, account)
 	}
-	return connection{account: account, tables: tables, queues: queues}, nil
+	c := connection{account: account, tables: tables, queues: queues, blobs: part("blobServiceUri")}
+	if c.blobs != "" {
+		if _, err := accountOf(c.blobs, "blob", cloud); err != nil {
+			c.blobs, c.badBlobs = "", fmt.Errorf("app setting %s__blobServiceUri: %w", prefix, err)
+		}
+	}
+	return c, nil
 }
 
 var errAccountName = errors.New("not the name of a storage account: 3 to 24 lower-case letters and digits")

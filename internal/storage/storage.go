@@ -18,6 +18,8 @@ import (
 type Clients struct {
 	Tables *aztables.ServiceClient
 	Queues *azqueue.ServiceClient
+	// Host are the blobs of the Functions host.
+	Host HostBlobs
 	// AccountName is the name of the storage account.
 	AccountName string
 }
@@ -49,6 +51,7 @@ func Open(
 	tableOptions := &aztables.ClientOptions{ClientOptions: options}
 	queueOptions := &azqueue.ClientOptions{ClientOptions: options}
 	if c.key == "" {
+		clients.Host = HostBlobs{c, getenv("AzureWebJobsSecretStorageType"), credential, options}
 		if clients.Tables, err = aztables.NewServiceClient(c.tables, credential, tableOptions); err == nil {
 			clients.Queues, err = azqueue.NewServiceClient(c.queues, credential, queueOptions)
 		}

@@ -109,8 +109,7 @@ func (q *Queue) Poison(ctx context.Context, name string) (n int, first time.Time
 }
 
 // Look reads, changes and deletes in the queues that the app reads and sends to, in a way that does nothing: there is no such message. It
-// returns a fault for each queue that the app may not use. A topic of Event Grid in place of the queue of events takes no such question: a
-// look would be an event.
+// returns a fault for each queue that the app may not use.
 func (q *Queue) Look(ctx context.Context) (found []*backup.Fault) {
 	names := []string{backup.ExecuteQueue, backup.RestoreQueue, backup.BackupQueue}
 	if q.Topic == nil {
@@ -138,6 +137,34 @@ func (q *Queue) Look(ctx context.Context) (found []*backup.Fault) {
 		found = append(found, f)
 	}
 	return found
+}
+
+// LookAtTopic asks the topic of Event Grid to take no events, if there is a topic, and returns a fault if the app may send it none. The
+// topic says 401 to an identity without the role; any answer about the batch says that it let the question pass.
+func (q *Queue) LookAtTopic(ctx context.Context) []*backup.Fault {
+	if q.Topic == nil {
+		return nil
+	}
+	err := q.Topic.Ask(ctx)
+	if err == nil {
+		return nil
+	}
+	err = refused(err, "Event Grid")
+	no, _ := errors.AsType[refusal](err)
+	f := &backup.Fault{Kind: backup.Refused, Message: fmt.Sprintf("look at the topic %s: %v", q.Topic, err)}
+	switch {
+	case no.status == http.StatusUnauthorized:
+		f.Code, f.Hint = "RoleMissing", "Give the app's identity the role EventGrid Data Sender on the topic."
+	case no.status == http.StatusNotFound:
+		f.Code, f.Hint = "TopicNotFound", "Correct the app setting LIFEBOAT_EVENTS_TOPIC: there is no topic at that address."
+	case azure.OtherSchema(no.words):
+		f.Code, f.Hint = "OtherSchema", "Make a topic for CloudEvents (inputSchema CloudEventSchemaV1_0): a topic keeps its schema for its life."
+	case no.status == http.StatusBadRequest:
+		return nil
+	default: // no answer, or one of a firewall: that says nothing of the role
+		f.Kind, f.Code = backup.Unobservable, "Unreachable"
+	}
+	return []*backup.Fault{f}
 }
 
 // hopeless lists the statuses that every repetition of the same message would get too.

@@ -117,9 +117,27 @@ func TestTopicTakesTheEventsAlone(t *testing.T) {
 	}
 }
 
+// place is the host of the topic that [answering] makes.
+const place = "contoso.westeurope-1.eventgrid.azure.net"
+
+// answering is a topic that answers each request with the status.
+func answering(t *testing.T, status int) *azure.Topic {
+	t.Helper()
+	at, err := azure.Public.TopicAt("https://" + place + "/api/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := roundTrip(func(request *http.Request) (*http.Response, error) {
+		body := fmt.Sprintf(`{"error":{"code":"Status%d","message":"Words."}}`, status)
+		return &http.Response{
+			StatusCode: status, Request: request, Header: http.Header{"Retry-After-Ms": {"1"}}, Body: io.NopCloser(strings.NewReader(body)),
+		}, nil
+	})
+	return azure.New(azuritetest.Identity, azcore.ClientOptions{Transport: &http.Client{Transport: transport}}).Topic(at)
+}
+
 // TestTopicRefuses: each refusal says where and why, and only a wrong event is given up.
 func TestTopicRefuses(t *testing.T) {
-	const place = "contoso.westeurope-1.eventgrid.azure.net"
 	sim := startSim(t)
 	q := queue.New(nil, "urn:test")
 	e := backup.Event{ID: "e", Type: "t", Time: time.Now(), Data: []byte(`{}`)}
@@ -139,23 +157,53 @@ func TestTopicRefuses(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
-			at, err := azure.Public.TopicAt("https://" + place + "/api/events")
-			if err != nil {
-				t.Fatal(err)
-			}
-			transport := roundTrip(func(request *http.Request) (*http.Response, error) {
-				body := fmt.Sprintf(`{"error":{"code":"Status%d","message":"Words."}}`, status)
-				return &http.Response{
-					StatusCode: status, Request: request, Header: http.Header{"Retry-After-Ms": {"1"}}, Body: io.NopCloser(strings.NewReader(body)),
-				}, nil
-			})
 			q := queue.New(nil, "urn:test")
-			q.Topic = azure.New(azuritetest.Identity, azcore.ClientOptions{Transport: &http.Client{Transport: transport}}).Topic(at)
-			err = q.Publish(t.Context(), e)
+			q.Topic = answering(t, status)
+			err := q.Publish(t.Context(), e)
 			want := fmt.Sprintf("publish to the topic %s: answer %d Status%d of Event Grid: Words.", place, status, status)
 			if err == nil || errors.Is(err, backup.ErrUndeliverable) != undeliverable || !strings.HasSuffix(err.Error(), want) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// TestALookAtTheTopic: a look sends no event, and finds a role that is missing and a topic of another schema. Any other answer about the
+// empty batch is none about the role.
+func TestALookAtTheTopic(t *testing.T) {
+	sim := startSim(t)
+	if found := queue.New(nil, "urn:test").LookAtTopic(t.Context()); len(found) != 0 {
+		t.Errorf("without a topic: %v", found[0])
+	}
+	for _, kind := range []string{"topics/contoso", "namespaces/contoso/topics/lifeboat"} {
+		q := queue.New(nil, "urn:test")
+		q.Topic = topicOf(t, sim, fakeazure.Topic{ResourceID: eventGrid + kind})
+		found := q.LookAtTopic(t.Context())
+		if len(found) != 1 || found[0].Kind != backup.Refused || found[0].Code != "RoleMissing" || !strings.Contains(found[0].Message, eventGrid+kind) {
+			t.Errorf("%s without the role: %+v", kind, found)
+		}
+		sim.Assign(sim.ObjectID("app"), eventGrid+kind, fakeazure.EventGridDataSender)
+		if found := q.LookAtTopic(t.Context()); len(found) != 0 {
+			t.Errorf("%s with the role: %v", kind, found[0])
+		}
+		if events := sim.Published(eventGrid + kind); len(events) != 0 {
+			t.Errorf("%s took %s", kind, events)
+		}
+	}
+	q := queue.New(nil, "urn:test")
+	q.Topic = topicOf(t, sim, fakeazure.Topic{ResourceID: eventGrid + "topics/grid", EventGridSchema: true})
+	sim.Assign(sim.ObjectID("app"), eventGrid+"topics/grid", fakeazure.EventGridDataSender)
+	if found := q.LookAtTopic(t.Context()); len(found) != 1 || found[0].Kind != backup.Refused || found[0].Code != "OtherSchema" {
+		t.Errorf("a topic of another schema: %+v", found)
+	}
+	for status, want := range map[int]backup.FaultKind{
+		200: "", 400: "", 401: backup.Refused, 403: backup.Unobservable, 404: backup.Refused, 415: backup.Unobservable,
+		429: backup.Unobservable, 500: backup.Unobservable, 503: backup.Unobservable,
+	} {
+		q.Topic = answering(t, status)
+		found := q.LookAtTopic(t.Context())
+		if want == "" && len(found) != 0 || want != "" && (len(found) != 1 || found[0].Kind != want || !strings.Contains(found[0].Message, fmt.Sprint(status))) {
+			t.Errorf("%d: %+v", status, found)
+		}
 	}
 }

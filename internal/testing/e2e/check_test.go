@@ -96,7 +96,13 @@ func TestCheckNamesTheRole(t *testing.T) {
     keep: {within: 20d}
     targets: [HSM, LEDGER]
 `, "HSM, LEDGER", stack.HSM(hsm)+", "+stack.Ledger(ledger))
-	a := newApp(t, stack.AppConfig{Plan: plan})
+	topic := stack.Scope + "/providers/Microsoft.EventGrid/topics/e" + uuid.NewString()[:8]
+	address, err := world.Sim.AddTopic(fakeazure.Topic{ResourceID: topic})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newApp(t, stack.AppConfig{Plan: plan, Settings: map[string]string{"LIFEBOAT_EVENTS_TOPIC": address}})
+	world.Sim.Assign(a.ObjectID, topic, fakeazure.EventGridDataSender)
 	world.Sim.Unassign(a.ObjectID, stack.Scope)
 	world.Sim.Unassign(a.ObjectID, stack.Account(stack.Backups))
 	for _, name := range names {
@@ -143,6 +149,26 @@ func TestCheckNamesTheRole(t *testing.T) {
 		if f.Result != want || !slices.Equal(f.Commands, r.Commands()) {
 			t.Errorf("without %s: %s, %q", r.Words(), f.Result, f.Commands)
 		}
+	}
+	for what, own := range map[string]struct {
+		scope string
+		role  fakeazure.Role
+	}{
+		"the topic of the events":         {topic, fakeazure.EventGridDataSender},
+		"the app's own queues":            {stack.Account(a.config.Account), fakeazure.StorageQueueDataContributor},
+		"the blobs of the Functions host": {stack.Account(a.config.Account), fakeazure.StorageBlobDataContributor},
+	} {
+		world.Sim.Unassign(a.ObjectID, own.scope, own.role)
+		v := a.check("")
+		world.Sim.Assign(a.ObjectID, own.scope, own.role)
+		if len(v.Findings) == 0 || slices.ContainsFunc(v.Findings, func(f api.Finding) bool {
+			return f.What != what || f.Result != check.Refused || f.Error.Code != "RoleMissing"
+		}) {
+			t.Errorf("without %s: %+v", what, v.Findings)
+		}
+	}
+	if events := world.Sim.Published(topic); len(events) != 0 {
+		t.Errorf("the checks sent %s", events)
 	}
 	if v := a.check("others"); len(v.Findings) != 0 || v.Total != 3 || v.Plan != "others" {
 		t.Errorf("of one plan: %+v", v)

@@ -181,7 +181,12 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 		out.Body = http.NoBody
 	}
 	dropHopHeaders(out.Header)
-	if fresh && r.URL.Query().Get("comp") != "block" {
+	conditional := r.Header.Get("If-Match") != ""
+	switch {
+	case !fresh || r.URL.Query().Get("comp") == "block":
+	case conditional: // it would overwrite a blob, if there is one
+		out.Header.Set("If-Match", `"0x0"`)
+	default:
 		out.Header.Set("If-None-Match", "*")
 	}
 	if out.Header.Get("User-Agent") == "" {
@@ -191,7 +196,7 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("forward to storage emulator: %w", err)
 	}
-	if fresh && (resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusPreconditionFailed) {
+	if fresh && !conditional && (resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusPreconditionFailed) {
 		_ = resp.Body.Close() // it is not read
 		return mismatch(host), nil
 	}
