@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"lifeboat/internal/backup"
 	"lifeboat/internal/services"
 )
 
@@ -21,10 +22,12 @@ func TestRoles(t *testing.T) {
 		want, known := "| identity | role | on | for |\n|---|---|---|---|\n", map[string]bool{}
 		for _, s := range services.All() {
 			for _, g := range s.Grants {
-				row := fmt.Sprintf("| %s | %s | %s | %s |\n", g.IdentityWords(), g.Role.Name, g.PlaceWords(), g.PurposeWords())
-				if (s.Title == titles[0] || s.Title == titles[len(titles)-1]) && !known[row] {
-					known[row] = true
-					want += row
+				for _, g := range []backup.Grant{g, g.InVault()} {
+					row := fmt.Sprintf("| %s | %s | %s | %s |\n", g.IdentityWords(), g.Role.Name, g.PlaceWords(), g.PurposeWords())
+					if (s.Title == titles[0] || s.Title == titles[len(titles)-1]) && !known[row] {
+						known[row] = true
+						want += row
+					}
 				}
 			}
 		}
@@ -48,10 +51,12 @@ func TestRoles(t *testing.T) {
 			t.Errorf("%s wants %d roles", s.Title, len(s.Grants))
 		}
 		for _, g := range s.Grants {
-			for _, action := range append(g.Role.Actions, g.Role.DataActions...) {
-				words := strings.Split(action, "/")
-				if !g.Role.BuiltIn() && !strings.Contains(text, strings.Join(words[len(words)-2:], "/")+"`") {
-					t.Errorf("services.md does not say that %s permits %s", g.Role.Name, action)
+			for _, role := range []backup.Role{g.Role, g.InVault().Role} {
+				for _, action := range append(role.Actions, role.DataActions...) {
+					words := strings.Split(action, "/")
+					if !role.BuiltIn() && !strings.Contains(text, strings.Join(words[len(words)-2:], "/")+"`") {
+						t.Errorf("services.md does not say that %s permits %s", role.Name, action)
+					}
 				}
 			}
 		}

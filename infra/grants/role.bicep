@@ -7,6 +7,9 @@ param name string
 @description('What it permits.')
 param actions string[]
 
+@description('What it permits on data.')
+param dataActions string[] = []
+
 // The names of roles are unique in a tenant, and not in a subscription.
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(toLower(subscription().id), name)
@@ -14,7 +17,7 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     type: 'CustomRole'
     roleName: '${name} (${toLower(subscription().subscriptionId)})'
     description: 'Made for Lifeboat, which needs nothing more.'
-    permissions: [{ actions: actions, notActions: [], dataActions: [], notDataActions: [] }]
+    permissions: [{ actions: actions, notActions: [], dataActions: dataActions, notDataActions: [] }]
     assignableScopes: [subscription().id]
   }
 }

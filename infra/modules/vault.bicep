@@ -95,6 +95,28 @@ resource immutable 'Microsoft.Storage/storageAccounts/blobServices/containers/im
   }
 ]
 
+// The app may not delete here. Until the policy of a blob is over, nothing can: then this rule does, but not while Azure could still restore
+// the backup.
+resource oldBackups 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'delete-old-backups'
+          type: 'Lifecycle'
+          definition: {
+            filters: { blobTypes: ['blockBlob'] }
+            actions: { baseBlob: { delete: { daysAfterCreationGreaterThan: max(immutableDays, 31) } } }
+          }
+        }
+      ]
+    }
+  }
+  dependsOn: [blobs]
+}
+
 resource add 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for grant in grants: {
     name: guid(

@@ -128,6 +128,12 @@ func (c Client) CORS(ctx context.Context, s backup.Storage) (rules [][]string, e
 type ContainerSettings struct {
 	HasImmutabilityPolicy bool `json:"hasImmutabilityPolicy"`
 	HasLegalHold          bool `json:"hasLegalHold"`
+	Policy                struct {
+		Properties struct {
+			// Days count from the creation of each blob.
+			Days int `json:"immutabilityPeriodSinceCreationInDays"`
+		} `json:"properties"`
+	} `json:"immutabilityPolicy"`
 }
 
 // ContainerSettings returns the settings of the container as Resource Manager shows them. It returns none if the app's identity

@@ -44,8 +44,8 @@ func (m Manifests) Write(ctx context.Context, in backup.Storage, name string, co
 		}
 		err = put()
 	}
-	if HasStatus(err, http.StatusConflict) && !bloberror.HasCode(err, bloberror.BlobAlreadyExists) {
-		// Storage may say first that a policy protects the blob.
+	if HasStatus(err, http.StatusConflict) && !bloberror.HasCode(err, bloberror.BlobAlreadyExists) || LacksRole(err) && !ShutOut(err) {
+		// Storage may say first that a policy protects the blob, or that the app's role overwrites none.
 		if _, missing := client.NewBlobClient(name).GetProperties(ctx, nil); missing == nil {
 			return nil
 		}
@@ -88,15 +88,24 @@ func (c Client) Blobs(ctx context.Context, in backup.Storage, prefix string) (fo
 	return found, nil
 }
 
-// Delete implements [backup.Manifests]: one request, with the snapshots.
+// Delete implements [backup.Manifests]: one request, with the snapshots. In a vault the app may delete none; a rule of the vault does, or a
+// person, and the runbook of the artifact says so.
 func (m Manifests) Delete(ctx context.Context, in backup.Storage, name string) error {
 	client, err := m.Container(in)
 	if err != nil {
 		return err
 	}
-	_, err = client.NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude)})
+	manifest := client.NewBlobClient(name)
+	_, err = manifest.Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude)})
 	if err == nil || bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound) {
 		return nil
 	}
-	return Deleting(in, name).Fault(err)
+	f := Deleting(in, name).Fault(err)
+	if m.InVault(ctx, in, manifest, f, err) {
+		return nil
+	}
+	if f.Code == CodeNoRule {
+		f.Kind = backup.Kept
+	}
+	return f
 }

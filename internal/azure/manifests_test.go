@@ -74,11 +74,43 @@ func TestAManifestIsWrittenOnce(t *testing.T) {
 		{"there already, as a condition", []*http.Response{no(412, "ConditionNotMet")}, true},
 		{"there already, and protected", []*http.Response{no(409, "BlobImmutableDueToPolicy"), answer(200, "")}, true},
 		{"protected, and not there", []*http.Response{no(409, "BlobImmutableDueToPolicy"), no(404, "BlobNotFound")}, false},
-		{"no role", []*http.Response{no(403, "AuthorizationPermissionMismatch")}, false},
+		{"no role", []*http.Response{no(403, "AuthorizationPermissionMismatch"), no(403, "AuthorizationPermissionMismatch")}, false},
+		{"there already, and the role overwrites nothing", []*http.Response{no(403, "AuthorizationPermissionMismatch"), answer(200, "")}, true},
+		{"a firewall", []*http.Response{no(403, "AuthorizationFailure")}, false},
 	} {
 		a := &answers{t: t, left: c.answers}
 		err := azure.Manifests{Client: azure.New(&identity{}, azcore.ClientOptions{Transport: a})}.Write(t.Context(), manifestsIn, "m/a.json", []byte("{}"))
 		if f := backup.AsFault(err); (f == nil) != c.written || len(a.left) > 0 {
+			t.Errorf("%s: %v; sent %q", c.name, err, a.sent)
+		}
+	}
+}
+
+// TestAManifestOfAVaultIsDeletedByItsRule: a cleanup that may not delete one fails if the role is only missing, and not if a policy keeps it.
+func TestAManifestOfAVaultIsDeletedByItsRule(t *testing.T) {
+	no := func(status int, code string) *http.Response { return answer(status, "", "X-Ms-Error-Code: "+code) }
+	there := func(now string) *http.Response {
+		return answer(200, "", "X-Ms-Creation-Time: Mon, 02 Nov 2026 00:00:00 GMT", "Date: "+now)
+	}
+	const soon, late = "Tue, 10 Nov 2026 00:00:00 GMT", "Fri, 01 Jan 2027 00:00:00 GMT"
+	policy := func(days string) *http.Response {
+		return answer(200, `{"properties":{"hasImmutabilityPolicy":true,"immutabilityPolicy":{"properties":{"immutabilityPeriodSinceCreationInDays":`+days+`}}}}`)
+	}
+	denied := "AuthorizationPermissionMismatch"
+	for _, c := range []struct {
+		name    string
+		answers []*http.Response
+		kind    backup.FaultKind
+	}{
+		{"deleted", []*http.Response{answer(202, "")}, ""},
+		{"the policy keeps it", []*http.Response{no(403, denied), there(soon), policy("30")}, backup.Kept},
+		{"there is no rule", []*http.Response{no(403, denied), there(late), policy("30")}, backup.Kept},
+		{"the rule has deleted it", []*http.Response{no(403, denied), no(404, "BlobNotFound")}, ""},
+		{"no vault", []*http.Response{no(403, denied), there(soon), answer(200, `{"properties":{}}`)}, backup.Unobservable},
+	} {
+		a := &answers{t: t, left: c.answers}
+		err := azure.Manifests{Client: azure.New(&identity{}, azcore.ClientOptions{Transport: a})}.Delete(t.Context(), manifestsIn, "m/a.json")
+		if f := backup.AsFault(err); (f == nil) != (c.kind == "") || f != nil && f.Kind != c.kind || len(a.left) > 0 {
 			t.Errorf("%s: %v; sent %q", c.name, err, a.sent)
 		}
 	}

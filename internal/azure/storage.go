@@ -78,7 +78,11 @@ func (c Client) MakeContainer(ctx context.Context, s backup.Storage) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.Create(ctx, nil); err != nil && !bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+	_, err = client.Create(ctx, nil)
+	if err != nil && !bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+		if LacksRole(err) && !ShutOut(err) && hasContainer(ctx, client) {
+			return nil // in a vault people make it
+		}
 		return blobs("create "+Place(s), s, Before).Fault(err)
 	}
 	return nil
@@ -165,8 +169,12 @@ func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKi
 		case status == http.StatusForbidden && code == string(bloberror.AuthorizationFailure):
 			return HintFirewall(s)
 		case status == http.StatusForbidden || status == http.StatusUnauthorized:
-			return fmt.Sprintf("Give the function app's identity the role Storage Blob Data Contributor on the storage account %s. A new "+
-				"assignment takes some minutes; roles at an account do not move with it.", s.AccountName())
+			role := backup.BlobDataContributor
+			if s.Vault {
+				role = backup.VaultWriter
+			}
+			return fmt.Sprintf("Give the function app's identity the role %s on the storage account %s. A new assignment takes some minutes; "+
+				"roles at an account do not move with it.", role.Name, s.AccountName())
 		case code == string(bloberror.ContainerNotFound) || code == string(bloberror.ContainerBeingDeleted):
 			return fmt.Sprintf("The container %s of the storage account %s was deleted. If the account keeps deleted "+
 				"containers, restore it in the Azure portal.", s.Container, s.AccountName())

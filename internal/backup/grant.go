@@ -72,6 +72,28 @@ type Grant struct {
 	Restores bool
 	// Optional: backups and restores succeed without it, and Lifeboat sees less.
 	Optional bool
+	// Vault is the role in its place where the storage is a vault: it adds blobs, and neither changes nor deletes any. Nil: there is none.
+	Vault *Role
+}
+
+// InVault returns the grant as it is for storage that is a vault.
+func (g Grant) InVault() Grant {
+	if g.Vault != nil {
+		g.For, g.When, g.Role = "in a vault, in place of "+g.Role.Name, "", *g.Vault
+	}
+	return g
+}
+
+// Vaults says whether the artifacts of the service can stand in a vault, with these blocks: each role on storage that its backups need has
+// one in its place that only adds.
+func (s Service) Vaults(b Blocks) bool {
+	for _, g := range s.Grants {
+		stored := g.On == OnContainer || g.On == OnManifests || g.On == OnAccount && !g.Optional
+		if stored && g.Vault == nil && (g.If == nil || g.If(b)) {
+			return false
+		}
+	}
+	return true
 }
 
 // IdentityWords name the identity for people.
@@ -114,6 +136,16 @@ var (
 			"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
 			"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
 			"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
+		},
+	}
+	// VaultWriter adds blobs, and sees the policy of their container. Azure has no built-in role that can do that and cannot change or delete
+	// what is there.
+	VaultWriter = Role{
+		Name:    "Lifeboat Vault Writer",
+		Actions: []string{"Microsoft.Storage/storageAccounts/blobServices/containers/read"},
+		DataActions: []string{
+			"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
+			"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/add/action",
 		},
 	}
 	// AccountKeyReader reads the keys of an account, and cannot make new ones.

@@ -126,6 +126,8 @@ type Storage struct {
 	Container string `json:"container"`
 	// Zone is the DNS zone in the names of the account's hosts, such as "z12"; "" for an account with names of the usual kind.
 	Zone string `json:"zone,omitempty"`
+	// Vault: the plan calls it a vault. For a time nothing there can be changed or deleted, and never by the app.
+	Vault bool `json:"vault,omitempty"`
 }
 
 // TargetName stands, in the container of a plan, for the name of the target in lower case.

@@ -410,7 +410,10 @@ func outcomes() []outcome {
 			step: "look at", said: "The Resource was not found.", todo: "plan.yaml",
 		},
 		{
-			name: "backup: no role on the container", ask: backupOf, azure: rule("PUT .blob. restype=container", status(403, "", "X-Ms-Error-Code: AuthorizationPermissionMismatch")),
+			name: "backup: no role on the container", ask: backupOf, azure: []wireRule{
+				{"PUT .blob. restype=container", status(403, "", "X-Ms-Error-Code: AuthorizationPermissionMismatch"), 0},
+				{"GET .blob.", status(403, "", "X-Ms-Error-Code: AuthorizationPermissionMismatch"), 0},
+			},
 			step: "create the container", todo: "Storage Blob Data Contributor",
 		},
 		{

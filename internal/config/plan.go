@@ -136,6 +136,7 @@ func (r *reader) plans(roots []*yaml.Node) []backup.Plan {
 			plans = append(plans, p)
 			targets := r.items(n, p)
 			containers.add(n, targets, p.Settings.Storage)
+			r.vault(n, targets, p)
 			artifacts.add(targets, p.Settings.Storage)
 			if len(r.errs) == 0 {
 				r.doubts(n, p)
@@ -382,6 +383,8 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 		r.fail(at, "storage.container: %s has the manifests of file shares; write the backups into another container", container)
 	}
 	s.Zone, _ = r.text(n, "zone")
+	vault, _ := r.text(n, "vault")
+	s.Vault = strings.EqualFold(vault, "true")
 	account, at := r.text(n, "account")
 	s.Account = backup.ResourceID(account)
 	if account == "" {

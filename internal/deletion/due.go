@@ -116,6 +116,9 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point) error {
 			if late = x.MayBegin(ctx); late == nil {
 				late = x.RemoveLate(ctx, run)
 			}
+			if late != nil && backup.AsFault(late).Kind == backup.Kept {
+				late = nil
+			}
 		}
 	}
 	if stop.Reason(late) != "" {

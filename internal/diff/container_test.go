@@ -39,3 +39,20 @@ func TestContainers(t *testing.T) {
 		}
 	}
 }
+
+// TestVaults: a storage that becomes a vault, or is none any more, is one line, and no move of its backups.
+func TestVaults(t *testing.T) {
+	const account = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/copies"
+	plan := func(vault bool) []backup.Plan {
+		p := backup.Plan{Name: "p"}
+		p.Schedule.Zone = time.UTC
+		p.Settings.Storage = backup.Storage{Account: account, Container: "c", Vault: vault}
+		return []backup.Plan{p}
+	}
+	for vault, want := range map[bool]string{true: "storage is a vault: ", false: "storage is no vault: "} {
+		got := strings.Join(diff.Edit{Old: plan(!vault), New: plan(vault)}.Lines(diff.Basis{}), "\n")
+		if !strings.Contains(got, want) || strings.Contains(got, "becomes") || len(diff.Edit{Old: plan(vault), New: plan(vault)}.Lines(diff.Basis{})) != 0 {
+			t.Errorf("%v: %s", vault, got)
+		}
+	}
+}

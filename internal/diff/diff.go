@@ -181,6 +181,14 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 	becomes("window", old.Window, plan.Window, "until the next scheduled time", "")
 	const fresh = "for runs from now on"
 	if a, b := old.Settings, plan.Settings; a != b {
+		if was, is := a.Storage.Vault, b.Storage.Vault; was != is {
+			switch a.Storage.Vault = is; {
+			case is:
+				say("storage is a vault: Lifeboat needs no role there that deletes, and leaves that to a rule of the account")
+			default:
+				say("storage is no vault: Lifeboat deletes there what is past its time, and needs the role for that")
+			}
+		}
 		switch {
 		case a.Storage == b.Storage:
 		case a.Storage.SameAccount(b.Storage) && a.Storage.Container == b.Storage.Container:

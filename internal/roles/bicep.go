@@ -19,12 +19,12 @@ func Bicep(give []Assignment, principal string) string {
 		principal)
 	for _, d := range Custom(give) {
 		for _, s := range d.Subscriptions {
-			fmt.Fprintf(&b, "\nmodule %s 'grants/role.bicep' = {\n  scope: subscription('%s')\n  params: {\n    name: %s\n    actions: [\n",
-				symbol("role", s, d.Role.Name), last(s), text(d.Role.Name))
-			for _, action := range d.Role.Actions {
-				fmt.Fprintf(&b, "      %s\n", text(action))
+			fmt.Fprintf(&b, "\nmodule %s 'grants/role.bicep' = {\n  scope: subscription('%s')\n  params: {\n    name: %s\n    actions: %s\n",
+				symbol("role", s, d.Role.Name), last(s), text(d.Role.Name), texts(d.Role.Actions))
+			if len(d.Role.DataActions) > 0 {
+				fmt.Fprintf(&b, "    dataActions: %s\n", texts(d.Role.DataActions))
 			}
-			fmt.Fprint(&b, "    ]\n  }\n}\n")
+			fmt.Fprint(&b, "  }\n}\n")
 		}
 	}
 	for _, c := range containersOf(give) {
@@ -117,6 +117,18 @@ func services(all []Assignment) (found []Assignment) {
 // symbol returns a name within the template.
 func symbol(kind string, of ...string) string {
 	return kind + "_" + backup.Digest(strings.ToLower(strings.Join(of, "\n")), 10)
+}
+
+// texts returns a list of strings of Bicep, a line for each, within parameters of a module.
+func texts(all []string) string {
+	if len(all) == 0 {
+		return "[]"
+	}
+	var b strings.Builder
+	for _, one := range all {
+		fmt.Fprintf(&b, "      %s\n", text(one))
+	}
+	return "[\n" + b.String() + "    ]"
 }
 
 // text returns a string of Bicep.

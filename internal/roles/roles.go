@@ -100,6 +100,9 @@ func (l *list) add(p backup.Plan, services backup.Services, id, source string, n
 		if !needs(g) || g.If != nil && !g.If(p.Settings.Blocks) {
 			continue
 		}
+		if p.Settings.Storage.Vault {
+			g.Role = g.InVault().Role
+		}
 		a := Assignment{Role: g.Role, Scope: Scope(g.On, id, p.Settings.Storage.For(source)), For: []string{g.For}, Targets: []string{id}, Optional: g.Optional, Zone: p.Settings.Storage.Zone, Version: g.Version}
 		if g.Writer != nil {
 			a.Identity, a.Service = g.Writer(p.Settings.Blocks), id

@@ -36,6 +36,12 @@ func inContainer(container string, into, departed []string, targets ...string) b
 	return p
 }
 
+// inVault returns the plan with a vault.
+func inVault(p backup.Plan) backup.Plan {
+	p.Settings.Storage.Vault = true
+	return p
+}
+
 // name returns the name in a resource ID.
 func name(id string) string { return id[strings.LastIndex(id, "/")+1:] }
 
@@ -55,6 +61,11 @@ func TestOf(t *testing.T) {
 		"an API Management": {[]backup.Plan{plan("", nil, gateway)}, []string{
 			log + "1 (optional)", reader, contained, apimBackup + "gateway",
 			"gateway: Storage Blob Data Contributor on container copies/c",
+		}},
+		"an API Management into a vault, and out of it into another": {[]backup.Plan{inVault(plan("", []string{standby}, gateway))}, []string{
+			log + "1 (optional)", log + "2 (optional)", reader, "the app: Lifeboat Vault Writer on container copies/c",
+			apimBackup + "gateway", apimBackup + "standby", "the app: Lifeboat API Management Restore on standby",
+			"gateway: Lifeboat Vault Writer on container copies/c", "standby: Lifeboat Vault Writer on container copies/c",
 		}},
 		"the same in two plans, in other letters": {[]backup.Plan{plan("", nil, gateway), plan("", nil, strings.ToUpper(gateway))}, []string{
 			log + "1 (optional)", reader, contained, apimBackup + "gateway",

@@ -938,6 +938,30 @@ var edges = []edge{
 		"When: \"without",
 	},
 	{
+		"./internal/services/apim TestDeleteInAVault", "what a vault keeps is an alarm each time", "internal/azure/vault.go",
+		"f.Kind, f.Code, f.Until, f.Hint = backup.Kept, CodeKeptByVault", "f.Code, f.Until, f.Hint = CodeKeptByVault",
+	},
+	{
+		"./internal/services/apim TestDeleteInAVault", "a policy of a container never ends, as far as cleanup says", "internal/azure/vault.go",
+		"until = made.Add(time.Duration(days) * day)", "_ = made.Add(time.Duration(days) * day)",
+	},
+	{
+		"./internal/services/apim TestDeleteInAVault", "a vault without a rule keeps backups for ever, and nobody knows", "internal/azure/vault.go",
+		"case now.After(later(until, made.Add(ruleDays*day)).Add(ruleSlack)):", "case now.IsZero():",
+	},
+	{
+		"./internal/services/apim TestDeleteInAVault", "what the rule of a vault has deleted is never expired", "internal/azure/vault.go",
+		"return true // storage looks", "return false // storage looks",
+	},
+	{
+		"./internal/roles TestOf", "the app gets a role that deletes in a vault", "internal/roles/roles.go",
+		"if p.Settings.Storage.Vault {", "if p.Settings.Storage.Vault && g.Writer != nil {",
+	},
+	{
+		"./internal/config TestVault", "the account's key goes into a plan with a vault", "internal/backup/grant.go",
+		"stored := g.On == OnContainer || g.On == OnManifests || g.On == OnAccount && !g.Optional", "stored := g.On == OnContainer || g.On == OnManifests",
+	},
+	{
 		"./internal/services/ledger TestPreflight", "a ledger is backed up beside a vault",
 		"internal/services/ledger/preflight.go",
 		"case account.Properties.HasImmutability():",

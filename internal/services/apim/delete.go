@@ -68,25 +68,15 @@ func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string
 		return nil
 	}
 	fault := azure.Undeleted(azure.Deleting(a.Storage, a.Artifact), err)
-	if fault.Kind != backup.Touched && fault.Kind != backup.Kept {
-		return fault
-	}
-	properties, err := client.GetProperties(ctx, nil)
-	if bloberror.HasCode(err, bloberror.BlobNotFound) {
-		return nil // storage may answer a conditional request for a missing blob with 412 (Azurite 3.37.0 does)
-	}
 	if fault.Kind == backup.Touched {
+		if _, err := client.GetProperties(ctx, nil); bloberror.HasCode(err, bloberror.BlobNotFound) {
+			return nil // storage may answer a conditional request for a missing blob with 412 (Azurite 3.37.0 does)
+		}
 		fault.Message += " It was changed since it was verified."
 		return fault
 	}
-	// A blob's properties do not show a policy of the whole container. If they cannot be read, they show nothing at all.
-	if until := properties.ImmutabilityPolicyExpiresOn; until != nil {
-		fault.Message += " Its immutability policy lasts until " + until.UTC().Format(time.RFC3339) + "."
-		fault.Until = *until
-	}
-	if azure.Deref(properties.LegalHold) {
-		fault.Message += " It is under a legal hold."
-		fault.Until = time.Time{} // storage does not say when a legal hold ends
+	if p.azure.InVault(ctx, a.Storage, client, fault, err) {
+		return nil
 	}
 	return fault
 }

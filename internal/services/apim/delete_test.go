@@ -156,6 +156,99 @@ func TestDeleteAnswers(t *testing.T) {
 	}
 }
 
+// TestDeleteInAVault: a policy of the container keeps the blob, be it that the app may delete there or not, and storage says until when. Where
+// the app may not, a rule of the vault deletes the blob; only where none has done that, a person must know.
+func TestDeleteInAVault(t *testing.T) {
+	denied := blobSays(403, "AuthorizationPermissionMismatch", "No.")
+	immutable := blobSays(409, "BlobImmutableDueToPolicy", "The blob is immutable.")
+	blob := func(made, now string, more ...string) reply {
+		at := func(date string) string {
+			d, err := time.Parse(time.DateOnly, date)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d.Format(http.TimeFormat)
+		}
+		return answers(200, "", append(more, "X-Ms-Creation-Time: "+at(made), "Date: "+at(now))...)
+	}
+	container := func(days int, hold bool) reply {
+		return answers(200, fmt.Sprintf(`{"properties":{"hasImmutabilityPolicy":%v,"hasLegalHold":%v,"immutabilityPolicy":{"properties":`+
+			`{"immutabilityPeriodSinceCreationInDays":%d,"state":"Unlocked"}}}}`, days > 0, hold, days))
+	}
+	for name, test := range map[string]struct {
+		remove, properties, container reply
+		fault                         fault
+		until                         string
+	}{
+		"the policy keeps it": {
+			denied, blob("2026-11-10", "2026-12-01"), container(30, false),
+			fault{kind: backup.Kept, code: "KeptByVault", message: "the vault contosobackups keeps it until 2026-12-10T00:00:00Z", hint: "need not act"},
+			"2026-12-10",
+		},
+		"the policy is over, and Azure can restore it": {
+			denied, blob("2026-11-03", "2026-11-30"), container(7, false),
+			fault{kind: backup.Kept, code: "KeptByVault", message: "kept it until 2026-11-10T00:00:00Z", hint: "a rule of the account deletes it"},
+			"2026-11-10",
+		},
+		"the rule has some days": {
+			denied, blob("2026-11-03", "2026-12-10"), container(30, false), fault{kind: backup.Kept, code: "KeptByVault", hint: "need not act"}, "2026-12-03",
+		},
+		"a longer policy": {
+			denied, blob("2026-01-01", "2026-12-10"), container(365, false), fault{kind: backup.Kept, code: "KeptByVault"}, "2027-01-01",
+		},
+		"no rule": {
+			denied, blob("2026-11-03", "2026-12-12"), container(30, false),
+			fault{kind: backup.Unobservable, code: "VaultWithoutRule", message: "contosobackups: No.", hint: "a rule of lifecycle management"},
+			"",
+		},
+		"no vault": {
+			denied, blob("2026-11-03", "2026-12-01"), container(0, false),
+			fault{kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data"},
+			"",
+		},
+		"the app may not see whether it is one": {
+			denied, blob("2026-11-03", "2026-12-01"), armSays(403, "AuthorizationFailed", "No."),
+			fault{kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data"},
+			"",
+		},
+		"deleted by the rule": {denied, answers(404, "", "X-Ms-Error-Code: BlobNotFound"), nil, fault{}, ""},
+		"a firewall": {
+			blobSays(403, "AuthorizationFailure", "No."), nil, nil, fault{kind: backup.Unobservable, code: "AuthorizationFailure", hint: "firewall"}, "",
+		},
+		"a policy of the account": {
+			denied, blob("2026-11-03", "2026-12-01", "X-Ms-Immutability-Policy-Until-Date: Thu, 03 Dec 2026 00:00:00 GMT"), nil,
+			fault{kind: backup.Kept, code: "KeptByVault"},
+			"2026-12-03",
+		},
+		"the app may delete, after the policy": {
+			immutable, blob("2026-11-10", "2026-12-01"), container(30, false),
+			fault{kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "lasts until 2026-12-10T00:00:00Z", hint: "restored as before"},
+			"2026-12-10",
+		},
+		"a legal hold of the container": {
+			immutable, blob("2026-11-10", "2026-12-01"), container(30, true), fault{kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "legal hold"}, "",
+		},
+		"a lease in a vault": {
+			blobSays(412, "LeaseIdMissing", "There is a lease."), blob("2026-11-10", "2026-12-01"), nil, fault{kind: backup.Kept, code: "LeaseIdMissing"}, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wire{replies: map[step]reply{remove: test.remove, properties: test.properties, policies: test.container, list: listing()}}
+			err := w.provider().Delete(t.Context(), attempt(), etag, false)
+			if test.fault.kind == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			test.fault.check(t, err)
+			if until := backup.AsFault(err).Until; until.IsZero() != (test.until == "") || !until.IsZero() && until.UTC().Format(time.DateOnly) != test.until {
+				t.Errorf("kept until %s, want %s", until, test.until)
+			}
+		})
+	}
+}
+
 // TestAKeptExtra checks a deletion for which storage keeps only the copy of a lost attempt: the verified blob is gone all
 // the same, and its recovery point cannot come back.
 func TestAKeptExtra(t *testing.T) {

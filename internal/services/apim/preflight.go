@@ -156,6 +156,9 @@ func (p *Provider) checkStorage(ctx context.Context, t task, location string) er
 	}
 	if t.work == backing {
 		azure.WarnOfRegion(ctx, t.Target, location, t.Storage, *account)
+		if err := p.azure.WarnOfNoVault(ctx, t.Target, t.Storage, *account); err != nil {
+			return err
+		}
 	}
 	if account.Properties != nil {
 		if err := checkAccess(t, *account.Properties, azure.SameRegion(location, account.Location)); err != nil {

@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/google/go-cmp/cmp"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
@@ -254,11 +256,40 @@ func TestPrepareMakesTheContainer(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{replies: map[step]reply{create: test.reply}}
+			w := &wire{replies: map[step]reply{create: test.reply, list: test.reply}}
 			_, err := w.provider().Prepare(t.Context(), attempt(), "")
 			test.fault.check(t, err)
-			w.expect(t, create)
+			if test.fault.code == "AuthorizationPermissionMismatch" { // in a vault a container may be there all the same
+				w.expect(t, create, list)
+			} else {
+				w.expect(t, create)
+			}
 		})
+	}
+}
+
+// TestPrepareInAVault: the app may make no container there, and the one that people made is enough.
+func TestPrepareInAVault(t *testing.T) {
+	w := &wire{replies: map[step]reply{create: blobSays(403, "AuthorizationPermissionMismatch", "No."), list: listing()}}
+	if o, err := w.provider().Prepare(t.Context(), attempt(), ""); err != nil || !o.Done {
+		t.Errorf("%+v, %v", o, err)
+	}
+	w.expect(t, create, list)
+}
+
+// TestPreflightOfAVault: the plan says that it is one, and storage says whether anything keeps the blobs.
+func TestPreflightOfAVault(t *testing.T) {
+	for policy, warned := range map[string]bool{`"hasImmutabilityPolicy":true`: false, `"hasImmutabilityPolicy":false`: true} {
+		for _, vault := range []bool{true, false} {
+			w := &wire{replies: map[step]reply{policies: answers(200, `{"properties":{`+policy+`}}`)}}
+			a := attempt()
+			a.Storage.Vault = vault
+			ctx, notes := backup.Watch(t.Context())
+			err := azure.New(identity{}, azcore.ClientOptions{Transport: w}).WarnOfNoVault(ctx, a.Target, a.Storage, azure.Account{})
+			if got := notes.Warnings(); err != nil || (len(got) == 1) != (warned && vault) || len(got) == 1 && got[0].Code != "NoVault" {
+				t.Errorf("%s, %v: %+v, %v", policy, vault, got, err)
+			}
+		}
 	}
 }
 

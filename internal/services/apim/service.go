@@ -82,9 +82,9 @@ func roles() []backup.Grant {
 			}},
 			On: backup.OnService, For: "restores", Restores: true,
 		},
-		{Role: backup.BlobDataContributor, On: backup.OnContainer, For: "reads, proves and deletes backups"},
+		{Role: backup.BlobDataContributor, On: backup.OnContainer, For: "reads, proves and deletes backups", Vault: &backup.VaultWriter},
 		{
-			Role: backup.BlobDataContributor, On: backup.OnContainer, For: "writes and reads backups",
+			Role: backup.BlobDataContributor, On: backup.OnContainer, For: "writes and reads backups", Vault: &backup.VaultWriter,
 			Writer: writer, Version: "2024-05-01", If: func(b backup.Blocks) bool { return identity(b) != byKey }, When: "without `identity: accessKey`",
 		},
 		{

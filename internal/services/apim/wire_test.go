@@ -58,6 +58,7 @@ const (
 	spaces     step = "list workspaces"
 	inspect    step = "get account"
 	rules      step = "get blob service"
+	policies   step = "get container"
 	keys       step = "list keys"
 	look       step = "read activity log"
 )
@@ -81,6 +82,8 @@ func stepOf(r *http.Request) step {
 		return inspect
 	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/blobServices/default"):
 		return rules
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/blobServices/default/containers/lifeboat"):
+		return policies
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/listKeys"):
 		return keys
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/backup"):

@@ -153,8 +153,12 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 	if refusal != nil {
 		return refusal, nil
 	}
-	if !f.roles.allow(caller.ObjectID, id.String(), route.action) {
-		return f.unauthorized(caller, route.action, id.String()), nil
+	scope := id.String()
+	if strings.Contains(route.action, "/blobServices/containers/") { // a container is a scope of its own
+		scope += "/" + strings.Join(tail, "/")
+	}
+	if !f.roles.allow(caller.ObjectID, scope, route.action) {
+		return f.unauthorized(caller, route.action, scope), nil
 	}
 	switch {
 	case !f.has(id.subscription):

@@ -450,6 +450,11 @@ func TestVault(t *testing.T) {
 			t.Fatalf("got %d %s", r.StatusCode, r.body)
 		}
 	}
+	for container, want := range map[string]int{name: 200, "another": 403} { // the role at a container is one on it alone
+		if r := send(t, s, "GET", storageURL("/blobServices/default/containers/"+container), "keeper", ""); r.StatusCode != want {
+			t.Errorf("its policy: %d %s, want %d", r.StatusCode, r.body, want)
+		}
+	}
 	client := newBlobClient(t, s, "keeper")
 	blob := client.ServiceClient().NewContainerClient(name).NewBlockBlobClient("kept")
 	_, err := client.UploadBuffer(t.Context(), name, "kept", []byte("first"), nil)

@@ -531,7 +531,7 @@ func TestVault(t *testing.T) {
 				Permissions []struct{ Actions, NotActions, DataActions, NotDataActions []string }
 			}](t, r)
 			name := strings.TrimSuffix(p.RoleName, " ("+subscription+")")
-			if is := roles(t)[name]; len(p.Permissions) != 1 || !slices.Equal(p.Permissions[0].DataActions, is.DataActions) || len(p.Permissions[0].Actions) != 0 {
+			if is := roles(t)[name]; len(p.Permissions) != 1 || !slices.Equal(p.Permissions[0].DataActions, is.DataActions) || !slices.Equal(p.Permissions[0].Actions, is.Actions) {
 				t.Errorf("%s: %s: %+v", option, name, p)
 			}
 			defined[r.Name] = name
@@ -545,6 +545,11 @@ func TestVault(t *testing.T) {
 		}
 		if got := [2]string{given[app], given["0c0ffee0-0000-4000-8000-000000000004"]}; got != want || len(given) != 2 {
 			t.Errorf("%s: %v", option, given)
+		}
+		// A rule deletes what the app may not, never before the policy is over, or while Azure could restore it.
+		rules := of(resources, "Microsoft.Storage/storageAccounts/managementPolicies")
+		if len(rules) != 1 || !strings.Contains(string(rules[0].Properties), `"daysAfterCreationGreaterThan": 31`) {
+			t.Errorf("%s has %d rules, or none that deletes after 31 days", option, len(rules))
 		}
 		policies := of(resources, "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies")
 		if len(policies) != len(of(resources, "Microsoft.Storage/storageAccounts/blobServices/containers")) {

@@ -84,6 +84,7 @@ func ours() map[string]backup.Role {
 	for _, s := range services.All().Known() {
 		for _, g := range s.Grants {
 			byName[g.Role.Name] = g.Role
+			byName[g.InVault().Role.Name] = g.InVault().Role
 		}
 	}
 	return byName
@@ -91,7 +92,7 @@ func ours() map[string]backup.Role {
 
 // templatesOnly are roles that no service needs: the app needs them on its own account, or people, or a vault.
 var templatesOnly = []string{
-	"EventGrid Data Sender", "Lifeboat Vault Block Writer", "Lifeboat Vault Writer", "Monitoring Metrics Publisher",
+	"EventGrid Data Sender", "Lifeboat Vault Block Writer", "Monitoring Metrics Publisher",
 	"Storage Blob Data Owner", "Storage Queue Data Contributor", "Storage Queue Data Message Processor",
 	"Storage Queue Data Message Sender", "Storage Table Data Contributor",
 }
@@ -161,7 +162,7 @@ func TestCustomRoles(t *testing.T) {
 			name, _, _ := strings.Cut(p.RoleName, " (")
 			want, known := ours()[name]
 			if !known {
-				v := roles(t)[name] // the role is for a vault
+				v := roles(t)[name] // the role is for a vault, and not for plans
 				want = backup.Role{Name: name, Actions: v.Actions, DataActions: v.DataActions}
 			}
 			if len(p.AssignableScopes) != 1 || len(p.Permissions) != 1 {
