@@ -107,6 +107,27 @@ param eventGrid bool = false
 @maxLength(2000)
 param eventsWebhook string = ''
 
+@description('With eventGrid, true: eventsTeamsAddress gets a card for each event that a person must know.')
+param eventsTeams bool = false
+
+@description('The address of a workflow of Teams, "Send webhook alerts to a channel".')
+@secure()
+@maxLength(2000)
+param eventsTeamsAddress string = ''
+
+@description('With eventGrid, true: eventsTicketsAddress gets each event that a person must know, as a POST without a handshake.')
+param eventsTickets bool = false
+
+@description('The https address of a ticket system.')
+@secure()
+@maxLength(2000)
+param eventsTicketsAddress string = ''
+
+@description('The header Authorization of the requests to eventsTicketsAddress. Empty: none.')
+@secure()
+@maxLength(4000)
+param eventsTicketsAuthorization string = ''
+
 @description('The cloud (LIFEBOAT_CLOUD).')
 @allowed(['public', 'government', 'china'])
 param cloud string = environment().name == 'AzureUSGovernment'
@@ -424,7 +445,16 @@ module events 'modules/events.bicep' = if (eventGrid) {
     app: identity.properties.principalId
     grant: roleAssignments
     webhook: eventsWebhook
+    account: !eventsTeams && !eventsTickets || roleAssignments && network == 'none'
+      ? storageName
+      : fail('eventsTeams and eventsTickets need roleAssignments, and network none: a Logic App takes the events from a queue of the account')
+    teams: eventsTeams
+    teamsAddress: eventsTeamsAddress
+    tickets: eventsTickets
+    ticketsAddress: eventsTicketsAddress
+    ticketsAuthorization: eventsTicketsAuthorization
   }
+  dependsOn: [storage]
 }
 
 // ---- the app

@@ -73,6 +73,27 @@ param eventGrid bool = false
 @maxLength(2000)
 param eventsWebhook string = ''
 
+@description('With eventGrid, true: eventsTeamsAddress gets a card for each event that a person must know.')
+param eventsTeams bool = false
+
+@description('The address of a workflow of Teams.')
+@secure()
+@maxLength(2000)
+param eventsTeamsAddress string = ''
+
+@description('With eventGrid, true: eventsTicketsAddress gets each event that a person must know.')
+param eventsTickets bool = false
+
+@description('The https address of a ticket system.')
+@secure()
+@maxLength(2000)
+param eventsTicketsAddress string = ''
+
+@description('The header Authorization of the requests to eventsTicketsAddress. Empty: none.')
+@secure()
+@maxLength(4000)
+param eventsTicketsAuthorization string = ''
+
 @description('LIFEBOAT_CLOUD.')
 @allowed(['public', 'government', 'china'])
 param cloud string = environment().name == 'AzureUSGovernment'
@@ -205,6 +226,11 @@ module app 'app.bicep' = {
     eventsTopic: eventsTopic
     eventGrid: eventGrid
     eventsWebhook: eventsWebhook
+    eventsTeams: eventsTeams
+    eventsTeamsAddress: eventsTeamsAddress
+    eventsTickets: eventsTickets
+    eventsTicketsAddress: eventsTicketsAddress
+    eventsTicketsAuthorization: eventsTicketsAuthorization
     cloud: cloud
     stopped: stopped
     planUrl: planUrl

@@ -1,4 +1,4 @@
-// A topic of Event Grid for the events of the app, and a first subscription of it.
+// A topic of Event Grid for the events of the app, and its subscriptions.
 
 import { rolesType, textMap } from 'types.bicep'
 
@@ -24,6 +24,27 @@ param grant bool
 @secure()
 param webhook string
 
+@description('The name of the storage account of the app.')
+param account string
+
+@description('Whether Teams gets cards.')
+param teams bool
+
+@description('The address of a workflow of Teams.')
+@secure()
+param teamsAddress string
+
+@description('Whether a ticket system gets events.')
+param tickets bool
+
+@description('The address of a ticket system.')
+@secure()
+param ticketsAddress string
+
+@description('The header Authorization of requests to the ticket system; empty for none.')
+@secure()
+param ticketsAuthorization string
+
 @description('All roles.')
 var roles rolesType = toObject(loadJsonContent('../roles.json'), role => role.name)
 
@@ -34,6 +55,7 @@ resource topic 'Microsoft.EventGrid/topics@2025-02-15' = {
   name: name
   location: location
   tags: tags
+  identity: { type: teams || tickets ? 'SystemAssigned' : 'None' }
   properties: {
     inputSchema: 'CloudEventSchemaV1_0'
     disableLocalAuth: true
@@ -60,6 +82,34 @@ resource all 'Microsoft.EventGrid/topics/eventSubscriptions@2025-02-15' = if (!e
     eventDeliverySchema: 'CloudEventSchemaV1_0'
     destination: { endpointType: 'WebHook', properties: { endpointUrl: webhook } }
     retryPolicy: { eventTimeToLiveInMinutes: 1440, maxDeliveryAttempts: 30 }
+  }
+}
+
+module toTeams 'relay.bicep' = if (teams) {
+  params: {
+    location: location
+    tags: tags
+    name: 'logic-${name}-teams'
+    topic: topic.name
+    account: account
+    queue: 'lifeboat-teams'
+    address: empty(teamsAddress) ? fail('eventsTeams needs eventsTeamsAddress') : teamsAddress
+    authorization: ''
+    card: true
+  }
+}
+
+module toTickets 'relay.bicep' = if (tickets) {
+  params: {
+    location: location
+    tags: tags
+    name: 'logic-${name}-tickets'
+    topic: topic.name
+    account: account
+    queue: 'lifeboat-tickets'
+    address: empty(ticketsAddress) ? fail('eventsTickets needs eventsTicketsAddress') : ticketsAddress
+    authorization: ticketsAuthorization
+    card: false
   }
 }
 

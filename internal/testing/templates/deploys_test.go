@@ -331,8 +331,81 @@ func TestTopic(t *testing.T) {
 		t.Errorf("%d grants, %d subscriptions, and the app publishes to %s", grants, len(subscriptions), address)
 	}
 	for _, option := range options(t) {
-		if topics := of(predicted(t, option), "Microsoft.EventGrid/topics"); option != "events" && len(topics) != 0 {
+		if topics := of(predicted(t, option), "Microsoft.EventGrid/topics"); !strings.HasPrefix(option, "events") && len(topics) != 0 {
 			t.Errorf("%s makes %v", option, topics)
+		}
+	}
+}
+
+// TestEventsForPeople checks what brings events to people: a queue for each address, into which the topic alone may put the events that a
+// person must know and out of which one Logic App takes them, without a key, and no option has that unasked.
+func TestEventsForPeople(t *testing.T) {
+	path := root + "/infra/events.json"
+	var want, kept []string
+	cells := regexp.MustCompile("(?m)^\\| \\[[^]]+\\]\\([a-z-]+\\.md\\) \\| (`lifeboat\\.[a-z.-]+`(?:, `lifeboat\\.[a-z.-]+`)*) \\|") // others say more than a type
+	for _, cell := range cells.FindAllStringSubmatch(read(t, root+"/docs/runbooks/README.md"), -1) {
+		want = append(want, strings.Split(strings.ReplaceAll(cell[1], "`", ""), ", ")...)
+	}
+	slices.Sort(want)
+	if *update {
+		write(t, path, encoded(t, want))
+	}
+	if err := json.Unmarshal([]byte(read(t, path)), &kept); err != nil || !slices.Equal(kept, want) || len(want) < 20 {
+		t.Errorf("infra/events.json has %q, and the index of the runbooks %q: %v", kept, want, err)
+	}
+	resources := predicted(t, "events-people")
+	subscriptions, grants := map[string]bool{}, map[string]string{}
+	for _, r := range of(resources, "Microsoft.EventGrid/topics/eventSubscriptions") {
+		if strings.HasSuffix(r.Name, "/webhook") { // its address is a secret, so whether it is there is not predicted
+			continue
+		}
+		p := properties[struct {
+			Filter                       struct{ IncludedEventTypes []string }
+			DeliveryWithResourceIdentity struct {
+				Identity    struct{ Type string }
+				Destination struct {
+					EndpointType string
+					Properties   struct{ QueueName string }
+				}
+			}
+		}](t, r)
+		to := p.DeliveryWithResourceIdentity
+		if !slices.Equal(p.Filter.IncludedEventTypes, want) || to.Identity.Type != "SystemAssigned" || to.Destination.EndpointType != "StorageQueue" {
+			t.Errorf("%s: %+v", r.Name, p)
+		}
+		subscriptions[to.Destination.Properties.QueueName] = true
+	}
+	if !maps.Equal(subscriptions, map[string]bool{"lifeboat-teams": true, "lifeboat-tickets": true}) {
+		t.Errorf("the subscriptions fill %v", subscriptions)
+	}
+	for _, r := range of(resources, "Microsoft.Authorization/roleAssignments") {
+		for queue := range subscriptions {
+			if strings.Contains(r.ID, "/queues/"+queue+"/") {
+				p := properties[struct{ RoleDefinitionID string }](t, r)
+				for name, role := range roles(t) {
+					if role.ID != "" && strings.HasSuffix(p.RoleDefinitionID, role.ID) {
+						grants[queue+" "+name] = r.ID
+					}
+				}
+			}
+		}
+	}
+	if len(grants) != 4 || grants["lifeboat-teams Storage Queue Data Message Sender"] == "" || grants["lifeboat-tickets Storage Queue Data Message Processor"] == "" {
+		t.Errorf("the roles are %v", slices.Sorted(maps.Keys(grants)))
+	}
+	flows := of(resources, "Microsoft.Logic/workflows")
+	for _, r := range flows {
+		p := properties[struct{ Definition json.RawMessage }](t, r)
+		if text := string(p.Definition); strings.Contains(text, "contoso.example") || strings.Contains(text, "of-the-ticket-system") {
+			t.Errorf("%s shows its address or its key to its readers: %s", r.Name, text)
+		}
+	}
+	if len(flows) != 2 {
+		t.Errorf("%d Logic Apps", len(flows))
+	}
+	for _, option := range options(t) {
+		if flows := of(predicted(t, option), "Microsoft.Logic/workflows"); option != "events-people" && len(flows) != 0 {
+			t.Errorf("%s makes %v", option, flows)
 		}
 	}
 }

@@ -1,0 +1,5 @@
+using '../../app.bicep'
+
+param eventGrid = true
+param eventsTeams = true
+param network = 'new'
