@@ -954,6 +954,11 @@ var edges = []edge{
 		"return true // storage looks", "return false // storage looks",
 	},
 	{
+		"./internal/deletion TestWhatStorageKeepsIsNoFailure", "what an abandoned run has left in a vault fails each cleanup for a week",
+		"internal/deletion/due.go",
+		"if late != nil && backup.AsFault(late).Kind == backup.Kept {", "if late != nil && backup.AsFault(late).Kind == backup.Touched {",
+	},
+	{
 		"./internal/roles TestOf", "the app gets a role that deletes in a vault", "internal/roles/roles.go",
 		"if p.Settings.Storage.Vault {", "if p.Settings.Storage.Vault && g.Writer != nil {",
 	},

@@ -1,0 +1,54 @@
+package deletion_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
+)
+
+// TestWhatStorageKeepsIsNoFailure: storage may keep a manifest of an expired point, as in a vault, or a late artifact of a run that was given up.
+// Then its entry stays for a later cleanup, and nothing failed. A role that is missing is a failure each time.
+func TestWhatStorageKeepsIsNoFailure(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		fails error
+		moves bool
+	}{
+		"deleted":             {nil, false},
+		"kept":                {&backup.Fault{Kind: backup.Kept, Code: "KeptByVault"}, true},
+		"the role is missing": {&backup.Fault{Kind: backup.Unobservable, Code: "AuthorizationPermissionMismatch"}, true},
+	} {
+		for point, p := range map[string]backup.Point{"expired": {ID: "p", State: backup.Expired}, "never there": {}} {
+			var ops []backup.Op
+			x := deletion.Index{
+				Load: func(context.Context, string) (backup.Run, time.Time, error) {
+					r := backup.Run{State: backup.Unknown, Ended: now.Add(-time.Hour)}
+					r.Reason.Code = backup.Abandoned
+					return r, now, nil
+				},
+				Apply: func(_ context.Context, writes ...backup.Write) error {
+					for _, w := range writes {
+						ops = append(ops, w.Op)
+					}
+					return nil
+				},
+				MayBegin:        func(context.Context) error { return nil },
+				RemoveManifests: func(context.Context, backup.Point) error { return c.fails },
+				RemoveLate:      func(context.Context, backup.Run) error { return c.fails },
+				Recheck:         6 * time.Hour, Now: now,
+			}
+			err := x.DropOrMove(t.Context(), deletion.Due{Point: "p", Target: "t", Created: now}, p)
+			failed := c.fails != nil && backup.AsFault(c.fails).Kind != backup.Kept
+			if failed != (err != nil) || failed && !errors.Is(err, c.fails) {
+				t.Errorf("%s, %s: %v", name, point, err)
+			}
+			if moved := len(ops) == 2; moved != (c.moves || point == "never there") { // cleanup looks for what comes late for a week
+				t.Errorf("%s, %s: %v", name, point, ops)
+			}
+		}
+	}
+}
