@@ -489,7 +489,9 @@ module site 'modules/site.bicep' = {
       LIFEBOAT_SCHEDULE_TIMER: scheduleTimer
       LIFEBOAT_CLEANUP_TIMER: cleanupTimer
       LIFEBOAT_CONCURRENCY: string(concurrency)
-      LIFEBOAT_EVENTS_ENCODING: eventsEncoding
+      LIFEBOAT_EVENTS_ENCODING: (eventsTeams || eventsTickets) && !eventGrid
+        ? fail('eventsTeams and eventsTickets need eventGrid')
+        : eventsEncoding
       LIFEBOAT_CLOUD: cloud
       LIFEBOAT_STOPPED: empty(stopped) ? 'false' : stopped
     }

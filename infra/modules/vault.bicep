@@ -117,13 +117,13 @@ resource oldBackups 'Microsoft.Storage/storageAccounts/managementPolicies@2025-0
   dependsOn: [blobs]
 }
 
+// lifeboat plan roles names a grant in the same way: Azure refuses a second one of the same role.
 resource add 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for grant in grants: {
     name: guid(
-      account.id,
-      containers[grant.container].name,
-      grant.principal,
-      grant.principal == app ? appRole : writerRole
+      toLower(container[grant.container].id),
+      toLower(grant.principal),
+      last(split(grant.principal == app ? appRole : writerRole, '/'))
     )
     scope: container[grant.container]
     properties: {

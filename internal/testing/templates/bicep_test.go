@@ -394,6 +394,7 @@ func refused(t *testing.T, b *templates.Bicep) {
 		"endpoint-without-network": "endpoints need a network",
 		"sign-in-for-anybody":      "without them any identity of the tenant gets in",
 		"availability-from-inside": "availability needs publicNetworkAccess",
+		"people-without-a-topic":   "eventsTeams and eventsTickets need eventGrid",
 		"people-in-a-network":      "eventsTeams and eventsTickets need roleAssignments, and network none",
 		"two-topics":               "eventGrid makes a topic, and eventsTopic names another",
 	} {

@@ -612,7 +612,11 @@ func TestVault(t *testing.T) {
 		given := map[string]string{}
 		for _, r := range of(resources, "Microsoft.Authorization/roleAssignments") {
 			p := properties[struct{ RoleDefinitionID, PrincipalID string }](t, r)
-			if strings.Contains(r.ID, "/containers/") {
+			if scope, _, _ := strings.Cut(r.ID, "/providers/Microsoft.Authorization/"); strings.Contains(scope, "/containers/") {
+				id := p.RoleDefinitionID[strings.LastIndex(p.RoleDefinitionID, "/")+1:]
+				if name := grants.GUID(strings.ToLower(scope), strings.ToLower(p.PrincipalID), id); r.Name != name {
+					t.Errorf("%s: the grant %s has another name than plan roles would give it: %s", option, r.Name, name)
+				}
 				given[p.PrincipalID] = defined[p.RoleDefinitionID[strings.LastIndex(p.RoleDefinitionID, "/")+1:]]
 			}
 		}
