@@ -67,6 +67,10 @@ func TestSelectedTargets(t *testing.T) {
 			string(backup.WithPicks([]byte(selecting), []backup.Pick{{Plan: "nightly", Key: key, Targets: []string{hsm, strings.Replace(hsm, "resourceGroups/b", "resourceGroups/c", 1)}}})),
 			"plan.yaml:10: the backups of " + strings.Replace(hsm, "resourceGroups/b", "resourceGroups/c", 1) + " and " + hsm + " (line 10) could get the same name",
 		},
+		"an HSM into a vault": {
+			string(backup.WithPicks([]byte(strings.Replace(strings.Replace(selecting, "container: backups", "container: backups, vault: true", 1), "    hsm: {access: sas}\n", "", 1)), []backup.Pick{pick})),
+			"plan.yaml:9: storage.vault: a Managed HSM cannot be backed up into a vault",
+		},
 		"a forged pick": {selecting + "# Selected by Lifeboat: all\n", "the last line is not what Lifeboat has written there"},
 	} {
 		if _, _, err := reader.Parse("plan.yaml", []byte(c.text)); err == nil || !strings.Contains(err.Error(), c.says) {
