@@ -17,8 +17,9 @@ test("ajv in its default strict mode compiles the schema, and takes each example
   const validate = new Ajv2020({ logger: { log: note, warn: note, error: note } }).compile(JSON.parse(readFileSync(schema, "utf8")));
   assert.deepEqual(log, [], "ajv warns of the schema");
   for (const event of events) {
-    assert.ok(validate(JSON.parse(event)), `${event}: ${JSON.stringify(validate.errors)}`);
-    assert.ok(!validate({ ...JSON.parse(event), data: { ...JSON.parse(event).data, reason: "words" } }) || !event.includes('"reason":'), event);
+    const one = JSON.parse(event);
+    assert.ok(validate(one), `${event}: ${JSON.stringify(validate.errors)}`);
+    assert.ok(!validate({ ...one, data: { ...one.data, reason: "words" } }) || !("reason" in one.data), event);
   }
 });
 
