@@ -83,7 +83,7 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	queues.Base64, queues.Topic, app.Poison = settings.EventsBase64, azure.New(credential, options).Topic(settings.EventsTopic), queues.Poison
 	catalog := table.New(clients.Tables, "lifeboat", uuid.NewString)
 	if err == nil {
-		app.Plans = &plans.Store{Catalog: catalog, App: settings.App, Read: plans.Selecting(catalog, plan.Read, plan.Parse), Parse: plan.Parse, Default: reader.Default}
+		app.Plans = &plans.Store{Catalog: catalog, App: settings.App, Read: plan.Read, Parse: plan.Parse, Default: reader.Default}
 		options.PerCallPolicies = append(slices.Clip(options.PerCallPolicies), azure.Moved(app.Plans.Plans))
 	}
 	app.Engine = &engine.Engine{

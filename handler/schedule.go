@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/plans"
 )
 
 // schedule makes a timer run: it makes runs of the due scheduled times, and sends lost step messages again. While plan.yaml is
@@ -26,8 +29,12 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 		"created": report.Created, "missed": report.Missed, "scanned": report.Scanned, "requeued": report.Requeued,
 		"unprotected": len(report.Unprotected), "unsent": report.Unsent,
 	}
-	if err == nil {
-		err = errors.Join(h.Engine.Select(ctx, active.Plans, report.Selection), h.Engine.CheckPlans(ctx, active, report.Check))
+	if report.Owns {
+		selected := h.Engine.Select(ctx, h.Plans.Asked(ctx, active), active.Plans, report.Selection)
+		if f, ok := errors.AsType[*backup.Fault](unsettled); ok && f.Code == plans.NotLooked && selected == nil {
+			unsettled = nil // the next timer run has them
+		}
+		err = errors.Join(err, selected, h.Engine.CheckPlans(ctx, active, report.Check))
 	}
 	return did, did.stands(errors.Join(unsettled, err))
 }

@@ -7,7 +7,6 @@ import (
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
-	"lifeboat/internal/plans"
 	"lifeboat/internal/request"
 )
 
@@ -22,13 +21,9 @@ func (h *handler) getSelection(w http.ResponseWriter, r *http.Request) error {
 		v.Error = &api.Problem{Code: is.Failed.Code, Message: is.Failed.Message, Details: details(is.Failed)}
 	}
 	if is.Waiting != "" {
-		v.Waiting = &api.WaitingSelection{ID: is.Waiting, Since: is.Since, Plans: viewPicks(waiting)}
-		for _, was := range picks {
-			for _, next := range waiting {
-				if next.Key == was.Key && next.Plan == was.Plan {
-					v.Waiting.Leaving = append(v.Waiting.Leaving, plans.Gone(was, next)...)
-				}
-			}
+		v.Waiting = &api.WaitingSelection{ID: is.Waiting, Since: is.Since, Plans: viewPicks(waiting), Leaving: []string{}}
+		for _, p := range waiting {
+			v.Waiting.Leaving = append(v.Waiting.Leaving, p.Gone...)
 		}
 	}
 	writeJSON(w, http.StatusOK, v)
@@ -38,7 +33,7 @@ func (h *handler) getSelection(w http.ResponseWriter, r *http.Request) error {
 func viewPicks(picks []backup.Pick) []api.Selected {
 	v := []api.Selected{}
 	for _, p := range picks {
-		v = append(v, api.Selected{Plan: p.Plan, Targets: p.Targets})
+		v = append(v, api.Selected{Plan: p.Plan, Key: p.Key, Targets: p.Targets})
 	}
 	return v
 }

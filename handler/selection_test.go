@@ -66,7 +66,7 @@ func (s *selectingApp) restart() {
 			},
 		}
 		source := func(context.Context) ([]byte, error) { return []byte(s.text), nil }
-		c.Plans, c.Now = &plans.Store{Catalog: s.catalog, Read: plans.Selecting(s.catalog, source, parse), Parse: parse}, clock
+		c.Plans, c.Now = &plans.Store{Catalog: s.catalog, Read: source, Parse: parse}, clock
 	})
 }
 
@@ -97,7 +97,7 @@ func (s *selectingApp) minutes(n int) string {
 	s.t.Helper()
 	for range n {
 		s.now = s.now.Add(time.Minute)
-		s.call("POST", "/schedule", `{"Data":{"timer":{}},"Metadata":{}}`)
+		s.timer()
 	}
 	var v struct {
 		Value []struct{ Target string } `json:"value"`
@@ -121,6 +121,8 @@ func (s *selectingApp) events(kind string) (n int) {
 	}
 	return n
 }
+
+func (s *selectingApp) timer() { s.call("POST", "/schedule", `{"Data":{"timer":{}},"Metadata":{}}`) }
 
 func (s *selectingApp) selection() (v api.Selection) {
 	s.t.Helper()
@@ -146,40 +148,113 @@ func TestSelection(t *testing.T) {
 	if got := s.minutes(58); got != "one two" || s.looks != 1 {
 		t.Errorf("within the hour: %q, %d looks", got, s.looks)
 	}
-	if got := s.minutes(3); got != "one two three" || s.looks != 2 {
+	if got := s.minutes(3); got != "one three two" || s.looks != 2 {
 		t.Errorf("after an hour: %q, %d looks", got, s.looks)
 	}
 	s.restart()
-	if got := s.minutes(1); got != "one two three" || s.looks != 2 {
+	if got := s.minutes(1); got != "one three two" || s.looks != 2 {
 		t.Errorf("another process: %q, %d looks", got, s.looks)
 	}
 	s.failed = errors.New("no answer")
-	if got := s.minutes(61); got != "one two three" || s.looks != 3 {
+	if got := s.minutes(61); got != "one three two" || s.looks != 3 {
 		t.Errorf("without an answer: %q, %d looks", got, s.looks)
 	}
 	if v := s.selection(); v.Error == nil || !strings.Contains(v.Error.Message, "no answer") || v.Tried.Equal(v.Looked) {
 		t.Errorf("without an answer: %+v", v)
 	}
 	s.failed, s.there = nil, backup.Inventory{}
-	if got := s.minutes(61); got != "one two three" {
+	if got := s.minutes(61); got != "one three two" {
 		t.Errorf("without the role: %q", got)
 	}
-	if v := s.selection(); v.Error == nil || v.Error.Code != "NotReadable" || !strings.Contains(v.Error.Message, selectsFrom) {
+	if v := s.selection(); v.Waiting != nil || v.Error == nil || v.Error.Code != "NotReadable" || !strings.Contains(v.Error.Message, selectsFrom) {
 		t.Errorf("without the role: %+v", v)
 	}
 	s.has("one", "three", "four")
-	if got := s.minutes(61); got != "one three four" || s.selection().Error != nil {
+	if got := s.minutes(61); got != "four one three" || s.selection().Error != nil {
 		t.Errorf("at last: %q, %+v", got, s.selection())
 	}
 	s.text = strings.Replace(s.text, `tags: {backup: "yes"}`, `tags: {backup: "Yes"}`, 1)
-	if got := s.minutes(1); got != "one three four" {
+	if got := s.minutes(1); got != "four one three" {
 		t.Errorf("another selection before its look: %q", got)
 	}
-	if got := s.minutes(5); got != "no" {
+	if got := s.minutes(5); got != "four one three" || s.selection().Waiting == nil {
+		t.Errorf("another selection that takes all: %q, %+v", got, s.selection())
+	}
+	s.accept(s.selection().Waiting.ID, 200)
+	if got := s.minutes(1); got != "no" {
 		t.Errorf("another selection: %q", got)
 	}
-	if n := s.events("lifeboat.plan.changed"); n != 5 {
-		t.Errorf("%d events about changes, want 5: the first two, three, four, the edit, and its look", n)
+	if n := s.events("lifeboat.plan.changed"); n != 3 {
+		t.Errorf("%d events about changes, want 3: three, four, and what a person has accepted", n)
+	}
+	s.text = strings.Replace(s.text, "    select:", "    targets: ["+serviceOf("one")+"]\n    # select:", 1)
+	if got := s.minutes(2); got != "one" || len(s.selection().Plans) != 0 {
+		t.Errorf("nothing is selected any more: %q, %+v", got, s.selection())
+	}
+}
+
+// TestSelectionBegins: a plan without an answer about its services is not active, and says why; a plan that named its targets keeps them until
+// then, and until the app may read its subscription, whatever becomes of the row. Then both have what the look finds.
+func TestSelectionBegins(t *testing.T) {
+	s := newSelectingApp(t)
+	s.failed = errors.New("no answer")
+	s.now = s.now.Add(time.Minute)
+	s.timer()
+	for range 2 {
+		if w := s.call("GET", "/api/targets", ""); w.Code != 503 || s.events("lifeboat.plan.refused") != 0 {
+			t.Errorf("before an answer: %d %s", w.Code, w.Body)
+		}
+	}
+	s.now = s.now.Add(time.Minute)
+	s.timer()
+	if w := s.call("GET", "/api/health", ""); !strings.Contains(w.Body.String(), "could not look for them yet") {
+		t.Errorf("health does not say why: %s", w.Body)
+	}
+	s.failed = nil
+	s.has("one", "two")
+	if got := s.minutes(6); got != "one two" {
+		t.Errorf("with an answer: %q", got)
+	}
+
+	s = newSelectingApp(t)
+	selects := s.text
+	s.text = strings.Replace(selects, "    select:", "    targets: ["+serviceOf("one")+", "+serviceOf("two")+"]\n    # select:", 1)
+	s.minutes(1)
+	s.text, s.there = selects, backup.Inventory{}
+	if got := s.minutes(130); got != "one two" || s.selection().Error == nil {
+		t.Errorf("without the role: %q, %+v", got, s.selection())
+	}
+	s.has("one", "two", "three")
+	if got := s.minutes(61); got != "one three two" {
+		t.Errorf("with the role: %q", got)
+	}
+	row, _, err := s.catalog.Get(t.Context(), backup.SelectionKey)
+	if err == nil {
+		_, err = s.catalog.Apply(t.Context(), backup.Write{Op: backup.Delete, Key: backup.SelectionKey, ETag: row.ETag})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.failed = errors.New("no answer")
+	if got := s.minutes(3); got != "one three two" {
+		t.Errorf("without the row: %q", got)
+	}
+}
+
+// TestAnEditMendsABadSelection: a plan is refused if a look finds a service that it may not have, and the next text of plan.yaml is looked for,
+// though it is not active.
+func TestAnEditMendsABadSelection(t *testing.T) {
+	s := newSelectingApp(t)
+	s.has("one")
+	s.minutes(2)
+	s.text = strings.Replace(strings.Replace(s.text, "types: [Microsoft.ApiManagement/service], ", "", 1), "container: backups}", "container: backups, vault: true}", 1)
+	if got := s.minutes(7); got != "one" || s.events("lifeboat.plan.refused") != 1 {
+		t.Errorf("an HSM into a vault: %q, %d events", got, s.events("lifeboat.plan.refused"))
+	}
+	s.has("one", "two")
+	s.text = strings.Replace(s.text, "select: {", "select: {types: [Microsoft.ApiManagement/service], ", 1)
+	if got := s.minutes(61); got != "one two" || s.events("lifeboat.plan.accepted") != 1 {
+		t.Errorf("mended: %q, %d events", got, s.events("lifeboat.plan.accepted"))
 	}
 }
 
@@ -210,17 +285,11 @@ func TestALossWaits(t *testing.T) {
 		s.events("lifeboat.plan.refused") != refused {
 		t.Errorf("another look: %q, %+v", got, s.selection())
 	}
-	accept := func(id string, want int) {
-		t.Helper()
-		if w := s.call("POST", "/api/selection/accept", `{"id":"`+id+`"}`); w.Code != want {
-			t.Errorf("accept: %d %s, want %d", w.Code, w.Body, want)
-		}
-	}
-	accept(v.Waiting.ID, 409)
-	accept("", 400)
+	s.accept(v.Waiting.ID, 409)
+	s.accept("", 400)
 	id := s.selection().Waiting.ID
-	accept(id, 200)
-	accept(id, 200)
+	s.accept(id, 200)
+	s.accept(id, 200)
 	if got := s.minutes(1); got != "new newer" || s.selection().Waiting != nil {
 		t.Errorf("accepted: %q, %+v", got, s.selection())
 	}
@@ -236,8 +305,16 @@ func TestALossWaits(t *testing.T) {
 	s.minutes(61)
 	s.has()
 	s.minutes(61)
-	s.text = strings.Replace(s.text, `tags: {backup: "yes"}`, `tags: {backup: "Yes"}`, 1)
-	if got := s.minutes(7); got != "no" || s.selection().Waiting != nil {
-		t.Errorf("an edit is no loss: %q, %+v", got, s.selection())
+	s.text = strings.Replace(s.text, "select: {", "select: {resourceGroups: [rg], ", 1)
+	if got := s.minutes(7); got != "newer u x y z" || s.selection().Waiting == nil {
+		t.Errorf("an edit agrees to no loss: %q, %+v", got, s.selection())
+	}
+}
+
+// accept agrees to what waits under the ID.
+func (s *selectingApp) accept(id string, want int) {
+	s.t.Helper()
+	if w := s.call("POST", "/api/selection/accept", `{"id":"`+id+`"}`); w.Code != want {
+		s.t.Errorf("accept: %d %s, want %d", w.Code, w.Body, want)
 	}
 }

@@ -219,13 +219,15 @@ type Selection struct {
 	// Error says why the last look has no answer for all plans; missing if it has.
 	Error *Problem   `json:"error,omitempty"`
 	Plans []Selected `json:"plans"`
-	// Waiting has the services that the last look has found if a plan would lose more than half of its own: they wait for a person.
+	// Waiting has the services that the last look has found if a plan would lose too many of its own: they wait for a person.
 	Waiting *WaitingSelection `json:"waiting,omitempty"`
 }
 
 // Selected are the services that a plan selects.
 type Selected struct {
-	Plan    string   `json:"plan"`
+	Plan string `json:"plan"`
+	// Key is the same for the same selection, however the plan is called.
+	Key     string   `json:"key"`
 	Targets []string `json:"targets"`
 }
 

@@ -49,6 +49,9 @@ func (g Graph) Inventory(ctx context.Context, subscriptions, types []string) (ba
 	err := g.search(ctx, subscriptions, containers, func(row graphRow) {
 		found.Subscriptions = append(found.Subscriptions, strings.ToLower(row.Subscription))
 	})
+	if errors.Is(err, errNoSubscription) {
+		return found, nil
+	}
 	if err != nil || len(found.Subscriptions) == 0 {
 		return found, err
 	}
@@ -68,6 +71,9 @@ func (g Graph) Inventory(ctx context.Context, subscriptions, types []string) (ba
 			Tags: row.Tags,
 		})
 	})
+	if errors.Is(err, errNoSubscription) {
+		return found, searching.Fault(err)
+	}
 	slices.SortFunc(found.Services, func(a, b backup.Found) int { return strings.Compare(strings.ToLower(a.ID), strings.ToLower(b.ID)) })
 	found.Services = slices.CompactFunc(found.Services, func(a, b backup.Found) bool { return backup.Same(a.ID, b.ID) })
 	return found, err
@@ -132,11 +138,11 @@ func (g Graph) search(ctx context.Context, subscriptions []string, query string,
 			Token string     `json:"$skipToken"`
 		}
 		answer, err := g.send(ctx, client, body) //nolint:bodyclose // azcore has read and closed it
-		if noSubscription(err) {
-			return nil
-		}
 		if err == nil {
 			err = runtime.UnmarshalAsJSON(answer, &shown)
+		}
+		if noSubscription(err) {
+			return errNoSubscription
 		}
 		if err != nil {
 			return searching.Fault(err)
@@ -177,6 +183,10 @@ func quotaResets(err error) time.Duration {
 	}
 	return min(max(wait, time.Second), longestQuota)
 }
+
+// errNoSubscription is the error of a search through no subscription. For the second search of an inventory it says that Azure contradicts
+// itself.
+var errNoSubscription = errors.New("subscriptions are shown by Azure Resource Graph, and none of them was searched")
 
 // noSubscription tells whether Resource Graph searched nothing, since the identity may read none of the subscriptions: 400 BadRequest with
 // that detail (Azure/aztfexport, issue 491).

@@ -99,6 +99,15 @@ func TestInventory(t *testing.T) {
 	}
 }
 
+// TestASubscriptionBehind checks that a search that shows a subscription, and searches no resources, is no answer.
+func TestASubscriptionBehind(t *testing.T) {
+	s, client := graphWorld(t)
+	s.TuneGraph(func(o *fakeazure.GraphOptions) { o.Behind = []string{mine} })
+	if i, err := (azure.Graph{Client: client}).Inventory(t.Context(), []string{mine}, graphTypes); err == nil || !strings.Contains(err.Error(), "none of them was searched") {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
 // TestTags checks that a search has the tags of each resource.
 func TestTags(t *testing.T) {
 	s, client := graphWorld(t)

@@ -170,6 +170,15 @@ func ReaderOf(action string) Role {
 	return Role{Name: "Reader", ID: readerID, Actions: []string{action}}
 }
 
+// ReaderOfAll is the built-in role Reader, for all resources of the types, and the identity's own permissions.
+func ReaderOfAll(types []string) Role {
+	r := ReaderOf("Microsoft.Authorization/permissions/read")
+	for _, one := range types {
+		r.Actions = append(r.Actions, one+"/read")
+	}
+	return r
+}
+
 // SeesAccount is the grant with which the preflight sees the account for the backups.
 func SeesAccount() Grant {
 	return Grant{

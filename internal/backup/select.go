@@ -57,13 +57,15 @@ type Pick struct {
 	Plan    string   `json:"plan"`
 	Key     string   `json:"key"`
 	Targets []string `json:"targets"`
+	// Gone are targets that the plan would lose by this pick, while it waits for a person.
+	Gone []string `json:"gone,omitempty"`
 }
 
-// PickOf returns the pick of the same selection or else, until the next look, the earlier one of the plan with this name.
+// PickOf returns the pick for the plan: the one of its selection, whatever the plan was called.
 func PickOf(picks []Pick, plan string, s Select) (pick Pick, known bool) {
 	key := s.Key()
 	for _, is := range []func(Pick) bool{
-		func(p Pick) bool { return p.Key == key && p.Plan == plan }, func(p Pick) bool { return p.Key == key }, func(p Pick) bool { return p.Plan == plan },
+		func(p Pick) bool { return p.Key == key && p.Plan == plan }, func(p Pick) bool { return p.Key == key },
 	} {
 		if i := slices.IndexFunc(picks, is); i >= 0 {
 			return picks[i], true

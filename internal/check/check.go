@@ -126,7 +126,10 @@ func Items(plans []backup.Plan, services backup.Services) []Item {
 		}
 	}
 	for _, a := range roles.Of(plans, services) {
-		i := at[strings.ToLower(a.Targets[0])]
+		i := 0 // a role that finds services is the app's own
+		if len(a.Targets) > 0 {
+			i = at[strings.ToLower(a.Targets[0])]
+		}
 		items[i].Roles = append(items[i].Roles, a)
 	}
 	return items

@@ -187,12 +187,13 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 		}
 		put(run.Key(), backup.Encode(run))
 	}
-	pick := backup.Pick{Plan: "nightly", Key: "0123456789abcdef", Targets: []string{eu, eu + "-new", eu + "-old"}}
+	tagged := backup.Select{Subscriptions: []string{"0c0ffee0-0000-4000-8000-000000000001"}, Tags: map[string]string{"backup": "lifeboat"}}
+	pick := backup.Pick{Plan: "nightly", Key: tagged.Key(), Targets: []string{eu, eu + "-new", eu + "-old"}}
 	picks, err := plans.KeepPicks(t.Context(), catalog, []backup.Pick{pick})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pick.Targets = pick.Targets[:1]
+	pick.Targets, pick.Gone = pick.Targets[:1], pick.Targets[1:]
 	waiting, err := plans.KeepPicks(t.Context(), catalog, []backup.Pick{pick})
 	if err != nil {
 		t.Fatal(err)

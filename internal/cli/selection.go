@@ -40,9 +40,10 @@ func (sh Shell) selectionCommand() *cobra.Command {
 the app at LIFEBOAT_URL. The app looks once an hour, by its own identity, which
 needs the role Reader on each subscription that a plan selects from.
 
-A look that would take more than half of its services from a plan waits for a
-person, and the plans stay as they are: the command shows which would leave.
-With --accept and the ID of that look they leave.
+A look that would take more than half of its services from a plan, or all of
+several in one subscription, waits for a person, and the plans stay as they are:
+the command shows which would leave. With --accept and the ID of that look they
+leave.
 
 The exit code is 1 if the last look failed, or if one waits.`,
 		Example: "  lifeboat selection\n  lifeboat selection --accept 2f1c0d5e8b7a49633c1d2e3f40516273",
@@ -121,7 +122,7 @@ func (sh Shell) resolve(ctx context.Context, all ...[]backup.Plan) (lines []stri
 	var picks []backup.Pick
 	asked, why := false, ""
 	for _, plans := range all {
-		for i, p := range plans {
+		for at, p := range plans {
 			if p.Select == nil {
 				continue
 			}
@@ -130,7 +131,10 @@ func (sh Shell) resolve(ctx context.Context, all ...[]backup.Plan) (lines []stri
 				asked = true
 			}
 			pick, known := backup.PickOf(picks, p.Name, *p.Select)
-			plans[i].Targets = p.With(pick)
+			if i := slices.IndexFunc(picks, func(one backup.Pick) bool { return one.Plan == p.Name }); !known && i >= 0 {
+				pick = picks[i] // the app keeps these until it has looked
+			}
+			plans[at].Targets = p.With(pick)
 			line := "? plan " + p.Name + ": the targets that it selects are not known: " + cmp.Or(why, "the app has not looked for them")
 			if !known && !slices.Contains(lines, line) {
 				lines = append(lines, line)
@@ -158,7 +162,7 @@ func (sh Shell) picked(ctx context.Context) (picks []backup.Pick, why string) {
 		return nil, strings.TrimSpace(err.Error())
 	}
 	for _, p := range v.Plans {
-		picks = append(picks, backup.Pick{Plan: p.Plan, Targets: p.Targets})
+		picks = append(picks, backup.Pick{Plan: p.Plan, Key: p.Key, Targets: p.Targets})
 	}
 	return picks, ""
 }

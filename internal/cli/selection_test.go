@@ -49,11 +49,15 @@ func TestDiffCountsSelectedTargets(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "contoso-eu-new") || strings.Contains(out, "No longer needed") {
 		t.Errorf("roles: %d, %s%s", code, out, errs)
 	}
-	renamed := strings.Replace(edit, "  - name: nightly\n", "  - name: other\n", 1)
-	if err := os.WriteFile("new.yaml", []byte(renamed), 0o600); err != nil {
+	other := strings.Replace(edit, "backup: lifeboat", "backup: other", 1)
+	if err := os.WriteFile("new.yaml", []byte(other), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := inFleet(t, fleet, 0, "plan", "roles", "new.yaml", "--was", "plan.yaml"); code != 1 || !strings.Contains(errs, "plan other: the targets that it selects are not known: the app has not looked for them") {
+	code, out, errs = inFleet(t, fleet, 0, "plan", "diff", "plan.yaml", "new.yaml")
+	if code != 0 || !strings.Contains(out, "+ target "+eu+"-new") || !strings.Contains(out, "? plan nightly: the targets that it selects are not known: the app has not looked for them") {
+		t.Errorf("another selection: %d, %s%s", code, out, errs)
+	}
+	if code, _, errs := inFleet(t, fleet, 0, "plan", "roles", "new.yaml", "--was", "plan.yaml"); code != 1 || !strings.Contains(errs, "plan nightly: the targets that it selects are not known: the app has not looked for them") {
 		t.Errorf("before its look: %d, %s", code, errs)
 	}
 	if err := os.WriteFile("new.yaml", []byte(edit), 0o600); err != nil {

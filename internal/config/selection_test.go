@@ -45,7 +45,7 @@ func TestSelectedTargets(t *testing.T) {
 	if got := parse(strings.Replace(selecting, "nightly", "renamed", 1), pick); len(got) != 3 {
 		t.Errorf("a renamed plan: %v", got)
 	}
-	if got := parse(strings.Replace(selecting, "select: {", "select: {tags: {a: b}, ", 1), pick); len(got) != 3 {
+	if got := parse(strings.Replace(selecting, "select: {", "select: {tags: {a: b}, ", 1), pick); len(got) != 1 {
 		t.Errorf("a selection that was not looked for yet: %v", got)
 	}
 	if got := parse(selecting, other); len(got) != 1 {

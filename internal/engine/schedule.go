@@ -42,6 +42,8 @@ type ScheduleReport struct {
 	// ActivePlan is the row of the active plan, as the timer run read it: for [plans.Store.Observe]. It has no ETag if there is
 	// none.
 	ActivePlan backup.Row
+	// Owns tells that this app owns the catalog, and that the rows below are of this timer run, whatever else failed.
+	Owns bool
 	// Check is the row of the newest check, as the timer run read it: for [Engine.CheckPlans]. It has no ETag if there is none.
 	Check backup.Row
 	// Selection is the row about the targets that plans select, in the same way: for [Engine.Select].
@@ -68,6 +70,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if err := e.Ownership().Settle(ctx, state.apps, now); err != nil {
 		return report, err
 	}
+	report.Owns = true
 	inherited := e.Ownership().Inherit(ctx, state.apps)
 	// Runs under way come first: a timer run that has much to do may not get to its end.
 	stopped := state.apps.Stopped(e.Stopped)

@@ -12,27 +12,31 @@ import (
 // ErrSelectionChanged is the error of a person's agreement to picks that wait no more, since another look has found others.
 var ErrSelectionChanged = errors.New("other services wait by now")
 
-// Select looks for the targets that plans select, if it is time, and keeps the answer: the next read of plan.yaml has it. The row is the one
-// that a timer run has read anyway. The picks are kept before the row that names them. If the process dies in between, or two look at once, a
-// text is kept that no row names. A look without an answer changes only why.
-func (e *Engine) Select(ctx context.Context, active []backup.Plan, row backup.Row) error {
+// Select looks for the targets that the asked plans select, of plan.yaml without picks, if it is time, and keeps the answer: the next read of
+// plan.yaml has it. The active plans have their picks, and the row is the one that a timer run has read anyway. The picks are kept before
+// the row that names them. If the process dies in between, or two look at once, a text is kept that no row names. A look without an answer
+// changes only why.
+func (e *Engine) Select(ctx context.Context, asked, active []backup.Plan, row backup.Row) error {
 	now := e.Now()
 	was := plans.DecodeSelection(row)
-	if e.Search == nil || !was.Due(active, now, now.Add(clockTolerance)) {
+	if asked != nil && !plans.Selects(asked) && was.Unread == nil && was.Picks+was.Waiting != "" {
+		return e.apply(ctx, backup.InsertOrReplace(backup.SelectionKey, was.ETag, backup.Encode(was.Ended())))
+	}
+	if e.Search == nil || !was.Due(asked, now, now.Add(clockTolerance)) {
 		return was.Unread
 	}
-	picked, err := plans.LoadPicks(ctx, e.Catalog, was.Picks)
+	base, err := plans.LoadPicks(ctx, e.Catalog, was.Base)
 	if err != nil {
 		return err
 	}
-	looking, cancel := context.WithTimeout(ctx, surveyTime)
-	defer cancel()
 	var subscribed []backup.Plan // only what is selected from
-	for _, p := range active {
+	for _, p := range asked {
 		if p.Select != nil {
 			subscribed = append(subscribed, backup.Plan{Select: p.Select})
 		}
 	}
+	looking, cancel := context.WithTimeout(ctx, surveyTime)
+	defer cancel()
 	there, err := e.Search(looking, backup.Subscriptions(subscribed))
 	if ctx.Err() != nil {
 		return ctx.Err() // the invocation is over, and nothing is known
@@ -42,7 +46,7 @@ func (e *Engine) Select(ctx context.Context, active []backup.Plan, row backup.Ro
 		is = was.Missed(backup.AsFault(err).Reason(), now)
 	} else {
 		var picks []backup.Pick
-		if is, picks = was.Answer(there, active, e.Services, picked, now); is.Picks != was.Picks || is.Waiting != was.Waiting {
+		if is, picks = was.Answer(there, asked, active, e.Services, base, now); is.Picks != was.Picks || is.Waiting != was.Waiting {
 			if _, err := plans.KeepPicks(ctx, e.Catalog, picks); err != nil {
 				return err
 			}
@@ -88,7 +92,7 @@ func (e *Engine) AcceptSelection(ctx context.Context, hash string) error {
 	case hash == "" || is.Waiting != hash:
 		return ErrSelectionChanged
 	}
-	_, err = e.Catalog.Apply(ctx, backup.InsertOrReplace(backup.SelectionKey, is.ETag, backup.Encode(is.Accepted())))
+	_, err = e.Catalog.Apply(ctx, backup.InsertOrReplace(backup.SelectionKey, is.ETag, backup.Encode(is.Accepted(e.Now()))))
 	if errors.Is(err, backup.ErrChanged) || errors.Is(err, backup.ErrNotFound) {
 		return ErrSelectionChanged
 	}

@@ -37,7 +37,15 @@ func TestSelectDies(t *testing.T) {
 			if err != nil && !errors.Is(err, backup.ErrNotFound) {
 				return err
 			}
-			return s.engine.Select(t.Context(), []backup.Plan{plan}, row)
+			_, picks, _, err := s.engine.Selection(t.Context())
+			if err != nil {
+				return err
+			}
+			active := plan
+			for _, one := range picks {
+				active.Targets = one.Targets
+			}
+			return s.engine.Select(t.Context(), []backup.Plan{plan}, []backup.Plan{active}, row)
 		}
 		counts := func(want int) (is plans.Selection) {
 			t.Helper()

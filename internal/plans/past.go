@@ -69,7 +69,7 @@ func (b *Store) changed(ctx context.Context, was Head, file revision, now time.T
 func (b *Store) text(ctx context.Context, hash string) (revision, error) {
 	b.mu.Lock()
 	known, ok := b.past[hash]
-	for _, one := range []revision{b.file, b.kept} {
+	for _, one := range []revision{b.asked, b.file, b.kept} {
 		if one.hash == hash && one.err == nil {
 			known, ok = one, true
 		}

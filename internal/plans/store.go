@@ -28,9 +28,11 @@ type Store struct {
 	Default func(key string) string
 
 	mu sync.Mutex
-	// file is the text last read, kept the last good text loaded from the catalog, and head the row as last seen.
-	file, kept revision
-	head       Head
+	// asked is plan.yaml as it was read last, and file the same with what its plans select. kept is the last good text loaded from the
+	// catalog, and head the row as last seen.
+	asked, file, kept revision
+	picked            picked
+	head              Head
 	// past are the texts of head.Before that were loaded, by their hashes.
 	past map[string]revision
 }
@@ -149,19 +151,35 @@ func (h Head) matches(file revision) bool {
 	return h.Hash == file.hash && h.Refused == ""
 }
 
-// read reads plan.yaml. It does not parse the same text twice.
+// read reads plan.yaml, with what its plans select. It does not parse the same text twice.
 func (b *Store) read(ctx context.Context) revision {
 	text, err := b.Read(ctx)
 	if err != nil {
-		return revision{hash: backup.Digest("unreadable\n"+err.Error(), 32), err: err}
+		return unreadable(err)
 	}
+	asked := b.once(&b.asked, text)
+	if !Selects(asked.plans) {
+		return asked
+	}
+	if text, err = b.withPicks(ctx, text, asked.plans); err != nil {
+		return unreadable(err)
+	}
+	return b.once(&b.file, text)
+}
+
+func unreadable(err error) revision {
+	return revision{hash: backup.Digest("unreadable\n"+err.Error(), 32), err: err}
+}
+
+// once parses the text, unless the revision that is remembered is of the same.
+func (b *Store) once(known *revision, text []byte) revision {
 	hash := backup.Digest(string(text), 32)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.file.hash != hash {
-		b.file = b.parse(hash, text)
+	if known.hash != hash {
+		*known = b.parse(hash, text)
 	}
-	return b.file
+	return *known
 }
 
 // load reads the head. There may be none yet.

@@ -21,7 +21,7 @@ type Assignment struct {
 	Service  string
 	// Version is the api-version in which Resource Manager shows the service and that identity, or the resource that the role lets be seen.
 	Version string
-	// For are the reasons, and Targets the services that need it.
+	// For are the reasons, and Targets the services that need it; none if the app needs it to find them.
 	For, Targets []string
 	// Optional: backups and restores succeed without it, and Lifeboat sees less.
 	Optional bool
@@ -41,6 +41,13 @@ func (a Assignment) key() string {
 func Of(plans []backup.Plan, services backup.Services) []Assignment {
 	found := list{at: map[string]int{}}
 	for _, p := range plans {
+		if p.Select != nil {
+			for _, subscription := range p.Select.Subscriptions {
+				found.put(Assignment{
+					Role: backup.ReaderOfAll(services.Types()), Scope: "/subscriptions/" + subscription, For: []string{"finds the services that the plan selects"},
+				})
+			}
+		}
 		for _, target := range p.Targets {
 			found.add(p, services, target, target, backs)
 			if slices.Contains(p.Restore.Into, backup.Itself) {
@@ -107,17 +114,24 @@ func (l *list) add(p backup.Plan, services backup.Services, id, source string, n
 		if g.Writer != nil {
 			a.Identity, a.Service = g.Writer(p.Settings.Blocks), id
 		}
-		i, known := l.at[a.key()]
-		if !known {
-			l.at[a.key()] = len(l.all)
-			l.all = append(l.all, a)
-			continue
-		}
-		one := &l.all[i]
-		one.Optional = one.Optional && a.Optional
-		if !slices.Contains(one.For, g.For) {
-			one.For = append(one.For, g.For)
-		}
+		l.put(a)
+	}
+}
+
+// put adds an assignment, or its purpose and target to the one that is there.
+func (l *list) put(a Assignment) {
+	i, known := l.at[a.key()]
+	if !known {
+		l.at[a.key()] = len(l.all)
+		l.all = append(l.all, a)
+		return
+	}
+	one := &l.all[i]
+	one.Optional = one.Optional && a.Optional
+	if !slices.Contains(one.For, a.For[0]) {
+		one.For = append(one.For, a.For[0])
+	}
+	for _, id := range a.Targets {
 		if !slices.ContainsFunc(one.Targets, func(t string) bool { return backup.Same(t, id) }) {
 			one.Targets = append(one.Targets, id)
 		}

@@ -36,6 +36,16 @@ func inContainer(container string, into, departed []string, targets ...string) b
 	return p
 }
 
+// selecting returns a plan that selects all services of the subscriptions.
+func selecting(subscriptions ...string) backup.Plan {
+	p := plan("", nil)
+	p.Select = &backup.Select{}
+	for _, one := range subscriptions {
+		p.Select.Subscriptions = append(p.Select.Subscriptions, name(one))
+	}
+	return p
+}
+
 // inVault returns the plan with a vault.
 func inVault(p backup.Plan) backup.Plan {
 	p.Settings.Storage.Vault = true
@@ -58,6 +68,10 @@ func TestOf(t *testing.T) {
 		want  []string
 	}{
 		"none": {},
+		"two plans that select, and know no service yet": {[]backup.Plan{selecting(subscription+"1", subscription+"2"), selecting(subscription + "2")}, []string{
+			"the app: Reader on subscription 0c0ffee0-0000-4000-8000-000000000001",
+			"the app: Reader on subscription 0c0ffee0-0000-4000-8000-000000000002",
+		}},
 		"an API Management": {[]backup.Plan{plan("", nil, gateway)}, []string{
 			log + "1 (optional)", reader, contained, apimBackup + "gateway",
 			"gateway: Storage Blob Data Contributor on container copies/c",

@@ -125,12 +125,16 @@ var edges = []edge{
 		`case shown.Token == "":`, `case page == 0:`,
 	},
 	{
-		"./handler TestALossWaits", "a look that takes most services from a plan counts at once", "internal/plans/selection.go",
-		"2*len(Gone(was, one)) > len(was.Targets)", "false",
+		"./internal/plans TestWhatIsTooMuchToLose", "a look that takes most services from a plan counts at once", "internal/plans/selection.go",
+		"return 2*len(missing(was, is)) > len(was)", "return false",
 	},
 	{
-		"./handler TestALossWaits", "an edit of a selection waits for a person", "internal/plans/selection.go",
-		"known && was.Key == one.Key && 2*", "known && 2*",
+		"./internal/plans TestWhatIsTooMuchToLose", "many small losses within a day count as none", "internal/plans/selection.go",
+		"loses(slices.DeleteFunc(slices.Clone(then.Targets), p.Has), one.Targets)", "loses(nil, then.Targets)",
+	},
+	{
+		"./internal/plans TestWhatIsTooMuchToLose", "a subscription may lose all services at once", "internal/plans/selection.go",
+		"n > 1 && left[subscription] == 0", "n > 1 && left[subscription] < 0",
 	},
 	{
 		"./handler TestALossWaits", "a person agrees to what another look has found", "internal/engine/selection.go",
@@ -138,7 +142,11 @@ var edges = []edge{
 	},
 	{
 		"./handler TestSelection", "a subscription that the app may not read has no services", "internal/plans/selection.go",
-		"return !there.Looked(sub) }", "return false }",
+		"&& !there.Looked(r.Subscription) {", "&& false {",
+	},
+	{
+		"./handler TestAnEditMendsABadSelection", "only what the active plans select is looked for", "handler/schedule.go",
+		"h.Plans.Asked(ctx, active)", "active.Plans",
 	},
 	{
 		"./handler TestSelection", "a service that cannot be backed up is selected", "internal/plans/selection.go",

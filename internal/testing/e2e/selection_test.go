@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/stack"
@@ -48,5 +49,16 @@ func TestSelectedTargets(t *testing.T) {
 	}
 	if status, err := a.await(ctx, run); err != nil || status.Run.State != backup.Succeeded {
 		t.Errorf("%v: %+v", err, status.Run)
+	}
+	missing := func() bool {
+		return slices.ContainsFunc(a.check("").Findings, func(f api.Finding) bool {
+			return strings.Contains(f.Error.Message, subscription) && strings.Contains(f.Error.Message, "Reader")
+		})
+	}
+	if missing() {
+		t.Errorf("the check misses a role that is there: %+v", a.check("").Findings)
+	}
+	if world.Sim.Unassign(id, "/subscriptions/"+subscription, fakeazure.Reader); !missing() {
+		t.Errorf("the check does not miss the role Reader on the subscription: %+v", a.check("").Findings)
 	}
 }

@@ -28,6 +28,8 @@ type GraphOptions struct {
 	ContainersByRole bool
 	// Unseen are subscriptions that it leaves out for everybody, as after a role was given: that takes hours (azure-docs, issue 28370).
 	Unseen []string
+	// Behind are subscriptions that it shows, and whose resources it does not search yet: nothing says that both are there at once.
+	Behind []string
 }
 
 // resourceGraph is Azure Resource Graph: https://github.com/Azure/azure-rest-api-specs has its specification,
@@ -165,6 +167,11 @@ func (f *frontEnd) query(r *http.Request, caller claims) *http.Response {
 		}
 	}
 	eligible := f.eligible(caller, body.Subscriptions)
+	if !q.containers {
+		eligible = slices.DeleteFunc(eligible, func(one string) bool {
+			return slices.ContainsFunc(f.graph.options.Behind, func(behind string) bool { return strings.EqualFold(one, behind) })
+		})
+	}
 	if len(eligible) == 0 {
 		return graphError("NoValidSubscriptionsInQueryRequest", fmt.Sprintf(
 			"There must be at least one subscription that is eligible to contain resources. Given: '%s'.", strings.Join(body.Subscriptions, "', '")))
