@@ -23,8 +23,8 @@ func CustomName(r backup.Role, subscription string) string {
 	return fmt.Sprintf("%s (%s)", r.Name, strings.ToLower(last(subscription)))
 }
 
-// quote returns the text as one word of a shell.
-func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+// Quote returns the text as one word of a shell.
+func Quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // azStart begins each script: the functions make a step that was made before no mistake. A step that Azure refuses ends nothing but itself:
 // one role of which Azure does not know an action would else keep all others away. A role that was just made may not be known everywhere
@@ -119,19 +119,19 @@ local_take() { # the HSM, the role
 func Az(give, revoke []Assignment, principal string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "#!/bin/sh\n# Gives the roles that plan.yaml needs: %d. Run it as a person who may assign roles at these scopes.\n", len(give))
-	fmt.Fprintf(&b, azStart, quote(principal))
+	fmt.Fprintf(&b, azStart, Quote(principal))
 	if own := Custom(give); len(own) > 0 {
 		fmt.Fprint(&b, "\n# roles of Lifeboat's own, which permit nothing else\n")
 		for _, d := range own {
 			for _, s := range d.Subscriptions {
-				fmt.Fprintf(&b, "define %s %s\n", quote(s+definitions+ID(d.Role, s)), quote(definition(d.Role, s)))
+				fmt.Fprintf(&b, "define %s %s\n", Quote(s+definitions+ID(d.Role, s)), Quote(definition(d.Role, s)))
 			}
 		}
 	}
 	if containers := containersOf(give); len(containers) > 0 {
 		fmt.Fprint(&b, "\n# containers, for the roles to stand on\n")
 		for _, c := range containers {
-			fmt.Fprintf(&b, "container %s\n", quote(c))
+			fmt.Fprintf(&b, "container %s\n", Quote(c))
 		}
 	}
 	parts := []string{"the app", "the services' own identities", "the HSMs' own access control: run this part as an administrator of each"}
@@ -198,19 +198,19 @@ func containersOf(all []Assignment) (found []string) {
 // command returns the line of a script that gives the role, or takes it away.
 func command(verb string, a Assignment) string {
 	if a.Role.Local {
-		return fmt.Sprintf("local_%s %s %s", verb, quote(last(a.Scope)), quote(a.Role.ID))
+		return fmt.Sprintf("local_%s %s %s", verb, Quote(last(a.Scope)), Quote(a.Role.ID))
 	}
 	whom := `"$app"`
 	if a.Service != "" {
-		whom = fmt.Sprintf(`"$(identity %s %s %s)"`, quote(a.Service), a.Version, quote(path(a.Identity)))
+		whom = fmt.Sprintf(`"$(identity %s %s %s)"`, Quote(a.Service), a.Version, Quote(path(a.Identity)))
 	}
-	return fmt.Sprintf("%s %s %s %s", verb, whom, quote(definitionID(a)), quote(a.Scope))
+	return fmt.Sprintf("%s %s %s %s", verb, whom, Quote(definitionID(a)), Quote(a.Scope))
 }
 
 // local returns the command that gives a role of a Managed HSM's own access control.
 func local(a Assignment, whom string) string {
 	return fmt.Sprintf("az keyvault role assignment create --hsm-name %s --role %s --scope / --assignee-object-id %s "+
-		"--assignee-principal-type ServicePrincipal --only-show-errors -o none", quote(last(a.Scope)), quote(a.Role.ID), whom)
+		"--assignee-principal-type ServicePrincipal --only-show-errors -o none", Quote(last(a.Scope)), Quote(a.Role.ID), whom)
 }
 
 // path returns the JMESPath of the identity's object ID in the answer about its service.
@@ -232,15 +232,15 @@ func (a Assignment) Commands() []string {
 	subscription := Scope(backup.OnSubscription, a.Scope, backup.Storage{})
 	whom := `"$app"`
 	if a.Service != "" {
-		whom = fmt.Sprintf(`"$(az rest --method get --url %s --query %s -o tsv)"`, quote(a.Service+"?api-version="+a.Version), quote(path(a.Identity)))
+		whom = fmt.Sprintf(`"$(az rest --method get --url %s --query %s -o tsv)"`, Quote(a.Service+"?api-version="+a.Version), Quote(path(a.Identity)))
 	}
 	var commands []string
 	if !a.Role.BuiltIn() {
 		commands = append(commands, fmt.Sprintf("az rest --method put --url %s --body %s",
-			quote(subscription+definitions+ID(a.Role, subscription)+"?api-version=2022-04-01"), quote(definition(a.Role, subscription))))
+			Quote(subscription+definitions+ID(a.Role, subscription)+"?api-version=2022-04-01"), Quote(definition(a.Role, subscription))))
 	}
 	return append(commands, fmt.Sprintf("az role assignment create --assignee-object-id %s --assignee-principal-type ServicePrincipal --role %s --scope %s",
-		whom, quote(definitionID(a)), quote(a.Scope)))
+		whom, Quote(definitionID(a)), Quote(a.Scope)))
 }
 
 // Words name the assignment: "the role Reader on account copies, for the app". A service has its resource ID there.

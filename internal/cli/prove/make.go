@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/roles"
 )
 
 // These are the price of an API Management of the tier Developer, the cheapest that has backups, in US$: by hour, and for the three hours
@@ -115,9 +117,9 @@ func (p *proof) provide(ctx context.Context) (over bool, err error) {
 func (p *proof) offer() string {
 	return fmt.Sprintf("An API Management of the tier Developer is made in the group %s, for this proof alone:\n  %s\n"+
 		"It costs about %s US$ an hour, %s US$ for a usual proof of 3 hours: estimates of 2026, see azure.microsoft.com/pricing/details/api-management.\n"+
-		"It is deleted at the end of the proof, or by lifeboat prove -g %[1]s --clean-up --id %[5]s.\n"+
+		"It is deleted at the end of the proof, or by %[5]s\n"+
 		"Azure takes 30 to 60 minutes to make it. The backups cost their storage, for as long as the plan keeps them.\n",
-		text.Plain(p.group), text.Plain(p.own.id), hourly, usual, p.id)
+		text.Plain(p.group), text.Plain(p.own.id), hourly, usual, p.again("--clean-up", p.id))
 }
 
 // hint tells of services that other proofs have left. They cost money.
@@ -128,8 +130,8 @@ func (p *proof) hint(ctx context.Context) {
 	}
 	for _, other := range p.proofs(all) {
 		if other != p.id {
-			fmt.Fprintf(p.Stderr, "the API Management of the proof %s is in the group too, and costs about %s US$ an hour: lifeboat prove -g %s --clean-up --id %[1]s\n",
-				other, hourly, text.Plain(p.group))
+			fmt.Fprintf(p.Stderr, "the API Management of the proof %s is in the group too, and costs about %s US$ an hour: %s\n",
+				other, hourly, p.again("--clean-up", other))
 		}
 	}
 }
@@ -252,9 +254,9 @@ The API Management is there. Now let the app back it up:
 3. lifeboat plan roles plan.yaml --principal "$LIFEBOAT_PRINCIPAL_ID" -o az >roles.sh
    sh roles.sh
 4. lifeboat plan push plan.yaml --to "$LIFEBOAT_PLAN_URL"
-5. lifeboat prove -g %s --make-apim --id %s%s
+5. %s
 
-`, p.entry(), text.Plain(p.group), p.id, p.flags())
+`, p.entry(), p.again("--make-apim", p.id))
 	return errors.New("not proved yet: no plan of the app has it as a target that may be restored into itself")
 }
 
@@ -269,13 +271,24 @@ func (p *proof) entry() string {
 `, p.mark, p.own.id)
 }
 
-// flags are the flags that a later run needs too.
-func (p *proof) flags() string {
+// again is the command for a later run, with the flags that it needs too.
+func (p *proof) again(flag, id string) string {
+	command := fmt.Sprintf("lifeboat prove -g %s %s --id %s --subscription %s", quoted(text.Plain(p.group)), flag, id, p.subscription)
 	if p.folder == "." {
-		return ""
+		return command
 	}
-	return " --to " + p.folder
+	return command + " --to " + quoted(p.folder)
 }
+
+// quoted is the text as one word of a shell: without quotes if it needs none.
+func quoted(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return roles.Quote(text)
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
 
 // left tells that the service is still there, and how it goes away.
 func (p *proof) left() error {
@@ -288,7 +301,7 @@ func (p *proof) left() error {
 		purging:  "%s is deleted, which ends its price of %s US$ an hour. Azure keeps it for 48 hours, unless the proof %s purges it: ",
 	}[p.own.state]
 	if words != "" {
-		fmt.Fprintf(p.Stderr, words+"lifeboat prove -g %s --clean-up --id %[3]s%[5]s\n", text.Plain(p.own.id), hourly, p.id, text.Plain(p.group), p.flags())
+		fmt.Fprintf(p.Stderr, words+"%s\n", text.Plain(p.own.id), hourly, p.id, p.again("--clean-up", p.id))
 	}
 	return nil
 }
@@ -440,8 +453,12 @@ func (p *proof) sweep(ctx context.Context) error {
 	return errors.Join(p.discard(ctx), p.save(), p.left())
 }
 
-// absent tells that there is nothing to delete. It purges nothing, since no tag shows who made it.
+// absent tells that there is nothing to delete. It purges nothing, since no tag shows who made it. A group that is not there, perhaps in
+// this subscription alone, tells nothing of the service.
 func (p *proof) absent(ctx context.Context) error {
+	if _, err := p.own.Region(ctx, p.own.group); err != nil {
+		return advised(err)
+	}
 	fmt.Fprintf(p.Stdout, "the group %s has no API Management of the proof %s\n", text.Plain(p.group), p.id)
 	if kept, err := p.own.Deleted(ctx, p.own.id); err == nil && kept.Address != "" {
 		fmt.Fprintf(p.Stdout, "Azure keeps a deleted one of its name until %s, and then purges it: %s\n", kept.Until.UTC().Format(time.RFC3339), text.Plain(kept.Address))
@@ -461,7 +478,7 @@ func (p *proof) list(ctx context.Context) error {
 		return err
 	}
 	for _, id := range ids {
-		fmt.Fprintf(p.Stdout, "lifeboat prove -g %s --clean-up --id %s%s\n", text.Plain(p.group), id, p.flags())
+		fmt.Fprintln(p.Stdout, p.again("--clean-up", id))
 	}
 	return fmt.Errorf("nothing was deleted: %s of a proof there, so say which with --id", text.Count(len(ids), "API Management"))
 }

@@ -206,14 +206,15 @@ func TestAProofMakesItsOwnService(t *testing.T) {
 	t.Parallel()
 	f, folder := newFactory(t), t.TempDir()
 	f.unplanned, f.late = true, 2
+	asked := " --subscription " + subscription + " --to " + folder + "\n"
 	said, err := f.proves(folder)
 	if err == nil || !strings.Contains(err.Error(), "not proved yet") || len(f.runs) > 0 {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	for _, words := range []string{
-		"of the proof other is in the group too, and costs about 0.07 US$ an hour: lifeboat prove -g sandbox --clean-up --id other\n",
-		"Activating", `lifeboat plan roles plan.yaml --principal "$LIFEBOAT_PRINCIPAL_ID" -o az >roles.sh`, "lifeboat prove -g sandbox --make-apim --id x",
-		ownOf("x") + " stays, and costs about 0.07 US$ an hour. Go on with --make-apim --id x, or delete it: lifeboat prove -g sandbox --clean-up --id x --to " + folder,
+		"of the proof other is in the group too, and costs about 0.07 US$ an hour: lifeboat prove -g sandbox --clean-up --id other" + asked,
+		"Activating", `lifeboat plan roles plan.yaml --principal "$LIFEBOAT_PRINCIPAL_ID" -o az >roles.sh`, "lifeboat prove -g sandbox --make-apim --id x" + asked,
+		ownOf("x") + " stays, and costs about 0.07 US$ an hour. Go on with --make-apim --id x, or delete it: lifeboat prove -g sandbox --clean-up --id x" + asked,
 	} {
 		if !strings.Contains(said, words) {
 			t.Errorf("%q is not in\n%s", words, said)
@@ -448,5 +449,30 @@ func TestNothingIsMadeWithoutTheName(t *testing.T) {
 		if said, err := f.run(t.TempDir(), strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), words) || f.calls > 0 {
 			t.Errorf("%s: %v\n%s", args, err, said)
 		}
+	}
+}
+
+// TestTheCommandForCleanUp: it finds the service of another subscription than the environment has, from any folder. No answer about the
+// group is no answer about the service.
+func TestTheCommandForCleanUp(t *testing.T) {
+	t.Parallel()
+	const elsewhere = "0c0ffee0-0000-4000-8000-000000000002"
+	own := func(group string) string {
+		scope := "/subscriptions/" + elsewhere + "/resourceGroups/" + group
+		return scope + "/providers/Microsoft.ApiManagement/service/lifeboat-prove-" + backup.Digest(strings.ToLower(scope)+" x", 20)
+	}
+	f, folder := newFactory(t), filepath.Join(t.TempDir(), "Ann's reports")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.unplanned = true
+	said, err := f.run(folder, "-g", "sand(box)", "--make-apim", "--id", "x", "--yes", "sand(box)", "--subscription", elsewhere)
+	want := "or delete it: lifeboat prove -g 'sand(box)' --clean-up --id x --subscription " + elsewhere + " --to '" + strings.ReplaceAll(folder, "'", `'\''`) + "'\n"
+	if _, made := f.services[own("sand(box)")]; err == nil || !made || !strings.Contains(said, want) {
+		t.Errorf("%v\n%s\nwant %s", err, said, want)
+	}
+	f.refuses = map[string]*backup.Fault{"region": {Kind: backup.Refused, Gone: true, Code: "ResourceGroupNotFound", Message: "m"}}
+	if said, err = f.run(folder, "-g", "sand(box)", "--clean-up", "--id", "x", "--yes", "sand(box)"); err == nil || !strings.Contains(err.Error(), "ResourceGroupNotFound") {
+		t.Errorf("%v\n%s", err, said)
 	}
 }
