@@ -35,6 +35,8 @@ type double struct {
 	// age is the age of new backups, and checks the number of times that a check of others is under way.
 	age    time.Duration
 	checks int
+	// failures is the number of the next backups that fail.
+	failures int
 	// A restore goes as restore says. Mark fails with refusal, and hidden marks show nowhere.
 	restore string
 	refusal error
@@ -131,7 +133,14 @@ func (d *double) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		fmt.Fprint(w, goodCheck)
 	case "/api/backups":
-		answer(d.begin(request, api.Run{Status: "Succeeded", State: "succeeded", Point: &api.Point{State: backup.Live}}))
+		known := len(d.runs)
+		v := d.begin(request, api.Run{Status: "Succeeded", State: "succeeded", Point: &api.Point{State: backup.Live}})
+		if d.failures > 0 && len(d.runs) > known {
+			d.failures--
+			d.runs[0].Status, d.runs[0].State, d.runs[0].Point, d.runs[0].Error = "Failed", "failed", nil, &api.Problem{Code: "AuthorizationPermissionMismatch"}
+			v = d.runs[0]
+		}
+		answer(v)
 	case "/api/restores":
 		var asked struct{ DryRun bool }
 		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
@@ -374,5 +383,23 @@ func TestAProofWaitsForAnotherCheck(t *testing.T) {
 	d.proves("x", "the mark is gone")
 	if d.checks != 0 {
 		t.Errorf("%d checks are left", d.checks)
+	}
+}
+
+// TestAFailedBackupLeavesItsPlaceToTheNext: the app answers the same request with the same run for ever, so that the next run of the proof
+// asks for another one. A backup that is good stays the only one.
+func TestAFailedBackupLeavesItsPlaceToTheNext(t *testing.T) {
+	t.Parallel()
+	d := &double{t: t, failures: 2}
+	for range 2 {
+		d.fails("x", "ended failed", `"code": "AuthorizationPermissionMismatch"`)
+		d.has(0, "", "")
+	}
+	for range 2 {
+		d.proves("x", "the mark is gone")
+		d.has(1, "", "")
+	}
+	if len(d.runs) != 4 {
+		t.Errorf("%+v", d.runs)
 	}
 }

@@ -45,7 +45,7 @@ type own struct {
 	id, group string
 	// state is one of those above; "" before it is made.
 	state string
-	// begun tells that the proof has begun with it: its end is the end of the service.
+	// begun tells that a backup of it is verified, or that it can never be used: the end of the proof is the end of the service.
 	begun bool
 }
 
@@ -307,7 +307,7 @@ func (p *proof) left() error {
 }
 
 // ended tells whether the proof is over, so that its service can go. It is not while a person may go on with it: it was stopped, its
-// restore goes on, or a role is missing and nothing has begun.
+// restore goes on, or there is no backup yet, perhaps for want of a role.
 func (p *proof) ended(err error) bool {
 	unsettled := slices.ContainsFunc(p.report.Steps, func(s step) bool { return s.Code == "RestoreGoesOn" })
 	return p.own.begun && !errors.Is(err, client.ErrStopped) && !unsettled

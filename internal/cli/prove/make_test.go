@@ -269,6 +269,24 @@ func TestTheEndOfAProofIsTheEndOfItsService(t *testing.T) {
 	}
 }
 
+// TestARoleWithoutEffectYetCostsNoService: the backup fails as long as Azure does not know a new role everywhere. The service stays, and the
+// next run goes on with it.
+func TestARoleWithoutEffectYetCostsNoService(t *testing.T) {
+	t.Parallel()
+	f, folder := newFactory(t), t.TempDir()
+	f.failures = 2
+	for range 2 {
+		said, err := f.proves(folder)
+		if _, there := f.services[ownOf("x")]; err == nil || !there || !strings.Contains(said, "stays, and costs") {
+			t.Errorf("%v\n%s", err, said)
+		}
+	}
+	if said, err := f.proves(folder); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	f.leaves("make it", "delete it", "purge deleted it")
+}
+
 // TestAProofThatDiesLeavesNoService: the process dies before or after each of its calls about the service. The next run goes on, and in the
 // end nothing is left of it, and of others all.
 func TestAProofThatDiesLeavesNoService(t *testing.T) {

@@ -74,10 +74,11 @@ three hours: estimates of 2026. Azure takes 30 to 60 minutes. Then prove prints
 the plan and the commands by which the app backs it up. Run it again with the
 same --id, and it goes on. At the end of the proof, well or not, it deletes and
 purges that API Management, which it knows by name and tag, and nothing else.
-It stays, and costs, as long as you may go on: while a role is missing, or after
-a stop or a kill. --clean-up deletes it then; without --id it lists what proofs
-have left. Your sign-in needs the role Contributor on GROUP. A purge needs it on
-the subscription; without, Azure keeps what is deleted for 48 hours.
+It stays, and costs, as long as you may go on: until a backup of it is verified,
+which missing roles prevent, or after a stop or a kill. --clean-up deletes it
+then; without --id it lists what proofs have left. Your sign-in needs the role
+Contributor on GROUP. A purge needs it on the subscription; without, Azure keeps
+what is deleted for 48 hours.
 
 It has the app check what its plan needs, and stops if anything is refused. It
 makes a backup. Once that is verified it damages the service: with the sign-in
@@ -91,8 +92,9 @@ HSM Crypto User and Crypto Officer.
 
 On a terminal it asks for the name of the group first. In a script say --yes
 GROUP. If it is stopped or killed, run it again with the same --id: it goes on
-with the same restore, or with the same backup for an hour. A run with another
-ID removes the marks that an earlier one left in these services.
+with the same restore, or with the same backup for an hour; in place of a backup
+that failed it makes another. A run with another ID removes the marks that an
+earlier one left in these services.
 
 The report, prove-ID.json and prove-ID.md, has versions, tiers, times, results
 and Azure's codes, and answers open questions about Azure; no name, no ID and
@@ -151,6 +153,8 @@ type service struct {
 	id, label, plan string
 	marker          backup.Marker
 	report          *serviceReport
+	// backup is the ID of the request for its backup.
+	backup string
 	// restore is its restore of this proof; nil if none was asked for yet, as far as is known.
 	restore *api.Run
 	// asked tells that this run has sent the request for it, denied that the app has refused that, and before that it was over before this run.
@@ -396,9 +400,6 @@ func (p *proof) prove(ctx context.Context) error {
 	}
 	if err := p.check(ctx); err != nil {
 		return err
-	}
-	if p.own != nil {
-		p.own.begun = true
 	}
 	for _, s := range p.services {
 		if err := p.one(ctx, s); err != nil {

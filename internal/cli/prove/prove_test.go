@@ -142,8 +142,8 @@ func TestARefusedCheckStops(t *testing.T) {
 	}
 }
 
-// TestEachRunAsksForTheSameBackup: a proof with the same ID never makes a second backup, and one with another ID does. Each looks at the
-// roles again. A backup that fails brings no damage.
+// TestEachRunAsksForTheSameBackup: a proof with the same ID never makes a second backup unless the app tells that the first has failed, and
+// one with another ID does. Each looks at the roles again. A backup that fails brings no damage.
 func TestEachRunAsksForTheSameBackup(t *testing.T) {
 	asked := func(requestID string, args ...string) []string {
 		t.Helper()

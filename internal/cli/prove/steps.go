@@ -129,7 +129,8 @@ func post[T any](ctx context.Context, x client.Client, path, id string, body any
 	}
 }
 
-// asks returns the ID of a request of this proof about the service: the same at each call, so that nothing is begun twice.
+// asks returns the ID of a request of this proof about the service: the same at each call, so that nothing is begun twice. That of a
+// backup has a number behind it if others failed.
 func (p *proof) asks(what string, s *service) string {
 	return p.mark + "-" + what + "-" + backup.Digest(strings.ToLower(s.id), 8)
 }
@@ -179,22 +180,31 @@ func (p *proof) tidy(ctx context.Context, s *service) error {
 	})
 }
 
-// resume looks among the runs for the restore of this proof, and for what other proofs do.
+// resume looks among the runs for the restore of this proof, and for what other proofs do. The app answers a request of an ID with the
+// same backup for ever, so that one that has failed leaves its place to the next.
 func (p *proof) resume(ctx context.Context, s *service) error {
 	query := url.Values{"target": {s.id}, "top": {"100"}}
 	runs, err := get[api.Page[api.Run]](ctx, p.Client, "/api/runs?"+query.Encode())
 	if err != nil {
 		return err
 	}
-	own := []string{p.asks("backup", s), p.asks("restore", s)}
+	backups, own := map[string]api.Run{}, p.asks("restore", s)
 	for i, v := range runs.Value {
-		if v.Restore != nil && v.Request == own[1] {
+		switch {
+		case v.Restore != nil && v.Request == own:
 			s.restore = &runs.Value[i]
+		case v.Restore == nil:
+			backups[v.Request] = v
 		}
+	}
+	mine := p.asks("backup", s)
+	s.backup = mine
+	for n := 1; over(backups[s.backup]) && backups[s.backup].Status != "Succeeded"; n++ {
+		s.backup = fmt.Sprintf("%s-%d", mine, n)
 	}
 	s.other, s.after = nil, nil
 	for i, v := range runs.Value {
-		if !strings.HasPrefix(v.Request, prefix) || slices.Contains(own, v.Request) {
+		if !strings.HasPrefix(v.Request, prefix) || v.Request == own || v.Request == mine || strings.HasPrefix(v.Request, mine+"-") {
 			continue
 		}
 		if v.Restore != nil && (!over(v) || s.other == nil && p.Now().Sub(v.Ended) < patience) {
@@ -254,7 +264,7 @@ const freshness = time.Hour
 // backup has the service backed up, and returns the recovery point once it is verified.
 func (p *proof) backup(ctx context.Context, s *service) (point string, err error) {
 	return point, p.step(ctx, "backup", s, func() (string, error) {
-		v, pause, err := post[api.Run](ctx, p.Client, "/api/backups", p.asks("backup", s), map[string]string{"target": s.id, "plan": s.plan})
+		v, pause, err := post[api.Run](ctx, p.Client, "/api/backups", s.backup, map[string]string{"target": s.id, "plan": s.plan})
 		if err != nil {
 			return "", err
 		}
@@ -262,6 +272,9 @@ func (p *proof) backup(ctx context.Context, s *service) (point string, err error
 			return "", err
 		}
 		s.report.backup(v)
+		if p.own != nil && v.Status == "Succeeded" { // from now on no other backup takes its place
+			p.own.begun = true
+		}
 		switch {
 		case v.Status != "Succeeded":
 			return "", because("the backup "+v.ID+" ended "+string(v.State), v.Error)

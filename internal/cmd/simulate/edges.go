@@ -77,6 +77,14 @@ var edges = []edge{
 		"if was.Made == deleting || was.Made == purging {", "if was.Made != there {",
 	},
 	{
+		"./internal/cli/prove TestARoleWithoutEffectYetCostsNoService", "a proof deletes its service because a backup failed", "internal/cli/prove/steps.go",
+		`if p.own != nil && v.Status == "Succeeded" {`, "if p.own != nil {",
+	},
+	{
+		"./internal/cli/prove TestAFailedBackupLeavesItsPlaceToTheNext", "a proof asks again and again for its failed backup", "internal/cli/prove/steps.go",
+		`over(backups[s.backup]) && backups[s.backup].Status != "Succeeded"`, "false",
+	},
+	{
 		"./internal/cli/prove TestTheEndOfAProofIsTheEndOfItsService", "a proof that fails leaves its service", "internal/cli/prove/make.go",
 		"return p.own.begun && ", "return err == nil && ",
 	},
