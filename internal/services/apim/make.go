@@ -65,12 +65,8 @@ func (v made) shown() backup.Made {
 // Look returns the service as it is.
 func (m Maker) Look(ctx context.Context, id string) (backup.Made, error) {
 	var v made
-	err := m.azure.Show(ctx, id, showVersion, &v)
-	switch {
-	case azure.HasStatus(err, http.StatusNotFound):
-		return backup.Made{}, nil
-	case err != nil:
-		return backup.Made{}, making("look at", id).Fault(err)
+	if err := m.azure.Show(ctx, id, showVersion, &v); err != nil {
+		return backup.Made{}, unlessGone(making("look at", id), err)
 	}
 	if v.Properties.State == "" { // it is there, whatever it is
 		v.Properties.State = "Unknown"
@@ -97,10 +93,7 @@ func (m Maker) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := management.Do(ctx, http.MethodDelete, id, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
-		return making("delete", id).Fault(err)
-	}
-	return nil
+	return unlessGone(making("delete", id), management.Do(ctx, http.MethodDelete, id, nil))
 }
 
 // Deleted returns what Azure keeps of a deleted service: for 48 hours, by Azure's documentation "Soft-delete". It looks through the list
@@ -139,9 +132,17 @@ func (m Maker) Purge(ctx context.Context, d backup.Deleted) error {
 	if err != nil {
 		return err
 	}
-	if err := management.Do(ctx, http.MethodDelete, d.Address, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
-		subscription, _, _ := strings.Cut(strings.TrimPrefix(d.Address, "/subscriptions/"), "/")
-		return purging("purge "+d.Address, subscription).Fault(err)
+	subscription, _, _ := strings.Cut(strings.TrimPrefix(d.Address, "/subscriptions/"), "/")
+	return unlessGone(purging("purge "+d.Address, subscription), management.Do(ctx, http.MethodDelete, d.Address, nil))
+}
+
+// unlessGone returns the fault of a call, unless Azure does not know what it is about. A 404 for want of a right is no such answer.
+func unlessGone(c azure.Call, err error) error {
+	if err == nil {
+		return nil
+	}
+	if fault := c.Fault(err); !fault.Gone {
+		return fault
 	}
 	return nil
 }

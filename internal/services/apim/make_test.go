@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/google/uuid"
 
 	"lifeboat/internal/azure"
@@ -114,5 +115,36 @@ func TestMaker(t *testing.T) {
 	ok(as("owner").Purge(ctx, kept)) // there is none
 	if !s.HasService(standbys + "other") {
 		t.Error("another is gone")
+	}
+}
+
+// TestNothingIsGoneForWantOfARight: Azure answers 404 in a subscription that the person's sign-in does not see, which says nothing of what
+// is there.
+func TestNothingIsGoneForWantOfARight(t *testing.T) {
+	t.Parallel()
+	at := func(method, address string) step {
+		return step(method + " https://management.azure.com" + address + "?api-version=2024-05-01")
+	}
+	kept := backup.Deleted{Address: strings.TrimSuffix(groups, "/resourceGroups") + "/providers/Microsoft.ApiManagement/locations/westeurope/deletedservices/contoso"}
+	for code, gone := range map[string]bool{"SubscriptionNotFound": false, "ResourceNotFound": true} {
+		no := armSays(404, code, "It is not there.")
+		w := &wire{replies: map[step]reply{
+			get: no, at("DELETE", target): no, at("DELETE", kept.Address): no, at("DELETE", target+"/apis/lifeboat-prove-x"): no,
+		}}
+		client := azure.New(identity{}, azcore.ClientOptions{Transport: w})
+		maker := apim.NewMaker(client)
+		_, err := maker.Look(t.Context(), target)
+		for what, err := range map[string]error{
+			"look": err, "delete": maker.Delete(t.Context(), target), "purge": maker.Purge(t.Context(), kept),
+			"unmark": apim.NewMarker(client).Unmark(t.Context(), target, "lifeboat-prove-x"),
+		} {
+			if gone {
+				if err != nil {
+					t.Errorf("%s after %s: %v", what, code, err)
+				}
+				continue
+			}
+			fault{kind: backup.Refused, code: code, message: "It is not there.", hint: "tenant"}.check(t, err)
+		}
 	}
 }

@@ -62,10 +62,7 @@ func (m Marker) Unmark(ctx context.Context, target, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := management.Do(ctx, http.MethodDelete, target+"/apis/"+name, nil); err != nil && !azure.HasStatus(err, http.StatusNotFound) {
-		return marking("remove an API of", target).Fault(err)
-	}
-	return nil
+	return unlessGone(marking("remove an API of", target), management.Do(ctx, http.MethodDelete, target+"/apis/"+name, nil))
 }
 
 // Shown returns the state and the tier of the service.
