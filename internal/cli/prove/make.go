@@ -156,9 +156,11 @@ func (p *proof) foreign(m backup.Made) error {
 // longest is the longest time that a proof waits until Azure has made or deleted its service.
 const longest = 3 * time.Hour
 
-// make waits until the service is there. It asks for it as long as Azure shows none, since an answer may be lost.
+// make waits until the service is there. It asks for it as long as Azure shows none, since an answer may be lost. A service that has failed
+// is one that Azure could not make, only if this run saw its beginning: a restore that failed may have left it so, and is evidence.
 func (p *proof) make(ctx context.Context) (string, error) {
 	w := p.watch("made", "30 to 60 minutes are usual")
+	young := false
 	for {
 		found, err := p.own.Look(ctx, p.own.id)
 		switch {
@@ -166,11 +168,15 @@ func (p *proof) make(ctx context.Context) (string, error) {
 		case found.State == "" && w.first != "" && w.first != "asked for":
 			return "", failed{"NotMade", "the API Management was there as " + w.first + ", and is not any more"}
 		case found.State == "":
+			young = true
 			err = p.ask(ctx)
 			found.State = "asked for"
 		case !p.own.is(found, p.id):
 			p.own.state = ""
 			return "", p.foreign(found)
+		case found.State == "Failed" && !young:
+			p.own.state = there
+			return "it is there, and its provisioningState is Failed", nil
 		case found.State == "Failed":
 			p.own.state, p.own.begun = there, true
 			return "", failed{"NotMade", "Azure could not make the API Management: its provisioningState is Failed"}
@@ -178,7 +184,7 @@ func (p *proof) make(ctx context.Context) (string, error) {
 			p.own.state = there
 			return "it is there", nil
 		default:
-			p.own.state = there
+			p.own.state, young = there, young || found.State == "Activating"
 		}
 		if err := w.wait(ctx, found.State, err); err != nil {
 			return "", err

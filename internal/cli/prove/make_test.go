@@ -287,6 +287,26 @@ func TestARoleWithoutEffectYetCostsNoService(t *testing.T) {
 	f.leaves("make it", "delete it", "purge deleted it")
 }
 
+// TestAFailedRestoreIsEvidence: it ends while the proof is stopped, and leaves the service as Failed. That is no failure to make it: the next
+// run tells of the restore.
+func TestAFailedRestoreIsEvidence(t *testing.T) {
+	t.Parallel()
+	f, folder := newFactory(t), t.TempDir()
+	f.restore = "goes on"
+	if said, err := f.proves(folder); err == nil || !strings.Contains(said, "stays, and costs") {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	f.end("Failed")
+	broken := f.services[ownOf("x")]
+	broken.State = "Failed"
+	f.services[ownOf("x")] = broken
+	if said, err := f.proves(folder); err == nil || !strings.Contains(err.Error(), "the restore run-2 ended failed") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	f.leaves("make it", "delete it", "purge deleted it")
+	f.has(1, "", markX)
+}
+
 // TestAProofThatDiesLeavesNoService: the process dies before or after each of its calls about the service. The next run goes on, and in the
 // end nothing is left of it, and of others all.
 func TestAProofThatDiesLeavesNoService(t *testing.T) {

@@ -85,6 +85,10 @@ var edges = []edge{
 		`over(backups[s.backup]) && backups[s.backup].Status != "Succeeded"`, "false",
 	},
 	{
+		"./internal/cli/prove TestAFailedRestoreIsEvidence", "a proof takes what its restore broke for what Azure could not make", "internal/cli/prove/make.go",
+		`case found.State == "Failed" && !young:`, "case false:",
+	},
+	{
 		"./internal/cli/prove TestTheEndOfAProofIsTheEndOfItsService", "a proof that fails leaves its service", "internal/cli/prove/make.go",
 		"return p.own.begun && ", "return err == nil && ",
 	},
