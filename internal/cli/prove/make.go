@@ -156,8 +156,8 @@ func (p *proof) foreign(m backup.Made) error {
 // longest is the longest time that a proof waits until Azure has made or deleted its service.
 const longest = 3 * time.Hour
 
-// make waits until the service is there. It asks for it as long as Azure shows none, since an answer may be lost. A service that has failed
-// is one that Azure could not make, only if this run saw its beginning: a restore that failed may have left it so, and is evidence.
+// make waits until the service is there. It asks for it as long as Azure shows none, since an answer may be lost. Azure could not
+// make a failed service only if this run saw its beginning: a failed restore may have left it so, and is evidence.
 func (p *proof) make(ctx context.Context) (string, error) {
 	w := p.watch("made", "30 to 60 minutes are usual")
 	young := false
@@ -363,14 +363,19 @@ func (p *proof) remove(ctx context.Context) (string, error) {
 	}
 }
 
-// purge purges what Azure keeps of the service once that is gone. Azure may show it only some time later.
+// unseen is the time for which a proof waits until the list of deleted services has its own: Azure may hide that from the first moment of the
+// deletion on, which takes up to half an hour.
+const unseen = 45 * time.Minute
+
+// purge purges what Azure keeps of the service once that is gone. Azure may show it only some time later. A refusal ends it: the service is
+// deleted, and Azure purges the rest of it by itself.
 func (p *proof) purge(ctx context.Context) (string, error) {
-	w := p.watch("purged", "some minutes are usual")
+	w, sent := p.watch("purged", "some minutes are usual"), false
 	for {
 		kept, err := p.own.Deleted(ctx, p.own.id)
-		if refusedByAzure(err) {
+		if code := p.refusal(err); code != "" {
 			p.own.state = gone
-			return "deleted; it cannot be seen here whether Azure keeps it for the usual 48 hours, which needs your role Contributor on the subscription", nil
+			return "deleted; it cannot be seen here whether Azure keeps it for the usual 48 hours: " + code, nil
 		}
 		state := "kept by Azure"
 		switch {
@@ -378,18 +383,21 @@ func (p *proof) purge(ctx context.Context) (string, error) {
 		case kept.Address == "" && p.own.state == purging:
 			p.own.state = gone
 			return "deleted and purged", nil
-		case kept.Address == "" && p.Now().Sub(w.begin) > patience:
+		case kept.Address == "" && p.Now().Sub(w.begin) > unseen:
 			p.own.state = gone
 			return "deleted; Azure shows nothing of it to purge", nil
 		case kept.Address == "":
 			state = "not yet in the list of deleted services"
+		case sent:
+			state = "being purged"
 		default:
 			if err = p.keep(purging); err == nil {
 				err = p.own.Purge(ctx, kept)
+				sent = err == nil
 			}
-			if refusedByAzure(err) {
+			if code := p.refusal(err); code != "" {
 				p.own.state = gone
-				return "deleted; Azure keeps it until " + kept.Until.UTC().Format(time.RFC3339) + ", since a purge needs your role Contributor on the subscription", nil
+				return "deleted; Azure keeps it until " + kept.Until.UTC().Format(time.RFC3339) + ", since it refused the purge: " + code, nil
 			}
 		}
 		if err := w.wait(ctx, state, err); err != nil {
@@ -398,10 +406,15 @@ func (p *proof) purge(ctx context.Context) (string, error) {
 	}
 }
 
-// refusedByAzure tells whether Azure has refused a request of the person.
-func refusedByAzure(err error) bool {
+// refusal returns the code with which Azure has refused a request of the person; "" if it has not. Azure's words and the hint have names,
+// so that they are for the person, and not for the report.
+func (p *proof) refusal(err error) string {
 	fault, asked := errors.AsType[*backup.Fault](err)
-	return asked && fault.Kind == backup.Refused
+	if !asked || fault.Kind != backup.Refused {
+		return ""
+	}
+	fmt.Fprintln(p.Stderr, advised(err))
+	return cmp.Or(word(fault.Code), "no code")
 }
 
 // advised adds the hint of a fault.

@@ -32,8 +32,10 @@ type factory struct {
 	*double
 	services map[string]backup.Made
 	kept     map[string]backup.Deleted
-	// late hides a deleted service for so many looks, before it is in the list.
-	late int
+	// slow shows a service as Deleting for so many looks, late hides a deleted one for so many, before it is in the list, and lasting is the
+	// number of looks that still show it there after the request for its purge.
+	slow, late, lasting int
+	purging             bool
 	// The process dies at the call of this number, after its effect or before; 0 means never. calls counts them, and changes tells of some.
 	dies    int
 	after   bool
@@ -81,10 +83,13 @@ func (f *factory) Make(_ context.Context, id, region string, tags map[string]str
 func (f *factory) Look(_ context.Context, id string) (found backup.Made, err error) {
 	err = f.call("look", func() {
 		found = f.services[id]
-		if found.State == "Activating" { // the next time
-			next := found
-			next.State = f.stillborn
-			f.services[id] = next
+		switch found.State { // the next time
+		case "Activating":
+			f.turn(id, f.stillborn)
+		case "Deleting":
+			if f.slow--; f.slow == 0 {
+				f.vanish(id)
+			}
 		}
 	})
 	return found, err
@@ -96,16 +101,39 @@ func (f *factory) Others(context.Context, string) (all []backup.Made, err error)
 
 func (f *factory) Delete(_ context.Context, id string) error {
 	return f.call("delete", func() {
+		if f.services[id].State == "Deleting" {
+			f.t.Error("it is deleted a second time")
+		}
 		f.changes = append(f.changes, "delete "+id)
-		delete(f.services, id)
-		f.kept[id] = backup.Deleted{Address: "deleted " + id, Until: began.Add(48 * time.Hour)}
+		if f.slow > 0 {
+			f.turn(id, "Deleting")
+			return
+		}
+		f.vanish(id)
 	})
+}
+
+// turn shows the service in another state, and vanish ends its deletion.
+func (f *factory) turn(id, state string) {
+	m := f.services[id]
+	m.State = state
+	f.services[id] = m
+}
+
+func (f *factory) vanish(id string) {
+	delete(f.services, id)
+	f.kept[id] = backup.Deleted{Address: "deleted " + id, Until: began.Add(48 * time.Hour)}
 }
 
 func (f *factory) Deleted(_ context.Context, id string) (kept backup.Deleted, err error) {
 	err = f.call("deleted", func() {
 		if f.late--; f.late < 0 {
 			kept = f.kept[id]
+		}
+		if f.purging {
+			if f.lasting--; f.lasting == 0 {
+				delete(f.kept, id)
+			}
 		}
 	})
 	return kept, err
@@ -114,7 +142,9 @@ func (f *factory) Deleted(_ context.Context, id string) (kept backup.Deleted, er
 func (f *factory) Purge(_ context.Context, d backup.Deleted) error {
 	return f.call("purge", func() {
 		f.changes = append(f.changes, "purge "+d.Address)
-		maps.DeleteFunc(f.kept, func(_ string, one backup.Deleted) bool { return one == d })
+		if f.purging = f.lasting > 0; !f.purging {
+			maps.DeleteFunc(f.kept, func(_ string, one backup.Deleted) bool { return one == d })
+		}
 	})
 }
 
@@ -287,6 +317,20 @@ func TestARoleWithoutEffectYetCostsNoService(t *testing.T) {
 	f.leaves("make it", "delete it", "purge deleted it")
 }
 
+// TestAzureTakesItsTime: it shows the service until its deletion ends, or nothing of it for half an hour. The rest shows for a while amid its purge.
+// The proof sends each request once.
+func TestAzureTakesItsTime(t *testing.T) {
+	t.Parallel()
+	for _, one := range []factory{{slow: 3}, {late: 20}, {lasting: 3}, {slow: 3, late: 20, lasting: 3}} {
+		f := newFactory(t)
+		f.slow, f.late, f.lasting = one.slow, one.late, one.lasting
+		if said, err := f.proves(t.TempDir()); err != nil || !strings.Contains(said, "deleted and purged") {
+			t.Errorf("%v\n%s", err, said)
+		}
+		f.leaves("make it", "delete it", "purge deleted it")
+	}
+}
+
 // TestAFailedRestoreIsEvidence: it ends while the proof is stopped, and leaves the service as Failed. That is no failure to make it: the next
 // run tells of the restore.
 func TestAFailedRestoreIsEvidence(t *testing.T) {
@@ -297,9 +341,7 @@ func TestAFailedRestoreIsEvidence(t *testing.T) {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	f.end("Failed")
-	broken := f.services[ownOf("x")]
-	broken.State = "Failed"
-	f.services[ownOf("x")] = broken
+	f.turn(ownOf("x"), "Failed")
 	if said, err := f.proves(folder); err == nil || !strings.Contains(err.Error(), "the restore run-2 ended failed") {
 		t.Errorf("%v\n%s", err, said)
 	}
@@ -307,24 +349,40 @@ func TestAFailedRestoreIsEvidence(t *testing.T) {
 	f.has(1, "", markX)
 }
 
+// call is a call of a proof that makes its service, by its number. Azure shows a service as Deleting for so many looks.
+type call struct{ at, slow int }
+
+func (k call) factory(t *testing.T) *factory {
+	f := newFactory(t)
+	f.slow, f.late = k.slow, 1
+	return f
+}
+
+// calls returns each call of a proof that nothing stops, in both readings of a deletion.
+func calls(t *testing.T) (all []call) {
+	t.Helper()
+	for _, slow := range []int{0, 2} {
+		f := call{slow: slow}.factory(t)
+		if said, err := f.proves(t.TempDir()); err != nil || f.calls < 10 {
+			t.Fatalf("%d calls: %v\n%s", f.calls, err, said)
+		}
+		for at := range f.calls {
+			all = append(all, call{at + 1, slow})
+		}
+	}
+	return all
+}
+
 // TestAProofThatDiesLeavesNoService: the process dies before or after each of its calls about the service. The next run goes on, and in the
 // end nothing is left of it, and of others all.
 func TestAProofThatDiesLeavesNoService(t *testing.T) {
 	t.Parallel()
-	whole := newFactory(t)
-	whole.late = 1
-	if said, err := whole.proves(t.TempDir()); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
-	if whole.calls < 10 {
-		t.Fatalf("%d calls", whole.calls)
-	}
-	for at := 1; at <= whole.calls; at++ {
+	for _, k := range calls(t) {
 		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d %t", at, after), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%+v %t", k, after), func(t *testing.T) {
 				t.Parallel()
-				f, folder := newFactory(t), t.TempDir()
-				f.late, f.dies, f.after = 1, at, after
+				f, folder := k.factory(t), t.TempDir()
+				f.dies, f.after = k.at, after
 				if said, err := f.proves(folder); !errors.Is(err, errKilled) {
 					t.Fatalf("%v\n%s", err, said)
 				}
@@ -344,15 +402,11 @@ func TestAProofThatDiesLeavesNoService(t *testing.T) {
 // TestAStoppedProofSaysWhatIsLeft: a person who ends it at any call knows what may still cost, and goes on with the next run.
 func TestAStoppedProofSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	whole := newFactory(t)
-	if said, err := whole.proves(t.TempDir()); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
-	for at := 1; at <= whole.calls; at++ {
-		t.Run(fmt.Sprint(at), func(t *testing.T) {
+	for _, k := range calls(t) {
+		t.Run(fmt.Sprintf("%+v", k), func(t *testing.T) {
 			t.Parallel()
-			f, folder := newFactory(t), t.TempDir()
-			f.stops = at
+			f, folder := k.factory(t), t.TempDir()
+			f.stops = k.at
 			said, err := f.proves(folder)
 			_, there := f.services[ownOf("x")]
 			if left := there || len(f.kept) > 1; left && (err == nil || !strings.Contains(said, "lifeboat prove -g sandbox --clean-up --id x")) {
@@ -376,22 +430,18 @@ func TestAStoppedProofSaysWhatIsLeft(t *testing.T) {
 // TestCleanUp: a killed proof is cleaned up by its ID, and nothing else, whatever its state.
 func TestCleanUp(t *testing.T) {
 	t.Parallel()
-	whole := newFactory(t)
-	if said, err := whole.proves(t.TempDir()); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
-	for at := 1; at <= whole.calls; at++ {
-		t.Run(fmt.Sprint(at), func(t *testing.T) {
+	for _, k := range calls(t) {
+		t.Run(fmt.Sprintf("%+v", k), func(t *testing.T) {
 			t.Parallel()
-			f, folder := newFactory(t), t.TempDir()
-			f.dies, f.after = at, true
+			f, folder := k.factory(t), t.TempDir()
+			f.dies, f.after = k.at, true
 			if said, err := f.proves(folder); !errors.Is(err, errKilled) {
 				t.Fatalf("%v\n%s", err, said)
 			}
 			was := fmt.Sprint(f.services)
-			for args, words := range map[string]string{"--clean-up": "lifeboat prove -g sandbox --clean-up --id other", "--clean-up --id x": "no terminal to ask at"} {
-				if said, err := f.run(folder, strings.Fields(args)...); err == nil || !strings.Contains(said+err.Error(), words) || fmt.Sprint(f.services) != was {
-					t.Errorf("%s: %v\n%s", args, err, said)
+			for _, one := range [][2]string{{"--clean-up", "lifeboat prove -g sandbox --clean-up --id other"}, {"--clean-up --id x", "no terminal to ask at"}} {
+				if said, err := f.run(folder, strings.Fields(one[0])...); err == nil || !strings.Contains(said+err.Error(), one[1]) || fmt.Sprint(f.services) != was {
+					t.Errorf("%s: %v\n%s", one[0], err, said)
 				}
 			}
 			for range 2 {
@@ -456,12 +506,16 @@ func TestWhatAzureRefuses(t *testing.T) {
 		t.Errorf("%v\n%s", err, said)
 	}
 	f.leaves("make it", "delete it", "purge deleted it")
+	locked := &backup.Fault{Kind: backup.Refused, Code: "ScopeLocked", Message: "m", Hint: "See az lock list."}
 	for call, words := range map[string]string{"deleted": "it cannot be seen here whether Azure keeps it", "purge": "Azure keeps it until 2026-03-30T12:00:00Z"} {
-		f = newFactory(t)
-		f.refuses = map[string]*backup.Fault{call: no}
+		f := newFactory(t)
+		f.refuses = map[string]*backup.Fault{call: locked}
 		folder := t.TempDir()
-		if said, err := f.proves(folder); err != nil || !strings.Contains(said, words) {
-			t.Errorf("%v\n%s", err, said)
+		said, err := f.proves(folder)
+		report, _ := os.ReadFile(filepath.Join(folder, "prove-x.json"))
+		if err != nil || !strings.Contains(said, words) || !strings.Contains(said, locked.Hint) || !strings.Contains(string(report), ": ScopeLocked\"") ||
+			strings.Contains(string(report), locked.Hint) {
+			t.Errorf("%v\n%s%s", err, said, report)
 		}
 		if got := strings.ReplaceAll(strings.Join(f.changes, ", "), ownOf("x"), "it"); got != "make it, delete it" {
 			t.Errorf("%s: %s", call, got)

@@ -129,8 +129,8 @@ func post[T any](ctx context.Context, x client.Client, path, id string, body any
 	}
 }
 
-// asks returns the ID of a request of this proof about the service: the same at each call, so that nothing is begun twice. That of a
-// backup has a number behind it if others failed.
+// asks returns the ID of a request of this proof about the service: the same at each call, so that nothing is begun twice. A request
+// for a backup has a number behind it if others failed.
 func (p *proof) asks(what string, s *service) string {
 	return p.mark + "-" + what + "-" + backup.Digest(strings.ToLower(s.id), 8)
 }

@@ -118,8 +118,8 @@ func TestMaker(t *testing.T) {
 	}
 }
 
-// TestNothingIsGoneForWantOfARight: Azure answers 404 in a subscription that the person's sign-in does not see, which says nothing of what
-// is there.
+// TestNothingIsGoneForWantOfARight: Azure answers 404 in a subscription that the person's sign-in does not see, and so tells of no service
+// there.
 func TestNothingIsGoneForWantOfARight(t *testing.T) {
 	t.Parallel()
 	at := func(method, address string) step {
