@@ -39,6 +39,9 @@ const (
 	gone     = "gone"
 )
 
+// unsure is its state if Azure does not answer a run that may be a later one. No report has it.
+const unsure = "unsure"
+
 // own is the service that a proof makes for itself.
 type own struct {
 	backup.Maker
@@ -50,9 +53,9 @@ type own struct {
 }
 
 // nameOf returns the name of the service of the proof in the resource group. Names of API Managements are unique in all of Azure.
-func nameOf(group, proof string) string { return prefix + keyOf(group, proof) }
-
-func keyOf(group, proof string) string { return backup.Digest(strings.ToLower(group)+" "+proof, 20) }
+func nameOf(group, proof string) string {
+	return prefix + backup.Digest(strings.ToLower(group)+" "+proof, 20)
+}
 
 // is tells whether the proof made the service: by its name and its tag, and never by its name alone.
 func (o *own) is(m backup.Made, proof string) bool {
@@ -68,21 +71,32 @@ func (o *own) is(m backup.Made, proof string) bool {
 	return false
 }
 
-// earlier reads what an earlier run of this proof has reported.
-func (p *proof) earlier() (was report) {
+// earlier reads what an earlier run of this proof has reported. A report of another proof of this ID stays: it alone shows that the other one
+// may purge its service.
+func (p *proof) earlier() (was report, err error) {
 	body, err := os.ReadFile(p.file(".json"))
-	if err != nil || json.Unmarshal(body, &was) != nil || was.Proof != p.id || was.Key != keyOf(p.own.group, p.id) {
-		return report{}
+	if err != nil || json.Unmarshal(body, &was) != nil || was.Proof != p.id {
+		return report{}, nil
 	}
-	return was
+	if was.Key != p.key() {
+		return report{}, fmt.Errorf("%s is the report of another proof %s: say another --id or --to", p.file(".json"), p.id)
+	}
+	return was, nil
+}
+
+// key tells the proof from one of its ID in another group. The name of its service cannot be made of it.
+func (p *proof) key() string {
+	if p.own == nil {
+		return ""
+	}
+	return backup.Digest("report "+strings.ToLower(p.own.group)+" "+p.id, 20)
 }
 
 func (p *proof) file(end string) string { return filepath.Join(p.folder, "prove-"+p.id+end) }
 
 // provide makes the service, or finds it as an earlier run has left it. If that run was deleting it, the proof is over: provide ends the
 // deletion, and over is true.
-func (p *proof) provide(ctx context.Context) (over bool, err error) {
-	was := p.earlier()
+func (p *proof) provide(ctx context.Context, was report) (over bool, err error) {
 	switch was.Made {
 	case gone:
 		return true, fmt.Errorf("the proof %s is over, and its API Management is deleted: see %s, or say another --id", p.id, p.file(".md"))
@@ -93,7 +107,10 @@ func (p *proof) provide(ctx context.Context) (over bool, err error) {
 	found, err := p.own.Look(ctx, p.own.id)
 	switch {
 	case err != nil:
-		return true, advised(err)
+		if !p.unnamed {
+			p.own.state = unsure
+		}
+		return true, errors.Join(advised(err), p.left())
 	case found.State != "" && !p.own.is(found, p.id):
 		return true, p.foreign(found)
 	case found.State == "":
@@ -231,6 +248,9 @@ func (w *watch) wait(ctx context.Context, state string, err error) error {
 		return err
 	case err != nil:
 		state = "no answer: " + fault.Code
+		if fault.Said != "" {
+			state = "refused for now: " + fault.Code
+		}
 	case w.first == "" || w.first == "asked for":
 		w.first = state
 	}
@@ -302,6 +322,7 @@ func (p *proof) left() error {
 		return nil
 	}
 	words := map[string]string{
+		unsure:   "%s may be there from an earlier run, and costs about %s US$ an hour then. Go on with --make-apim --id %s, or delete it: ",
 		there:    "%s stays, and costs about %s US$ an hour. Go on with --make-apim --id %s, or delete it: ",
 		deleting: "%s may still be there, and costs about %s US$ an hour then. Its deletion has not ended for the proof %s: ",
 		purging:  "%s is deleted, which ends its price of %s US$ an hour. Azure keeps it for 48 hours, unless the proof %s purges it: ",
@@ -327,6 +348,9 @@ func (p *proof) discard(ctx context.Context) error {
 	}
 	err := p.step(ctx, "delete", p.services[0], func() (string, error) { return p.remove(ctx) })
 	p.report.Made = p.own.state
+	if p.own.state == gone {
+		fmt.Fprintf(p.Stdout, "Now take the plan %s out of plan.yaml again if it is there, with its roles: Edit the plan in docs/deploy.md says how.\n", p.mark)
+	}
 	return err
 }
 
@@ -438,11 +462,7 @@ func (p *proof) resumeRemoval(ctx context.Context, was report) error {
 }
 
 // sweep deletes the service of the proof, whatever became of that.
-func (p *proof) sweep(ctx context.Context) error {
-	if p.unnamed {
-		return p.list(ctx)
-	}
-	was := p.earlier()
+func (p *proof) sweep(ctx context.Context, was report) error {
 	if was.Made == deleting || was.Made == purging {
 		err := p.agree(ctx, "The API Management of the proof "+p.id+" is deleted for good.\n")
 		if err == nil {
@@ -464,7 +484,7 @@ func (p *proof) sweep(ctx context.Context) error {
 		return err
 	}
 	p.report = was
-	if was.Proof == "" { // or it is of another group
+	if was.Proof == "" {
 		p.begin()
 		p.report.Result = "stopped"
 	}

@@ -267,7 +267,8 @@ func TestAProofMakesItsOwnService(t *testing.T) {
 	f.leaves("make it", "delete it", "purge deleted it")
 	f.has(1, "", "")
 	report, _ := os.ReadFile(filepath.Join(folder, "prove-x.json"))
-	if !strings.Contains(string(report), `"result": "proved"`) || !strings.Contains(string(report), `"made": "gone"`) || strings.Contains(string(report), "sandbox") {
+	if !strings.Contains(string(report), `"result": "proved"`) || !strings.Contains(string(report), `"made": "gone"`) || strings.Contains(string(report), "sandbox") ||
+		strings.Contains(string(report), ownOf("x")[strings.LastIndex(ownOf("x"), "-")+1:]) {
 		t.Error(string(report))
 	}
 	if said, err = f.proves(folder); err == nil || !strings.Contains(err.Error(), "the proof x is over") {
@@ -387,7 +388,7 @@ func TestAProofThatDiesLeavesNoService(t *testing.T) {
 					t.Fatalf("%v\n%s", err, said)
 				}
 				said, err := f.proves(folder)
-				if err != nil {
+				if err != nil || !strings.Contains(said, "out of plan.yaml again") {
 					t.Fatalf("%v\n%s", err, said)
 				}
 				if len(f.kept) != 1 || len(f.services) != 3 || slices.Contains(f.changes, "delete "+service) {
@@ -444,10 +445,17 @@ func TestCleanUp(t *testing.T) {
 					t.Errorf("%s: %v\n%s", one[0], err, said)
 				}
 			}
+			_, left := f.services[ownOf("x")]
 			for range 2 {
-				if said, err := f.run(folder, "--clean-up", "--id", "x", "--yes", "sandbox"); err != nil {
+				said, err := f.run(folder, "--clean-up", "--id", "x", "--yes", "sandbox")
+				if err != nil || left && !strings.Contains(said, "out of plan.yaml again") {
 					t.Errorf("%v\n%s", err, said)
 				}
+				report, err := os.ReadFile(filepath.Join(folder, "prove-x.json"))
+				if left && (err != nil || !strings.Contains(string(report), `"service": "service 1"`)) {
+					t.Errorf("%v\n%s", err, report)
+				}
+				left = false
 			}
 			if _, there := f.services[ownOf("x")]; there || len(f.services) != 3 || len(f.kept) != 1 {
 				t.Errorf("%v, %v", f.services, f.kept)
@@ -481,13 +489,36 @@ func TestNoServiceIsKnownByItsNameAlone(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "prove-x.json"), []byte(other), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if said, err = f.run(folder, "--clean-up", "--id", "x", "--yes", "sandbox"); err != nil || len(f.changes) > 0 {
+	if said, err = f.run(folder, "--clean-up", "--id", "x", "--yes", "sandbox"); err == nil || len(f.changes) > 0 {
 		t.Errorf("%v\n%s%v", err, said, f.changes)
 	}
 	f.refuses = map[string]*backup.Fault{"make": {Kind: backup.Retryable, Code: "ServiceAlreadyExistsInSoftDeletedState", Message: "m"}}
 	if said, err = f.proves(t.TempDir()); err == nil || !strings.Contains(err.Error(), "say another --id") || strings.Contains(said, "costs about 0.07 US$ an hour. Go on") {
 		t.Errorf("%v\n%s", err, said)
 	}
+}
+
+// TestTheReportOfAnotherProofStays: it alone shows that a killed proof may purge its service. A proof of the same ID in another group, or
+// with a service that a person names, does not replace it.
+func TestTheReportOfAnotherProofStays(t *testing.T) {
+	t.Parallel()
+	f, folder := newFactory(t), t.TempDir()
+	f.refuses = map[string]*backup.Fault{"deleted": {Kind: backup.Retryable, Code: "NoIdentityToken", Message: "m"}}
+	if said, err := f.proves(folder); err == nil {
+		t.Fatal(said)
+	}
+	was, asked := f.calls, len(f.runs)
+	for _, args := range []string{"-g other --make-apim --yes other", "-g other --clean-up --yes other", "--yes sandbox --service " + service} {
+		said, err := f.run(folder, append(strings.Fields(args), "--id", "x")...)
+		if err == nil || !strings.Contains(err.Error(), "say another --id or --to") || f.calls != was || len(f.runs) != asked {
+			t.Errorf("%s: %v\n%s", args, err, said)
+		}
+	}
+	f.refuses = nil
+	if said, err := f.proves(folder); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	f.leaves("make it", "delete it", "purge deleted it")
 }
 
 // TestWhatAzureRefuses: nothing is left when Azure cannot make the service. Without the right to purge the proof ends well, and says so.
@@ -500,6 +531,19 @@ func TestWhatAzureRefuses(t *testing.T) {
 		t.Errorf("%v\n%s", err, said)
 	}
 	f.leaves()
+	f = newFactory(t)
+	f.refuses = map[string]*backup.Fault{"look": no}
+	if said, err := f.proves(t.TempDir()); err == nil || !strings.Contains(said, ownOf("x")+" may be there from an earlier run, and costs ") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	f.refuses = map[string]*backup.Fault{"make": {Kind: backup.Retryable, Code: "ServiceLocked", Message: "m", Said: "m"}}
+	if said, err := f.proves(t.TempDir()); err == nil || !strings.Contains(said, "refused for now: ServiceLocked") || strings.Contains(said, "no answer") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	f.refuses["make"].Said = ""
+	if said, err := f.proves(t.TempDir()); err == nil || !strings.Contains(said, "no answer: ServiceLocked") {
+		t.Errorf("%v\n%s", err, said)
+	}
 	f = newFactory(t)
 	f.stillborn = "Failed"
 	if said, err := f.proves(t.TempDir()); err == nil || !strings.Contains(err.Error(), "could not make the API Management") {
@@ -536,6 +580,7 @@ func TestNothingIsMadeWithoutTheName(t *testing.T) {
 		"--make-apim --service " + service:           "--service is not for a proof that makes its own",
 		"--make-apim --subscription x --yes sandbox": "--subscription ID is missing",
 		"--clean-up --subscription x":                "--subscription ID is missing",
+		"--make-apim --id x- --yes sandbox":          "no dash first or last",
 	} {
 		f := newFactory(t)
 		if said, err := f.run(t.TempDir(), strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), words) || f.calls > 0 {

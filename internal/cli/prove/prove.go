@@ -53,8 +53,8 @@ type request struct {
 	names, makes, cleans                 bool
 }
 
-// idForm is the form of the ID of a proof: it is a part of the names of marks.
-var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+// idForm is the form of the ID of a proof: it is a part of the names of marks, and ends the name of a plan.
+var idForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
 // Command makes the command prove.
 func Command(sh Shell) *cobra.Command {
@@ -188,7 +188,7 @@ func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
 		p.id, _, _ = strings.Cut(strings.ToLower(sh.RequestID), "-")
 	}
 	if !idForm.MatchString(p.id) {
-		return nil, usage.Misuse(c, "--id has 1 to 32 small letters, digits and dashes, no dash first")
+		return nil, usage.Misuse(c, "--id has 1 to 32 small letters, digits and dashes, no dash first or last")
 	}
 	p.mark = prefix + p.id
 	if err := p.makesOwn(c); err != nil {
@@ -212,7 +212,12 @@ func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
 			return nil, usage.Misuse(c, "--service: %s is there twice", id)
 		}
 		subscription = r.Subscription
-		p.services = append(p.services, &service{id: id, label: r.Name, report: &serviceReport{Title: known.Title, kind: strings.ToLower(known.Type)}})
+		s := &service{id: id, label: r.Name, report: &serviceReport{Title: known.Title, kind: strings.ToLower(known.Type)}}
+		p.services = append(p.services, s)
+		s.report.Service = fmt.Sprintf("service %d", len(p.services))
+		if q.names {
+			s.report.Name = s.id
+		}
 	}
 	switch asks := p.yes == "" && !sh.Asks(); {
 	case asks && p.cleans && !p.unnamed:
@@ -234,13 +239,9 @@ func (sh Shell) prepare(c *cobra.Command, q request) (*proof, error) {
 	if err := errors.Join(err, p.opens()); err != nil {
 		return nil, err
 	}
-	for i, s := range p.services {
+	for _, s := range p.services {
 		if s.marker = markers[s.report.kind]; s.marker == nil {
 			return nil, usage.Misuse(c, "--service: a restore makes a new %s, and prove cannot damage one: try that by hand", s.report.Title)
-		}
-		s.report.Service = fmt.Sprintf("service %d", i+1)
-		if q.names {
-			s.report.Name = s.id
 		}
 	}
 	return p, nil
@@ -257,9 +258,8 @@ func (p *proof) makesOwn(c *cobra.Command) error {
 	if !backup.IsUUID(p.subscription) {
 		return usage.Misuse(c, "--subscription ID is missing: the ID of the subscription of the group, a UUID")
 	}
-	const kind = "Microsoft.ApiManagement/service"
 	group := "/subscriptions/" + p.subscription + "/resourceGroups/" + p.group
-	p.own = &own{group: group, id: group + "/providers/" + kind + "/" + nameOf(group, p.id)}
+	p.own = &own{group: group, id: group + "/providers/" + ownType + "/" + nameOf(group, p.id)}
 	p.request.services = []string{p.own.id}
 	return nil
 }
@@ -270,22 +270,28 @@ func (p *proof) opens() error {
 		return nil
 	}
 	makers, err := p.Makers(p.Getenv)
-	p.own.Maker = makers[ownType]
+	p.own.Maker = makers[strings.ToLower(ownType)]
 	return err
 }
 
 // ownType is the type of that service.
-const ownType = "microsoft.apimanagement/service"
+const ownType = "Microsoft.ApiManagement/service"
 
 // run proves it, removes the marks, and writes the report.
 func (p *proof) run(ctx context.Context) error {
+	if p.cleans && p.unnamed {
+		return p.list(ctx)
+	}
+	was, err := p.earlier()
 	switch {
+	case err != nil:
+		return err
 	case p.own == nil:
 	case p.cleans:
-		return p.sweep(ctx)
+		return p.sweep(ctx, was)
 	default:
 		p.begin()
-		if over, err := p.provide(ctx); over {
+		if over, err := p.provide(ctx, was); over {
 			return err
 		}
 	}
@@ -299,7 +305,7 @@ func (p *proof) run(ctx context.Context) error {
 		fmt.Fprintf(p.Stdout, "proof %s: if it is stopped, go on with --id %[1]s\n", p.id)
 		p.begin()
 	}
-	err := p.prove(ctx)
+	err = p.prove(ctx)
 	// If the person has ended it, there is a minute to clean up.
 	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
@@ -317,11 +323,7 @@ func (p *proof) run(ctx context.Context) error {
 	default:
 		p.report.Made = p.own.state
 	}
-	err = errors.Join(err, p.write(), p.left())
-	if p.own != nil && p.own.state == gone {
-		fmt.Fprintf(p.Stdout, "Now take the plan %s out of plan.yaml again, with its roles: Edit the plan in docs/deploy.md says how.\n", p.mark)
-	}
-	return err
+	return errors.Join(err, p.write(), p.left())
 }
 
 // find looks for each service in the app's plans.

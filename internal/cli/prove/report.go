@@ -26,7 +26,7 @@ type report struct {
 	Result string `json:"result"`
 	// Made is the state of the service that the proof has made for itself: there, deleting, purging or gone.
 	Made string `json:"made,omitempty"`
-	// Key is the end of its name: a proof of the same ID in another group has another one.
+	// Key is for that service: a proof of the same ID in another group has another one.
 	Key      string           `json:"key,omitempty"`
 	Group    string           `json:"group,omitempty"`
 	Services []*serviceReport `json:"services"`
@@ -109,7 +109,7 @@ type Question struct {
 
 // Questions returns the questions that a report answers.
 func Questions() []Question {
-	const gateway, hsm = "microsoft.apimanagement/service", "microsoft.keyvault/managedhsms"
+	gateway, hsm := strings.ToLower(ownType), "microsoft.keyvault/managedhsms"
 	never := func(*serviceReport) string { return notSeen }
 	return []Question{
 		{gateway, "Does a running backup show in `provisioningState`, or refuse a second one?", func(s *serviceReport) string { return s.duringBackup.String() }},
@@ -177,12 +177,9 @@ func word(code string) string {
 
 // begin begins the report.
 func (p *proof) begin() {
-	p.report = report{Proof: p.id, Version: p.Version, System: runtime.GOOS + "/" + runtime.GOARCH, Began: p.Now().UTC(), Steps: []step{}, Answers: []answer{}}
+	p.report = report{Proof: p.id, Key: p.key(), Version: p.Version, System: runtime.GOOS + "/" + runtime.GOARCH, Began: p.Now().UTC(), Steps: []step{}, Answers: []answer{}}
 	if p.names {
 		p.report.Group = p.group
-	}
-	if p.own != nil {
-		p.report.Key = keyOf(p.own.group, p.id)
 	}
 	for _, s := range p.services {
 		p.report.Services = append(p.report.Services, s.report)

@@ -93,6 +93,10 @@ var edges = []edge{
 		"sent = err == nil", "sent = err != nil",
 	},
 	{
+		"./internal/cli/prove TestTheReportOfAnotherProofStays", "a proof replaces the report of another one of its ID", "internal/cli/prove/make.go",
+		"if was.Key != p.key() {", "if false {",
+	},
+	{
 		"./internal/cli/prove TestTheEndOfAProofIsTheEndOfItsService", "a proof that fails leaves its service", "internal/cli/prove/make.go",
 		"return p.own.begun && ", "return err == nil && ",
 	},
