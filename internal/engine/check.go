@@ -97,7 +97,7 @@ func (e *Engine) CheckPlans(ctx context.Context, active plans.Active, row backup
 		return was.Unread
 	}
 	if underWay := was.Plans == active.Hash && was.Ended.IsZero(); !underWay {
-		if was.Checked == active.Hash || e.Now().Sub(active.Since) < settling {
+		if was.Checked == active.Hash || active.Since.IsZero() || e.Now().Sub(active.Since) < settling {
 			return nil
 		}
 		was = was.Begin(active.Hash, "", "", e.Now())

@@ -105,6 +105,10 @@ func TestPlansAreChecked(t *testing.T) {
 	if minute(30); a.looks != 2*once || ended() != 2 {
 		t.Errorf("after another text %d looks of %d, and %d events", a.looks, once, ended())
 	}
+	active.Hash, active.Since = "three", time.Time{}
+	if minute(1); a.looks != 2*once {
+		t.Errorf("a text of which it is not known since when it is active was looked at %d times", a.looks-2*once)
+	}
 }
 
 // TestCheckGoesOn: a check that takes long goes on in the next timer runs, where it was, whatever dies in between, and ends once.

@@ -73,7 +73,7 @@ func ReadHead(row backup.Row) (Head, error) {
 type Active struct {
 	// Plans are nil if it is not known which are active, and empty if there are none.
 	Plans []backup.Plan
-	// Since is the time at which Lifeboat found these plans in plan.yaml; zero if it did not ask the catalog.
+	// Since is the time at which Lifeboat found these plans in plan.yaml; zero if it is not known.
 	Since time.Time
 	// Refused says why the present plan.yaml is not active, a line for each fault; nil if it is active.
 	Refused error
@@ -117,7 +117,11 @@ func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 		if !head.matches(file) {
 			head, err = b.record(ctx, file)
 		}
-		return Active{Plans: file.plans, Since: head.Since, Hash: file.hash}, err
+		active := Active{Plans: file.plans, Hash: file.hash}
+		if head.Hash == file.hash { // else another timer run was faster
+			active.Since = head.Since
+		}
+		return active, err
 	}
 	// The row counts, not what this process remembers: since its last timer run another process may have made another plan
 	// active.

@@ -29,6 +29,8 @@ type faulty struct {
 	failAt int
 	made   bool
 	every  bool
+	// race happens once, just before the row of the active plan is written.
+	race func()
 }
 
 // next counts a request, and says whether it fails.
@@ -52,6 +54,10 @@ func (c *faulty) List(ctx context.Context, partition, from, to string, limit int
 }
 
 func (c *faulty) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
+	if race := c.race; race != nil && slices.ContainsFunc(writes, func(w backup.Write) bool { return w.Key == backup.ActivePlanKey }) {
+		c.race = nil
+		race()
+	}
 	if c.next() {
 		if c.made {
 			_, _ = c.Catalog.Apply(ctx, writes...)
@@ -281,6 +287,23 @@ func TestBookLearnsOfOthers(t *testing.T) {
 	d.restart()
 	if _, plans, err := d.settle(); err != nil || plans != "one" {
 		t.Errorf("%q active, %v", plans, err)
+	}
+}
+
+// TestTheSlowerTimerRunKnowsNoTime: of two timer runs that find an edit at once, one saves it. The other one has its plans, and not the time
+// of the text before it.
+func TestTheSlowerTimerRunKnowsNoTime(t *testing.T) {
+	d := newDesk(t, "good a")
+	d.pass()
+	d.now = begin.Add(time.Hour)
+	d.catalog.race = d.another("good b").pass
+	slow := d.another("good b").book
+	active, err := slow.Reconcile(t.Context())
+	if err != nil || names(active) != "b" || !active.Since.IsZero() {
+		t.Errorf("the slower one: %+v, %v", active, err)
+	}
+	if active, err = slow.Reconcile(t.Context()); err != nil || !active.Since.Equal(d.now) {
+		t.Errorf("the next timer run: %+v, %v", active, err)
 	}
 }
 
