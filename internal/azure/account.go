@@ -139,14 +139,20 @@ type ContainerSettings struct {
 // ContainerSettings returns the settings of the container as Resource Manager shows them. It returns none if the app's identity
 // may not read them, or if the container does not exist yet.
 func (c Client) ContainerSettings(ctx context.Context, s backup.Storage) (ContainerSettings, error) {
+	shown, err := c.containerSettings(ctx, s)
+	if err != nil && !LacksRole(err) && !HasStatus(err, http.StatusNotFound) {
+		return shown, account("look at "+Place(s), s, "").Fault(err)
+	}
+	return shown, nil
+}
+
+// containerSettings has the error as Azure answered.
+func (c Client) containerSettings(ctx context.Context, s backup.Storage) (ContainerSettings, error) {
 	var shown struct {
 		Properties ContainerSettings `json:"properties"`
 	}
 	err := c.ask(ctx, http.MethodGet, s, "/blobServices/default/containers/"+url.PathEscape(s.Container), &shown)
-	if err != nil && !LacksRole(err) && !HasStatus(err, http.StatusNotFound) {
-		return shown.Properties, account("look at "+Place(s), s, "").Fault(err)
-	}
-	return shown.Properties, nil
+	return shown.Properties, err
 }
 
 // ask makes a request of Resource Manager about the account, or about the path below it. [Moved] finds an account that was moved.

@@ -2,6 +2,7 @@ package azure
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -37,10 +38,11 @@ const (
 		"Until then it can be restored as before."
 	hintNoRule = "The app may not delete in this vault, and should not. Give the account a rule of lifecycle management, as infra/vault.bicep " +
 		"makes one, or delete the blob yourself."
+	hintUnseen = "You need not act: Lifeboat looks again."
 )
 
 // InVault makes the fault of a refused deletion say until when a policy keeps the blob, and whether the app may delete it at all. It tells
-// whether the blob is gone. The fault stays as it is if the app sees no policy.
+// whether the blob is gone. The fault stays as it is if the app sees no policy, and may pass if Azure did not say whether there is one.
 func (c Client) InVault(ctx context.Context, s backup.Storage, artifact *blob.Client, f *backup.Fault, refused error) (gone bool) {
 	denied := LacksRole(refused) && !ShutOut(refused)
 	if !denied && f.Kind != backup.Kept {
@@ -51,12 +53,19 @@ func (c Client) InVault(ctx context.Context, s backup.Storage, artifact *blob.Cl
 		return true // storage looks for the role, or the ETag, before the blob
 	}
 	made, until, held := Deref(shown.CreationTime), Deref(shown.ImmutabilityPolicyExpiresOn), Deref(shown.LegalHold)
+	var settings ContainerSettings
 	if err == nil && until.IsZero() && !held && !bloberror.HasCode(refused, bloberror.LeaseIDMissing) { // the properties of a blob do not show a policy of its container
-		settings, _ := c.ContainerSettings(ctx, s)
+		settings, err = c.containerSettings(ctx, s)
 		if days := settings.Policy.Properties.Days; settings.HasImmutabilityPolicy && days > 0 && !made.IsZero() {
 			until = made.Add(time.Duration(days) * day)
 		}
 		held = settings.HasLegalHold
+	}
+	if err != nil && !HasStatus(err, http.StatusForbidden, http.StatusNotFound) {
+		unseen := Call{What: "Lifeboat could not look whether a policy keeps it", Means: Before, Hint: func(int, string, string) string { return hintUnseen }}.Fault(err)
+		f.Kind, f.RetryAfter, f.Hint = backup.Retryable, unseen.RetryAfter, hintUnseen
+		f.Message += " " + unseen.Message
+		return false
 	}
 	end := until.UTC().Format(time.RFC3339)
 	switch now := Deref(shown.Date); { // by storage's clock
@@ -68,7 +77,9 @@ func (c Client) InVault(ctx context.Context, s backup.Storage, artifact *blob.Cl
 			f.Message += " It is under a legal hold."
 			f.Until = time.Time{} // storage does not say when a legal hold ends
 		}
+	case until.IsZero() && !settings.HasImmutabilityPolicy:
 	case until.IsZero():
+		f.Hint = hintNoRule
 	case now.After(later(until, made.Add(ruleDays*day)).Add(ruleSlack)):
 		f.Code, f.Hint = CodeNoRule, hintNoRule
 	default:

@@ -90,7 +90,7 @@ func TestDeleteAnswers(t *testing.T) {
 		"no such account": {remove: unknown, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
 		"away":            {remove: answers(503, ""), fault: fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "tries the deletion again"}},
 		"no role": {
-			remove: blobSays(403, "AuthorizationPermissionMismatch", "No."),
+			remove: blobSays(403, "AuthorizationPermissionMismatch", "No."), properties: answers(403, ""),
 			fault: fault{
 				kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", message: run + ".2", hint: "Storage Blob Data",
 			},
@@ -209,6 +209,26 @@ func TestDeleteInAVault(t *testing.T) {
 		"the app may not see whether it is one": {
 			denied, blob("2026-11-03", "2026-12-01"), armSays(403, "AuthorizationFailed", "No."),
 			fault{kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data"},
+			"",
+		},
+		"nobody says whether it is one": {
+			denied, blob("2026-11-10", "2026-12-01"), answers(503, ""),
+			fault{kind: backup.Retryable, code: "AuthorizationPermissionMismatch", message: "could not look whether a policy keeps it", hint: "looks again"},
+			"",
+		},
+		"nobody shows the blob": {
+			denied, answers(429, ""), container(30, false),
+			fault{kind: backup.Retryable, code: "AuthorizationPermissionMismatch", message: "could not look whether a policy keeps it", hint: "looks again"},
+			"",
+		},
+		"storage protects it, and nobody says until when": {
+			immutable, blob("2026-11-10", "2026-12-01"), answers(503, ""),
+			fault{kind: backup.Retryable, code: "BlobImmutableDueToPolicy", message: "could not look whether a policy keeps it", hint: "looks again"},
+			"",
+		},
+		"a policy without days": {
+			denied, blob("2026-11-10", "2026-12-01"), answers(200, `{"properties":{"hasImmutabilityPolicy":true}}`),
+			fault{kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", hint: "a rule of lifecycle management"},
 			"",
 		},
 		"deleted by the rule": {denied, answers(404, "", "X-Ms-Error-Code: BlobNotFound"), nil, fault{}, ""},
