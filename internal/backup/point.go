@@ -125,6 +125,8 @@ type Undeleted struct {
 	Published string `json:"published,omitempty"`
 	// Unsent tells that this event may not have been sent yet.
 	Unsent bool `json:"unsent,omitempty"`
+	// TakenBack counts how often an event took that back because storage turned out to keep it for a time.
+	TakenBack int `json:"takenBack,omitempty"`
 	// Hashing is the progress with reading a touched artifact again.
 	Hashing Hashing `json:"hashing,omitzero"`
 }

@@ -196,7 +196,7 @@ func (d Deletion) expired(ctx context.Context, p backup.Point, decided retention
 }
 
 // publish tells of the failure, once for a point: at once if storage refuses its deletion, and at the second failure if that may
-// pass. Nothing tells of storage that says until when it protects the artifact.
+// pass. Nothing tells of storage that says until when it protects the artifact: that takes back an earlier event.
 func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault, altered bool) error {
 	kind, repeated := event.PointUndeleted, !p.Undeleted.Since.IsZero()
 	if !repeated {
@@ -205,7 +205,7 @@ func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault,
 	switch f.Kind {
 	case backup.Kept:
 		if !f.Until.IsZero() {
-			return nil
+			return d.calm(ctx, p, f)
 		}
 	case backup.Refused, backup.Unobservable:
 		if altered {
@@ -230,6 +230,23 @@ func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault,
 		return err
 	}
 	p.Undeleted.Unsent, p.KeptByStorage.Again = false, again
+	return nil
+}
+
+// calm forgets the failures before storage said until when it protects the artifact. If an event told of them, another one takes it back
+// first; after a death in between that one comes twice, under the same ID. An altered point stays so.
+func (d Deletion) calm(ctx context.Context, p *backup.Point, f *backup.Fault) error {
+	switch p.Undeleted.Published {
+	case event.PointAltered:
+		return nil
+	case event.PointUndeleted:
+		if err := d.Announce(ctx, event.PointKept(*p, f.Reason(), d.Now)); err != nil {
+			p.KeptByStorage.Again = time.Time{} // the next cleanup tries again
+			return err
+		}
+		p.Undeleted.TakenBack++
+	}
+	p.Undeleted.Since, p.Undeleted.Published, p.Undeleted.Unsent = time.Time{}, "", false
 	return nil
 }
 

@@ -212,6 +212,51 @@ func TestADeletionThatFails(t *testing.T) {
 	}
 }
 
+// TestWhatStorageKeepsIsTakenBack: an event told that a point could not be deleted, and then storage says until when it keeps it: another event
+// takes the first back, wherever the process dies, and health has nothing left. Failures after that count anew.
+func TestWhatStorageKeepsIsTakenBack(t *testing.T) {
+	kept, away := fault(backup.Kept, "KeptByVault"), fault(backup.Retryable, "ServiceUnavailable")
+	kept.Until = begin.Add(400 * day)
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newHarness(t)
+			id := s.points(2)[0]
+			cleanup := func(f *backup.Fault, want string, points int) {
+				t.Helper()
+				s.provider.delete = func(backup.Attempt, bool) error { return f }
+				s.cleanup()
+				s.runSchedule()
+				s.now = s.now.Add(7 * day)
+				if told := s.heard(id); told != want || len(s.undeleted()) != points {
+					t.Errorf("call %d (made: %t): told %q, want %q; health says %+v", k, made, told, want, s.undeleted())
+				}
+			}
+			cleanup(fault(backup.Unobservable, "AuthorizationPermissionMismatch"), "undeleted", 1)
+			s.provider.delete = func(backup.Attempt, bool) error { return kept }
+			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
+			s.dies(func() { _, _ = s.engine.Cleanup(t.Context()) })
+			over := s.storage.calls < k
+			s.storage.failAt = 0
+			s.now = s.now.Add(7 * day)
+			cleanup(kept, "undeleted kept", 0)
+			cleanup(kept, "undeleted kept", 0)
+			cleanup(away, "undeleted kept", 0)
+			cleanup(away, "undeleted kept undeleted", 1)
+			cleanup(kept, "undeleted kept undeleted kept", 0)
+			if p := s.status(id).Point; p.State != backup.Live || p.Undeleted.TakenBack != 2 || !p.Undeleted.Since.IsZero() {
+				t.Errorf("call %d (made: %t): it is %s, %+v", k, made, p.State, p.Undeleted)
+			}
+			s.provider.delete = nil
+			if s.cleanup(); s.state(id) != backup.Expired || s.heard(id) != "undeleted kept undeleted kept" {
+				t.Errorf("call %d (made: %t): it is %s, told %q", k, made, s.state(id), s.heard(id))
+			}
+			if over {
+				break
+			}
+		}
+	}
+}
+
 // TestADeletionThatWasToldIsTakenBack: the process dies at each request of the cleanup that tells of a failed deletion, and the next one
 // deletes the artifact. Wherever an event told of the failure, another one takes it back.
 func TestADeletionThatWasToldIsTakenBack(t *testing.T) {

@@ -3,6 +3,7 @@
 package event
 
 import (
+	"fmt"
 	"path"
 	"strings"
 	"time"
@@ -245,10 +246,11 @@ func PointAccepted(p backup.Point) backup.Event {
 }
 
 // These are the types of the events about a recovery point that is past its time: it could not be deleted, it is altered, or it is
-// deleted after one of these.
+// deleted after one of these. Where storage turns out to keep it for a time, the first of them is taken back.
 const (
 	PointUndeleted = "lifeboat.recovery-point.undeleted"
 	PointAltered   = "lifeboat.recovery-point.altered"
+	pointKept      = "lifeboat.recovery-point.kept"
 	pointDeleted   = "lifeboat.recovery-point.deleted"
 )
 
@@ -265,7 +267,26 @@ func PointNotDeleted(p backup.Point, kind string, why backup.Reason, at time.Tim
 		Expires  time.Time         `json:"expiresDateTime,omitzero"`
 		Reason   backup.Reason     `json:"reason,omitzero"`
 	}{p.ID, p.Called(), p.Plan, p.Target, p.Storage.AccountName(), p.Storage.Container + "/" + p.Artifact, p.Expires.UTC(), why})
-	return backup.Event{ID: p.ID + path.Ext(kind), Type: kind, Subject: p.Target, Time: at, Data: data}
+	return backup.Event{ID: idOf(p, kind), Type: kind, Subject: p.Target, Time: at, Data: data}
+}
+
+// PointKept makes the event that storage says until when it keeps a recovery point that [PointNotDeleted] told of; why has that time.
+func PointKept(p backup.Point, why backup.Reason, at time.Time) backup.Event {
+	data := backup.Encode(struct {
+		Point  string        `json:"recoveryPoint,omitempty"`
+		Plan   string        `json:"plan,omitempty"`
+		Target string        `json:"target,omitempty"`
+		Reason backup.Reason `json:"reason,omitzero"`
+	}{p.ID, p.Plan, p.Target, why})
+	return backup.Event{ID: idOf(p, pointKept), Type: pointKept, Subject: p.Target, Time: at, Data: data}
+}
+
+// idOf returns the ID of an event about the deletion of the point. An event that is told again, after it was taken back, has another one.
+func idOf(p backup.Point, kind string) string {
+	if n := p.Undeleted.TakenBack; n > 0 {
+		return fmt.Sprintf("%s%s.%d", p.ID, path.Ext(kind), n)
+	}
+	return p.ID + path.Ext(kind)
 }
 
 // PointDeleted makes the event about a recovery point that is deleted after an event of [PointNotDeleted].

@@ -117,7 +117,7 @@ func samples(zone *time.Location) (events []backup.Event) {
 	add(event.TargetLeft(health.Departed{Plan: "nightly", Target: target, At: now}, "e571050b109bb3b7"))
 
 	add(event.PointAccepted(point), event.PointNotDeleted(point, event.PointUndeleted, why, now), event.PointNotDeleted(point, event.PointAltered, why, now),
-		event.PointDeleted(point))
+		event.PointDeleted(point), event.PointKept(point, why, now))
 	lost := health.Incomplete{Target: target, Plan: "nightly", Storage: storage, Artifacts: 7, Manifests: 3, First: "contoso-2026032602", Found: now, Alarm: "1"}
 	add(event.CatalogIncomplete(lost), event.CatalogComplete(lost, now))
 	missed := schedule.MissedRuns{Plan: "nightly", First: ago(49), Last: ago(1), Count: 3, Why: "no timer run read the plan", Found: now}
@@ -193,7 +193,8 @@ func TestNoMemberIsEmpty(t *testing.T) {
 	for _, e := range slices.Concat(samples(time.UTC), event.RunEnded(backup.Run{}, false), event.Restore(backup.Run{Restore: &backup.Restoring{}}, "k", at),
 		event.BackupAnswered(event.BackupAnswer{}, ""), []backup.Event{
 			event.TargetUnprotected(health.TargetHealth{}, ""), event.TargetLeft(health.Departed{}, ""), event.PointAccepted(backup.Point{}),
-			event.PointNotDeleted(backup.Point{}, "k", backup.Reason{}, at), event.PointDeleted(backup.Point{}), event.ScheduleMissed(schedule.MissedRuns{}),
+			event.PointNotDeleted(backup.Point{}, "k", backup.Reason{}, at), event.PointDeleted(backup.Point{}),
+			event.PointKept(backup.Point{}, backup.Reason{}, at), event.ScheduleMissed(schedule.MissedRuns{}),
 			event.PlanTurned(event.PlanTurn{}), event.PlanChanged(event.PlanEdit{}), event.Checked(check.Report{}), event.DeadLettered(event.DeadLetter{}), event.Stop(stop.Switch{}, "", at),
 			event.AppRefused(event.AppTurn{}), event.AppReplaced("", "", "", at), event.CatalogComplete(health.Incomplete{}, at),
 		}) {

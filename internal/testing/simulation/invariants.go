@@ -833,6 +833,8 @@ func (w *World) toldOfPoint(id, kind string) string {
 		return "told of the recovery point of " + name + ", which has none"
 	case kind == "altered" && w.service(p.Target).blob(p.Artifact) != nil && !w.tampered(p):
 		return "told that the recovery point of " + name + " is altered, and it is not"
+	case strings.HasPrefix(kind, "kept") && w.service(p.Target).blob(p.Artifact) == nil:
+		return "told that storage keeps the recovery point of " + name + ", and its artifact is gone"
 	case kind == "deleted" && w.service(p.Target).blob(p.Artifact) != nil:
 		return "told that the recovery point of " + name + " is deleted, and its artifact is there"
 	}
