@@ -27,10 +27,11 @@ const (
 	ruleSlack = 7 * day
 )
 
-// The codes of what the app may not delete in a vault: its policy or its rule still has time, or neither has deleted it.
+// The codes of what the app may not delete in a vault: its policy or its rule still has time, or neither has deleted it, or a person holds it.
 const (
 	CodeKeptByVault = "KeptByVault"
 	CodeNoRule      = "VaultWithoutRule"
+	CodeHeldInVault = "LegalHold"
 )
 
 const (
@@ -38,6 +39,8 @@ const (
 		"Until then it can be restored as before."
 	hintNoRule = "The app may not delete in this vault, and should not. Give the account a rule of lifecycle management, as infra/vault.bicep " +
 		"makes one, or delete the blob yourself."
+	hintHeld = "It is kept, and can be restored as before. If it is no longer needed, end the legal hold in the Azure portal: then a rule of the " +
+		"account can delete it."
 	hintUnseen = "You need not act: Lifeboat looks again."
 )
 
@@ -77,6 +80,9 @@ func (c Client) InVault(ctx context.Context, s backup.Storage, artifact *blob.Cl
 			f.Message += " It is under a legal hold."
 			f.Until = time.Time{} // storage does not say when a legal hold ends
 		}
+	case held:
+		f.Kind, f.Code, f.Hint = backup.Kept, CodeHeldInVault, hintHeld
+		f.Message = "It is under a legal hold in the account " + s.AccountName() + ", and the app may not delete there."
 	case until.IsZero() && !settings.HasImmutabilityPolicy:
 	case until.IsZero():
 		f.Hint = hintNoRule

@@ -248,6 +248,14 @@ func TestDeleteInAVault(t *testing.T) {
 		"a legal hold of the container": {
 			immutable, blob("2026-11-10", "2026-12-01"), container(30, true), fault{kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "legal hold"}, "",
 		},
+		"a legal hold, and the app may not delete": {
+			denied, blob("2026-11-10", "2026-12-01"), container(30, true),
+			fault{kind: backup.Kept, code: "LegalHold", message: "under a legal hold in the account contosobackups", hint: "end the legal hold in the Azure portal"},
+			"",
+		},
+		"a legal hold of the blob, and the app may not delete": {
+			denied, blob("2026-11-10", "2026-12-01", "X-Ms-Legal-Hold: true"), nil, fault{kind: backup.Kept, code: "LegalHold"}, "",
+		},
 		"a lease in a vault": {
 			blobSays(412, "LeaseIdMissing", "There is a lease."), blob("2026-11-10", "2026-12-01"), nil, fault{kind: backup.Kept, code: "LeaseIdMissing"}, "",
 		},
