@@ -117,7 +117,8 @@ resource oldBackups 'Microsoft.Storage/storageAccounts/managementPolicies@2025-0
   dependsOn: [blobs]
 }
 
-// lifeboat plan roles names a grant in the same way: Azure refuses a second one of the same role.
+// lifeboat plan roles names a grant of the app in the same way, and one of a service in another, as it does not know its identity. Azure
+// refuses a second grant of the same role under another name.
 resource add 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for grant in grants: {
     name: guid(
