@@ -35,12 +35,14 @@ const (
 )
 
 const (
-	hintRule = "You need not act: the app may not delete in a vault, and a rule of the account deletes it, as infra/vault.bicep makes one. " +
-		"Until then it can be restored as before."
-	hintNoRule = "The app may not delete in this vault, and should not. Give the account a rule of lifecycle management, as infra/vault.bicep " +
+	hintRule = "In a vault you need not act: a rule of lifecycle management should delete it, and Lifeboat tells you if none does. Until then it " +
+		"can be restored as before."
+	hintNoRule = "In a vault the app may not delete, and should not. Give the account a rule of lifecycle management, as infra/vault.bicep " +
 		"makes one, or delete the blob yourself."
-	hintHeld = "It is kept, and can be restored as before. If it is no longer needed, end the legal hold in the Azure portal: then a rule of the " +
-		"account can delete it."
+	// hintNoVault is for a place that is no vault by the plan of that backup: a plan may say so later.
+	hintNoVault = " If the account is no vault, the app has lost the role that deletes: give it Storage Blob Data Contributor again."
+	hintHeld    = "It is kept, and can be restored as before. If it is no longer needed, end the legal hold in the Azure portal: then a rule of the " +
+		"account may delete it, or you."
 	hintUnseen = "You need not act: Lifeboat looks again."
 )
 
@@ -70,6 +72,12 @@ func (c Client) InVault(ctx context.Context, s backup.Storage, artifact *blob.Cl
 		f.Message += " " + unseen.Message
 		return false
 	}
+	advise := func(hint string) string {
+		if s.Vault {
+			return hint
+		}
+		return hint + hintNoVault
+	}
 	end := until.UTC().Format(time.RFC3339)
 	switch now := Deref(shown.Date); { // by storage's clock
 	case !denied:
@@ -83,17 +91,18 @@ func (c Client) InVault(ctx context.Context, s backup.Storage, artifact *blob.Cl
 	case held:
 		f.Kind, f.Code, f.Hint = backup.Kept, CodeHeldInVault, hintHeld
 		f.Message = "It is under a legal hold in the account " + s.AccountName() + ", and the app may not delete there."
-	case until.IsZero() && !settings.HasImmutabilityPolicy:
+	case until.IsZero() && !settings.HasImmutabilityPolicy && (err != nil || !s.Vault): // nothing says that it is one
 	case until.IsZero():
-		f.Hint = hintNoRule
+		f.Hint = advise(hintNoRule)
 	case now.After(later(until, made.Add(ruleDays*day)).Add(ruleSlack)):
-		f.Code, f.Hint = CodeNoRule, hintNoRule
+		f.Code, f.Hint = CodeNoRule, advise(hintNoRule)
 	default:
-		f.Kind, f.Code, f.Until, f.Hint = backup.Kept, CodeKeptByVault, until, hintRule
-		f.Message = "The policy of the vault " + s.AccountName() + " keeps it until " + end + ", and the app may not delete there."
+		f.Kind, f.Code, f.Until, f.Hint = backup.Kept, CodeKeptByVault, until, advise(hintRule)
+		keeps := "keeps"
 		if now.After(until) {
-			f.Message = "The policy of the vault " + s.AccountName() + " kept it until " + end + ", and the app may not delete there."
+			keeps = "kept"
 		}
+		f.Message = "An immutability policy of the account " + s.AccountName() + " " + keeps + " it until " + end + ", and the app may not delete there."
 	}
 	return false
 }

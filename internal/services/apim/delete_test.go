@@ -156,78 +156,84 @@ func TestDeleteAnswers(t *testing.T) {
 	}
 }
 
+// denied is the answer to a deletion by an identity without the role.
+var denied = blobSays(403, "AuthorizationPermissionMismatch", "No.")
+
+// aged is the answer about a blob that was made on a day, by a storage service at the start of another day.
+func aged(made, now string, more ...string) reply {
+	at := func(date string) string {
+		d, err := time.Parse(time.DateOnly, date)
+		if err != nil {
+			panic(err)
+		}
+		return d.Format(http.TimeFormat)
+	}
+	return answers(200, "", append(more, "X-Ms-Creation-Time: "+at(made), "Date: "+at(now))...)
+}
+
+// keeping is the answer about a container whose policy keeps each blob for some days; 0: it has none.
+func keeping(days int, hold bool) reply {
+	return answers(200, fmt.Sprintf(`{"properties":{"hasImmutabilityPolicy":%v,"hasLegalHold":%v,"immutabilityPolicy":{"properties":`+
+		`{"immutabilityPeriodSinceCreationInDays":%d,"state":"Unlocked"}}}}`, days > 0, hold, days))
+}
+
 // TestDeleteInAVault: a policy of the container keeps the blob, be it that the app may delete there or not, and storage says until when. Where
 // the app may not, a rule of the vault deletes the blob; only where none has done that, a person must know.
 func TestDeleteInAVault(t *testing.T) {
-	denied := blobSays(403, "AuthorizationPermissionMismatch", "No.")
 	immutable := blobSays(409, "BlobImmutableDueToPolicy", "The blob is immutable.")
-	blob := func(made, now string, more ...string) reply {
-		at := func(date string) string {
-			d, err := time.Parse(time.DateOnly, date)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return d.Format(http.TimeFormat)
-		}
-		return answers(200, "", append(more, "X-Ms-Creation-Time: "+at(made), "Date: "+at(now))...)
-	}
-	container := func(days int, hold bool) reply {
-		return answers(200, fmt.Sprintf(`{"properties":{"hasImmutabilityPolicy":%v,"hasLegalHold":%v,"immutabilityPolicy":{"properties":`+
-			`{"immutabilityPeriodSinceCreationInDays":%d,"state":"Unlocked"}}}}`, days > 0, hold, days))
-	}
 	for name, test := range map[string]struct {
 		remove, properties, container reply
 		fault                         fault
 		until                         string
 	}{
 		"the policy keeps it": {
-			denied, blob("2026-11-10", "2026-12-01"), container(30, false),
-			fault{kind: backup.Kept, code: "KeptByVault", message: "the vault contosobackups keeps it until 2026-12-10T00:00:00Z", hint: "need not act"},
+			denied, aged("2026-11-10", "2026-12-01"), keeping(30, false),
+			fault{kind: backup.Kept, code: "KeptByVault", message: "the account contosobackups keeps it until 2026-12-10T00:00:00Z", hint: "need not act"},
 			"2026-12-10",
 		},
 		"the policy is over, and Azure can restore it": {
-			denied, blob("2026-11-03", "2026-11-30"), container(7, false),
-			fault{kind: backup.Kept, code: "KeptByVault", message: "kept it until 2026-11-10T00:00:00Z", hint: "a rule of the account deletes it"},
+			denied, aged("2026-11-03", "2026-11-30"), keeping(7, false),
+			fault{kind: backup.Kept, code: "KeptByVault", message: "kept it until 2026-11-10T00:00:00Z", hint: "a rule of lifecycle management should delete it"},
 			"2026-11-10",
 		},
 		"the rule has some days": {
-			denied, blob("2026-11-03", "2026-12-10"), container(30, false), fault{kind: backup.Kept, code: "KeptByVault", hint: "need not act"}, "2026-12-03",
+			denied, aged("2026-11-03", "2026-12-10"), keeping(30, false), fault{kind: backup.Kept, code: "KeptByVault", hint: "need not act"}, "2026-12-03",
 		},
 		"a longer policy": {
-			denied, blob("2026-01-01", "2026-12-10"), container(365, false), fault{kind: backup.Kept, code: "KeptByVault"}, "2027-01-01",
+			denied, aged("2026-01-01", "2026-12-10"), keeping(365, false), fault{kind: backup.Kept, code: "KeptByVault"}, "2027-01-01",
 		},
 		"no rule": {
-			denied, blob("2026-11-03", "2026-12-12"), container(30, false),
+			denied, aged("2026-11-03", "2026-12-12"), keeping(30, false),
 			fault{kind: backup.Unobservable, code: "VaultWithoutRule", message: "contosobackups: No.", hint: "a rule of lifecycle management"},
 			"",
 		},
 		"no vault": {
-			denied, blob("2026-11-03", "2026-12-01"), container(0, false),
+			denied, aged("2026-11-03", "2026-12-01"), keeping(0, false),
 			fault{kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data"},
 			"",
 		},
 		"the app may not see whether it is one": {
-			denied, blob("2026-11-03", "2026-12-01"), armSays(403, "AuthorizationFailed", "No."),
+			denied, aged("2026-11-03", "2026-12-01"), armSays(403, "AuthorizationFailed", "No."),
 			fault{kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data"},
 			"",
 		},
 		"nobody says whether it is one": {
-			denied, blob("2026-11-10", "2026-12-01"), answers(503, ""),
+			denied, aged("2026-11-10", "2026-12-01"), answers(503, ""),
 			fault{kind: backup.Retryable, code: "AuthorizationPermissionMismatch", message: "could not look whether a policy keeps it", hint: "looks again"},
 			"",
 		},
 		"nobody shows the blob": {
-			denied, answers(429, ""), container(30, false),
+			denied, answers(429, ""), keeping(30, false),
 			fault{kind: backup.Retryable, code: "AuthorizationPermissionMismatch", message: "could not look whether a policy keeps it", hint: "looks again"},
 			"",
 		},
 		"storage protects it, and nobody says until when": {
-			immutable, blob("2026-11-10", "2026-12-01"), answers(503, ""),
+			immutable, aged("2026-11-10", "2026-12-01"), answers(503, ""),
 			fault{kind: backup.Retryable, code: "BlobImmutableDueToPolicy", message: "could not look whether a policy keeps it", hint: "looks again"},
 			"",
 		},
 		"a policy without days": {
-			denied, blob("2026-11-10", "2026-12-01"), answers(200, `{"properties":{"hasImmutabilityPolicy":true}}`),
+			denied, aged("2026-11-10", "2026-12-01"), answers(200, `{"properties":{"hasImmutabilityPolicy":true}}`),
 			fault{kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", hint: "a rule of lifecycle management"},
 			"",
 		},
@@ -236,28 +242,28 @@ func TestDeleteInAVault(t *testing.T) {
 			blobSays(403, "AuthorizationFailure", "No."), nil, nil, fault{kind: backup.Unobservable, code: "AuthorizationFailure", hint: "firewall"}, "",
 		},
 		"a policy of the account": {
-			denied, blob("2026-11-03", "2026-12-01", "X-Ms-Immutability-Policy-Until-Date: Thu, 03 Dec 2026 00:00:00 GMT"), nil,
+			denied, aged("2026-11-03", "2026-12-01", "X-Ms-Immutability-Policy-Until-Date: Thu, 03 Dec 2026 00:00:00 GMT"), nil,
 			fault{kind: backup.Kept, code: "KeptByVault"},
 			"2026-12-03",
 		},
 		"the app may delete, after the policy": {
-			immutable, blob("2026-11-10", "2026-12-01"), container(30, false),
+			immutable, aged("2026-11-10", "2026-12-01"), keeping(30, false),
 			fault{kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "lasts until 2026-12-10T00:00:00Z", hint: "restored as before"},
 			"2026-12-10",
 		},
 		"a legal hold of the container": {
-			immutable, blob("2026-11-10", "2026-12-01"), container(30, true), fault{kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "legal hold"}, "",
+			immutable, aged("2026-11-10", "2026-12-01"), keeping(30, true), fault{kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "legal hold"}, "",
 		},
 		"a legal hold, and the app may not delete": {
-			denied, blob("2026-11-10", "2026-12-01"), container(30, true),
+			denied, aged("2026-11-10", "2026-12-01"), keeping(30, true),
 			fault{kind: backup.Kept, code: "LegalHold", message: "under a legal hold in the account contosobackups", hint: "end the legal hold in the Azure portal"},
 			"",
 		},
 		"a legal hold of the blob, and the app may not delete": {
-			denied, blob("2026-11-10", "2026-12-01", "X-Ms-Legal-Hold: true"), nil, fault{kind: backup.Kept, code: "LegalHold"}, "",
+			denied, aged("2026-11-10", "2026-12-01", "X-Ms-Legal-Hold: true"), nil, fault{kind: backup.Kept, code: "LegalHold"}, "",
 		},
 		"a lease in a vault": {
-			blobSays(412, "LeaseIdMissing", "There is a lease."), blob("2026-11-10", "2026-12-01"), nil, fault{kind: backup.Kept, code: "LeaseIdMissing"}, "",
+			blobSays(412, "LeaseIdMissing", "There is a lease."), aged("2026-11-10", "2026-12-01"), nil, fault{kind: backup.Kept, code: "LeaseIdMissing"}, "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -274,6 +280,29 @@ func TestDeleteInAVault(t *testing.T) {
 				t.Errorf("kept until %s, want %s", until, test.until)
 			}
 		})
+	}
+}
+
+// TestWhoMayDeleteIsNotGuessed: Lifeboat speaks of a lost role only where the plan of the backup names no vault.
+func TestWhoMayDeleteIsNotGuessed(t *testing.T) {
+	for name, test := range map[string]struct {
+		properties, container reply
+		kind                  backup.FaultKind
+		vault, other          string
+	}{
+		"under a policy":     {aged("2026-11-10", "2026-12-01"), keeping(30, false), backup.Kept, "tells you if none does", "has lost the role"},
+		"without a rule":     {aged("2026-11-03", "2026-12-12"), keeping(30, false), backup.Unobservable, "Give the account a rule", "has lost the role"},
+		"without a policy":   {aged("2026-11-03", "2026-12-01"), keeping(0, false), backup.Unobservable, "Give the account a rule", "Storage Blob Data"},
+		"nobody may see one": {aged("2026-11-03", "2026-12-01"), answers(403, ""), backup.Unobservable, "Lifeboat Vault Writer", "Storage Blob Data"},
+	} {
+		for vault, want := range map[bool]string{true: test.vault, false: test.other} {
+			a, w := attempt(), &wire{replies: map[step]reply{remove: denied, properties: test.properties, policies: test.container}}
+			a.Storage.Vault = vault
+			f := backup.AsFault(w.provider().Delete(t.Context(), a, etag, false))
+			if f == nil || f.Kind != test.kind || !strings.Contains(f.Hint, want) || vault == strings.Contains(f.Hint, "Storage Blob Data") {
+				t.Errorf("%s, vault: %t: %v", name, vault, f)
+			}
+		}
 	}
 }
 
