@@ -46,7 +46,7 @@ type Provider interface {
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is gone
 	// already is no error. Kept: storage protects it, and all of a.Artifact is still there. Touched: it has another ETag, and this
 	// call deleted nothing. Retryable, Throttled, Unobservable: this call deleted nothing of a.Artifact. Refused: the rest cannot
-	// be deleted, and a part is. Ambiguous: a part may be deleted, or all.
+	// be deleted, and a part is; Until says until when storage keeps that rest. Ambiguous: a part may be deleted, or all.
 	Delete(ctx context.Context, a Attempt, etag string, extras bool) error
 }
 

@@ -94,7 +94,7 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 		}
 	case f.Kind == backup.Kept:
 		p.State = former
-	default:
+	case f.Until.IsZero():
 		failed = fmt.Errorf("delete the artifact %s of run %s: %w", p.Artifact, p.ID, f)
 	}
 	if p.State != backup.Deleting {
@@ -202,19 +202,14 @@ func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault,
 	if !repeated {
 		p.Undeleted.Since = d.Now
 	}
-	switch f.Kind {
-	case backup.Kept:
-		if !f.Until.IsZero() {
-			return d.calm(ctx, p, f)
-		}
-	case backup.Refused, backup.Unobservable:
-		if altered {
-			kind = event.PointAltered
-		}
-	default:
-		if !repeated {
-			return nil
-		}
+	switch {
+	case !f.Until.IsZero():
+		return d.calm(ctx, p, f)
+	case altered:
+		kind = event.PointAltered
+	case f.Kind == backup.Kept || f.Kind == backup.Refused || f.Kind == backup.Unobservable:
+	case !repeated:
+		return nil
 	}
 	if p.Undeleted.Published == kind && !p.Undeleted.Unsent {
 		return nil

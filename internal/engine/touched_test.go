@@ -181,6 +181,7 @@ func TestADeletionThatFails(t *testing.T) {
 		{fault(backup.Throttled, "ServerBusy"), backup.Live, "", "undeleted"},
 		{fault(backup.Ambiguous, "AnswerLost"), backup.Deleting, "", "undeleted"},
 		{fault(backup.Refused, "LeaseIdMissing"), backup.Deleting, "undeleted", "undeleted"},
+		{until(fault(backup.Refused, "KeptByVault")), backup.Deleting, "", ""},
 	} {
 		t.Run(fmt.Sprint(test.fault.Kind, " ", test.fault.Code), func(t *testing.T) {
 			s := newHarness(t)
@@ -192,7 +193,7 @@ func TestADeletionThatFails(t *testing.T) {
 				if n == 0 {
 					want = test.first
 				}
-				if s.cleanup(); s.state(ids[0]) != test.state || s.heard(ids[0]) != want {
+				if r := s.cleanup(); s.state(ids[0]) != test.state || s.heard(ids[0]) != want || !test.fault.Until.IsZero() && len(r.Failed) > 0 {
 					t.Fatalf("after %d tries it is %s, told %q, want %s, %q", n+1, s.state(ids[0]), s.heard(ids[0]), test.state, want)
 				}
 				u := s.undeleted()

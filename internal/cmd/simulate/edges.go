@@ -994,6 +994,14 @@ var edges = []edge{
 		"		if s.Vault {\n			return hint", "		if false {\n			return hint",
 	},
 	{
+		"./internal/engine TestADeletionThatFails", "a copy of a lost attempt that a vault keeps is an alarm", "internal/deletion/deletion.go",
+		"	case !f.Until.IsZero():\n", "	case f.Kind == backup.Kept && !f.Until.IsZero():\n",
+	},
+	{
+		"./internal/services/apim TestACopyThatStays", "a copy of a lost attempt can be restored, as a hint says", "internal/services/apim/delete.go",
+		"	if f.Kind == backup.Kept {\n		f.Hint = hintCopy\n	}\n", "",
+	},
+	{
 		"./internal/services/apim TestDeleteInAVault", "a policy of a container never ends, as far as cleanup says", "internal/azure/vault.go",
 		"until = made.Add(time.Duration(days) * day)", "_ = made.Add(time.Duration(days) * day)",
 	},

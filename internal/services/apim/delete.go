@@ -2,7 +2,6 @@ package apim
 
 import (
 	"context"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
@@ -26,14 +25,20 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 		return err
 	}
 	f := backup.AsFault(p.deleteCopies(ctx, a))
-	switch {
-	case f == nil:
+	if f == nil {
 		return nil
-	case f.Kind != backup.Ambiguous:
-		f.Kind, f.Until = backup.Refused, time.Time{} // the verified one is gone
+	}
+	if f.Kind == backup.Kept {
+		f.Hint = hintCopy
+	}
+	if f.Kind != backup.Ambiguous {
+		f.Kind = backup.Refused // the verified one is gone
 	}
 	return f
 }
+
+const hintCopy = "The recovery point is gone but for this copy of a lost attempt, and Lifeboat tries its deletion again. It needs no one where a " +
+	"policy keeps it. Else end the legal hold or the lease in the Azure portal."
 
 // deleteCopies deletes the blobs of lost attempts.
 func (p *Provider) deleteCopies(ctx context.Context, a backup.Attempt) error {

@@ -306,27 +306,40 @@ func TestWhoMayDeleteIsNotGuessed(t *testing.T) {
 	}
 }
 
-// TestAKeptExtra checks a deletion for which storage keeps only the copy of a lost attempt: the verified blob is gone all
-// the same, and its recovery point cannot come back.
-func TestAKeptExtra(t *testing.T) {
-	w := &wire{replies: map[step]reply{list: listing(run + ".1 9 9"), properties: answers(200, "")}}
-	w.replies[remove] = func(r *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(r.URL.Path, ".1") {
-			return blobSays(412, "LeaseIdMissing", "There is currently a lease on the blob.")(r)
-		}
-		return gone(r)
+// TestACopyThatStays checks deletions after which only the copy of a lost attempt is left: the verified blob is gone all the same, and its recovery
+// point cannot come back. A person must know of the copy unless a policy keeps it.
+func TestACopyThatStays(t *testing.T) {
+	for name, test := range map[string]struct {
+		remove, properties reply
+		fault              fault
+		until              bool
+	}{
+		"it has a lease": {
+			blobSays(412, "LeaseIdMissing", "There is currently a lease on the blob."), answers(200, ""),
+			fault{kind: backup.Refused, code: "LeaseIdMissing", message: run + ".1", hint: "copy of a lost attempt"},
+			false,
+		},
+		"a vault keeps it": {
+			denied, aged("2026-11-10", "2026-12-01"), fault{kind: backup.Refused, code: "KeptByVault", message: "2026-12-10", hint: "copy of a lost attempt"}, true,
+		},
+		"no rule of the vault deletes it": {
+			denied, aged("2026-11-03", "2026-12-12"), fault{kind: backup.Refused, code: "VaultWithoutRule", hint: "a rule of lifecycle management"}, false,
+		},
+		"storage is away": {answers(500, ""), nil, fault{kind: backup.Ambiguous, code: "InternalServerError", message: run + ".1"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wire{replies: map[step]reply{list: listing(run + ".1 9 9"), properties: test.properties, policies: keeping(30, false)}}
+			w.replies[remove] = func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, ".1") {
+					return test.remove(r)
+				}
+				return gone(r)
+			}
+			err := w.provider().Delete(t.Context(), attempt(), etag, false)
+			test.fault.check(t, err)
+			if until := backup.AsFault(err).Until; until.IsZero() == test.until {
+				t.Errorf("kept until %s", until)
+			}
+		})
 	}
-	fault{kind: backup.Refused, code: "LeaseIdMissing", message: run + ".1"}.check(t, w.provider().Delete(t.Context(), attempt(), etag, false))
-}
-
-func TestDeleteStopsAtWhatItCannotDelete(t *testing.T) {
-	w := &wire{replies: map[step]reply{list: listing(run + ".1 9 9"), properties: answers(200, "")}}
-	w.replies[remove] = func(r *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(r.URL.Path, ".1") {
-			return answers(500, "")(r)
-		}
-		return gone(r)
-	}
-	err := w.provider().Delete(t.Context(), attempt(), etag, false)
-	fault{kind: backup.Ambiguous, code: "InternalServerError", message: run + ".1"}.check(t, err)
 }
