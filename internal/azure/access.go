@@ -15,7 +15,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
@@ -205,31 +204,17 @@ func (a Access) local(ctx context.Context, r roles.Assignment) error {
 	if strings.HasSuffix(r.Role.Name, "Restore") {
 		kind = "restore"
 	}
-	host := a.HSMHost(r.Scope[strings.LastIndex(r.Scope, "/")+1:])
-	options := a.At(host)
-	pipeline := runtime.NewPipeline("lifeboat/azure", "v1.0.0", runtime.PipelineOptions{
-		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(a.Credential, []string{"https://" + a.cloud.HSM + "/.default"}, nil)},
-	}, &options)
 	job := strings.ReplaceAll(a.NewName(), "-", "")
-	request, err := runtime.NewRequest(ctx, http.MethodGet, "https://"+host+"/"+kind+"/"+job+"/pending?api-version="+operations)
-	if err != nil {
-		return err
-	}
-	request.Raw().Header.Set("Accept", "application/json")
-	answer, err := pipeline.Do(request) //nolint:bodyclose // Drain closes it
-	if err != nil {
-		return err
-	}
-	defer runtime.Drain(answer)
-	switch answer.StatusCode {
-	case http.StatusNotFound, http.StatusOK:
+	err := a.HSM(r.Scope[strings.LastIndex(r.Scope, "/")+1:], operations).Do(ctx, http.MethodGet, "/"+kind+"/"+job+"/pending", nil)
+	switch {
+	case HasStatus(err, http.StatusNotFound):
 		return nil
-	case http.StatusForbidden:
+	case HasStatus(err, http.StatusForbidden):
 		f := missing(r, "the HSM answers 403 to a question that the role permits")
 		f.Hint += " See also that the HSM's firewall admits the app."
 		return f
 	}
-	return runtime.NewResponseError(answer)
+	return err
 }
 
 // blobs does in the container what the role permits, in a way that does nothing.

@@ -56,13 +56,14 @@ func Pages[T any](ctx context.Context, p Plain, path string, each func(T)) error
 	return nil
 }
 
-func (p Plain) do(ctx context.Context, method, address string, content, into any) error {
+// send sends a request to the address, with the content as its body unless that is nil. Any response but one of the statuses is an error.
+func (p Plain) send(ctx context.Context, method, address string, content any, statuses ...int) (*http.Response, error) {
 	r, err := runtime.NewRequest(ctx, method, address)
 	if err == nil && content != nil {
 		err = runtime.MarshalAsJSON(r, content)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	query := r.Raw().URL.Query()
 	if !query.Has("api-version") { // the address of a next page has it
@@ -74,15 +75,18 @@ func (p Plain) do(ctx context.Context, method, address string, content, into any
 		r.Raw().Header.Set("If-Match", "*") // API Management wants it, whatever the entity is
 	}
 	answer, err := p.pipeline.Do(r)
-	if err != nil {
+	if err == nil && !runtime.HasStatusCode(answer, statuses...) {
+		err = runtime.NewResponseError(answer)
+	}
+	return answer, err
+}
+
+// do is send for a response of the 200s, the body of which goes into a value unless that is nil.
+func (p Plain) do(ctx context.Context, method, address string, content, into any) error {
+	answer, err := p.send(ctx, method, address, content, //nolint:bodyclose // azcore has read and closed it
+		http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent)
+	if err != nil || into == nil {
 		return err
-	}
-	defer answer.Body.Close()
-	if !runtime.HasStatusCode(answer, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent) {
-		return runtime.NewResponseError(answer)
-	}
-	if into == nil {
-		return nil
 	}
 	return runtime.UnmarshalAsJSON(answer, into)
 }

@@ -24,22 +24,7 @@ func (c Client) Resources() (*arm.Client, error) {
 // Send sends a request about a resource, or about a path below it, which may have a query. Any response but one of the statuses is an error. The content,
 // unless it is nil, becomes the body.
 func Send(ctx context.Context, client *arm.Client, method, path, version string, content any, statuses ...int) (*http.Response, error) {
-	r, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), path))
-	if err == nil && content != nil {
-		err = runtime.MarshalAsJSON(r, content)
-	}
-	if err != nil {
-		return nil, err
-	}
-	query := r.Raw().URL.Query()
-	query.Set("api-version", version)
-	r.Raw().URL.RawQuery = query.Encode()
-	r.Raw().Header.Set("Accept", "application/json")
-	answer, err := client.Pipeline().Do(r)
-	if err == nil && !runtime.HasStatusCode(answer, statuses...) {
-		err = runtime.NewResponseError(answer)
-	}
-	return answer, err
+	return Plain{client.Pipeline(), client.Endpoint(), version}.send(ctx, method, runtime.JoinPaths(client.Endpoint(), path), content, statuses...)
 }
 
 // Show reads a resource as Resource Manager shows it.

@@ -130,7 +130,7 @@ func (q *Queue) Look(ctx context.Context) (found []*backup.Fault) {
 		}
 		f := &backup.Fault{Kind: backup.Unobservable, Code: "Unreachable", Message: fmt.Sprintf("look at queue %s: %v", name, plain(err))}
 		// A firewall answers 403 as well, with a code of its own.
-		if azure.LacksRole(err) && !queueerror.HasCode(err, queueerror.AuthorizationFailure) {
+		if azure.LacksRole(err) && !azure.ShutOut(err) {
 			f.Kind, f.Code = backup.Refused, "RoleMissing"
 			f.Hint = "Give the app's identity the role Storage Queue Data Contributor on its storage account, or on the queue."
 		}
