@@ -229,6 +229,11 @@ func (a Access) blobs(ctx context.Context, r roles.Assignment) error {
 		return err
 	}
 	err = TryBlobs(ctx, client, a.NewName(), slices.ContainsFunc(r.Role.DataActions, func(action string) bool { return strings.HasSuffix(action, "/delete") }))
+	says := "storage"
+	if err == nil && len(r.Role.Actions) > 0 { // the role of a vault lets the app see the container's policy too
+		_, err = a.containerSettings(ctx, storage)
+		says = "Resource Manager"
+	}
 	switch {
 	case NoContainer(err):
 		return &backup.Fault{
@@ -238,7 +243,7 @@ func (a Access) blobs(ctx context.Context, r roles.Assignment) error {
 	case ShutOut(err): // that says nothing of the role
 		return blobs("look into "+Place(storage), storage, Before).Fault(err)
 	case LacksRole(err):
-		return missing(r, "storage answers 403 to a request that the role permits")
+		return missing(r, says+" answers 403 to a request that the role permits")
 	}
 	return err
 }

@@ -1,9 +1,12 @@
 package azure_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/google/uuid"
 
 	"lifeboat/internal/azure"
@@ -76,5 +79,36 @@ func TestTheRoleOfAService(t *testing.T) {
 		if f := backup.AsFault(err); err == nil || f.Kind != c.kind || f.Code != c.code || !strings.Contains(f.Message, c.says) {
 			t.Errorf("%s: %+v", c.name, f)
 		}
+	}
+}
+
+// TestTheRoleOfAVault: the app has the role only if it may see the policy of the container as well. Otherwise an older role of that name is there.
+func TestTheRoleOfAVault(t *testing.T) {
+	scope := storageIn + "g" + accountOf + "/blobServices/default/containers/lifeboat"
+	needed := roles.Assignment{Role: backup.VaultWriter, Scope: scope}
+	listed := func() *http.Response { return answer(200, "<EnumerationResults/>") }
+	for name, c := range map[string]struct {
+		list, shown *http.Response
+		kind        backup.FaultKind
+		says        string
+	}{
+		"all of it":                {listed(), answer(200, "{}"), "", ""},
+		"no policy to be seen":     {listed(), answer(403, ""), backup.Refused, "Resource Manager answers 403"},
+		"no blob to be seen":       {answer(403, ""), answer(200, "{}"), backup.Refused, "storage answers 403"},
+		"Resource Manager is away": {listed(), answer(503, ""), backup.Unobservable, ""},
+	} {
+		w := &place{answers: map[string]*http.Response{blobsAt: c.list, strings.ToLower(scope): c.shown}}
+		client := azure.New(&identity{}, azcore.ClientOptions{Transport: w, Retry: policy.RetryOptions{MaxRetries: -1}})
+		err := azure.Access{Client: client, NewName: uuid.NewString}.Granted(t.Context(), needed)
+		f := backup.AsFault(err)
+		if (err == nil) != (c.kind == "") || f != nil && (f.Kind != c.kind || !strings.Contains(f.Message, c.says)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w := &place{answers: map[string]*http.Response{blobsAt: listed()}}
+	needed.Role = backup.BlobDataContributor // has no action for Resource Manager
+	client := azure.New(&identity{}, azcore.ClientOptions{Transport: w})
+	if err := (azure.Access{Client: client, NewName: uuid.NewString}).Granted(t.Context(), needed); err != nil {
+		t.Error(err)
 	}
 }

@@ -1002,6 +1002,10 @@ var edges = []edge{
 		"	if f.Kind == backup.Kept {\n		f.Hint = hintCopy\n	}\n", "",
 	},
 	{
+		"./internal/azure TestTheRoleOfAVault", "a check takes an older role of a vault for the one that sees its policy", "internal/azure/access.go",
+		"if err == nil && len(r.Role.Actions) > 0 {", "if false {",
+	},
+	{
 		"./internal/services/apim TestDeleteInAVault", "a policy of a container never ends, as far as cleanup says", "internal/azure/vault.go",
 		"until = made.Add(time.Duration(days) * day)", "_ = made.Add(time.Duration(days) * day)",
 	},
