@@ -162,6 +162,14 @@ func HintFirewall(s backup.Storage) string {
 // HintTrusted advises about an account whose firewall shuts the service out.
 const HintTrusted = "Allow trusted Azure services in the account's network settings (bypass: AzureServices)."
 
+// BlobRole names the role that the app, and a service that writes its backup itself, need for the blobs.
+func BlobRole(s backup.Storage) string {
+	if s.Vault {
+		return backup.VaultWriter.Name
+	}
+	return backup.BlobDataContributor.Name
+}
+
 // blobs returns a call to the Blob service.
 func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKind) Call {
 	return Call{What: what, Means: means, Hint: func(status int, code, _ string) string {
@@ -169,12 +177,8 @@ func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKi
 		case status == http.StatusForbidden && code == string(bloberror.AuthorizationFailure):
 			return HintFirewall(s)
 		case status == http.StatusForbidden || status == http.StatusUnauthorized:
-			role := backup.BlobDataContributor
-			if s.Vault {
-				role = backup.VaultWriter
-			}
 			return fmt.Sprintf("Give the function app's identity the role %s on the storage account %s. A new assignment takes some minutes; "+
-				"roles at an account do not move with it.", role.Name, s.AccountName())
+				"roles at an account do not move with it.", BlobRole(s), s.AccountName())
 		case code == string(bloberror.ContainerNotFound) || code == string(bloberror.ContainerBeingDeleted):
 			return fmt.Sprintf("The container %s of the storage account %s was deleted. If the account keeps deleted "+
 				"containers, restore it in the Azure portal.", s.Container, s.AccountName())

@@ -139,7 +139,7 @@ var (
 		},
 	}
 	// VaultWriter adds blobs, and sees the policy of their container. Azure has no built-in role that can do that and cannot change or delete
-	// what is there.
+	// what is there. Whether it is enough for a service's backup is an open question (docs/design.md).
 	VaultWriter = Role{
 		Name:    "Lifeboat Vault Writer",
 		Actions: []string{"Microsoft.Storage/storageAccounts/blobServices/containers/read"},

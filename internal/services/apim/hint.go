@@ -64,16 +64,20 @@ func hintReason(t task, code, message string) string {
 
 // hintStorage names the access to the storage account that API Management itself needs to write or read a backup.
 func hintStorage(t task) string {
+	blocks := ""
+	if t.Storage.Vault && t.work != restoring {
+		blocks = " If it has that role, deploy infra/vault.bicep again with blocks=true: API Management may write in blocks, which takes more."
+	}
 	switch access, client := accessOf(identity(t.Blocks)); access {
 	case armapimanagement.AccessTypeAccessKey:
 		return fmt.Sprintf("See that the storage account %s admits its access keys, and that its firewall, if it has one, admits "+
 			"API Management's control plane.", t.Storage.AccountName())
 	case armapimanagement.AccessTypeUserAssignedManagedIdentity:
-		return fmt.Sprintf("See that the user-assigned identity with the client ID %s has the role Storage Blob Data "+
-			"Contributor on the storage account %s, and that the account has no firewall.", client, t.Storage.AccountName())
+		return fmt.Sprintf("See that the user-assigned identity with the client ID %s has the role %s on the storage account %s, and that the "+
+			"account has no firewall.", client, azure.BlobRole(t.Storage), t.Storage.AccountName()) + blocks
 	}
-	return fmt.Sprintf("See that the service has a system-assigned identity with the role Storage Blob Data Contributor "+
-		"on the storage account %s, and that the account's firewall admits trusted Azure services.", t.Storage.AccountName())
+	return fmt.Sprintf("See that the service has a system-assigned identity with the role %s on the storage account %s, and that the "+
+		"account's firewall admits trusted Azure services.", azure.BlobRole(t.Storage), t.Storage.AccountName()) + blocks
 }
 
 // hintUnobservable advises about an operation whose state can no longer be learned from Azure.

@@ -105,8 +105,8 @@ func checkIdentity(t task, has armapimanagement.ServiceIdentity) error {
 	case armapimanagement.AccessTypeSystemAssignedManagedIdentity:
 		if !strings.Contains(string(azure.Deref(has.Type)), string(armapimanagement.ApimIdentityTypeSystemAssigned)) {
 			return t.no("NoSystemIdentity", "it has no system-assigned identity to "+t.storage+" the backup with",
-				"Switch the service's system-assigned identity on, and give it the role Storage Blob Data Contributor on "+
-					"the storage account "+t.Storage.AccountName()+".")
+				"Switch the service's system-assigned identity on, and give it the role "+azure.BlobRole(t.Storage)+
+					" on the storage account "+t.Storage.AccountName()+".")
 		}
 	case armapimanagement.AccessTypeUserAssignedManagedIdentity:
 		for _, identity := range has.UserAssignedIdentities {

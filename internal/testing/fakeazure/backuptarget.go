@@ -83,6 +83,9 @@ func (t *backupTarget) mayWrite() (fresh bool, err error) {
 	if err = t.permitted(writeBlobs); err == nil {
 		return false, nil
 	}
+	if !t.account.BlocksByAdd {
+		return true, err
+	}
 	return true, t.permitted(addBlobs)
 }
 

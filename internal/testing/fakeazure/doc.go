@@ -118,7 +118,7 @@
 //   - a custom role can be assigned to subscriptions and groups, its name is unique whatever the case of its letters, and an
 //     assigned role cannot be deleted: 400;
 //   - an assignment is repeated under its own name: 200;
-//   - blobs/add/action alone is enough for each call that makes a blob, and for a service's backup;
+//   - blobs/add/action alone is enough for a call that makes a whole blob, or one of blocks already there;
 //   - a copy needs the right to read its source, unless the source is signed.
 //
 // A condition is shown, set by [Sim.SetCondition] alone, and makes its role permit nothing. There are no deny assignments, no groups and no management groups.

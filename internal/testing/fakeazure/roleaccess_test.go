@@ -428,7 +428,8 @@ func TestActionsAndDataActions(t *testing.T) {
 	}
 }
 
-// TestVault checks a role that adds blobs and neither overwrites nor deletes any, for a client and for a service's backup.
+// TestVault checks a role that adds blobs and neither overwrites nor deletes any, for a client and for a service's backup, by both readings of
+// what a blob in blocks takes.
 func TestVault(t *testing.T) {
 	t.Parallel()
 	s := startWithOwner(t)
@@ -459,8 +460,21 @@ func TestVault(t *testing.T) {
 	blob := client.ServiceClient().NewContainerClient(name).NewBlockBlobClient("kept")
 	_, err := client.UploadBuffer(t.Context(), name, "kept", []byte("first"), nil)
 	must(t, err)
-	_, err = client.UploadStream(t.Context(), name, "blocks", strings.NewReader(strings.Repeat("x", 3<<20)), nil)
-	must(t, err)
+	inBlocks := func() error {
+		_, err := client.UploadStream(t.Context(), name, "blocks", strings.NewReader(strings.Repeat("x", 3<<20)), nil)
+		return err
+	}
+	url := strings.Replace(armURL(contoso+"/backup"), contoso, service, 1)
+	if status, code := errorCode(inBlocks()); status != 403 || code != "AuthorizationPermissionMismatch" {
+		t.Errorf("in blocks: %d %s", status, code)
+	}
+	if last := finish(t, s, send(t, s, "POST", url, "app", body(name, "vault-1", ""))); !strings.Contains(string(last.body), "AuthorizationPermissionMismatch") {
+		t.Errorf("a backup in blocks: got %d %s", last.StatusCode, last.body)
+	}
+	account := shared.account
+	account.BlocksByAdd = true
+	must(t, s.Storage(account))
+	must(t, inBlocks())
 	for what, change := range map[string]func() error{
 		"overwritten": func() error {
 			_, err := client.UploadBuffer(t.Context(), name, "kept", []byte("second"), nil)
@@ -487,7 +501,6 @@ func TestVault(t *testing.T) {
 	if content := download(t, s, name, "kept"); string(content) != "first" {
 		t.Errorf("the blob is %q", content)
 	}
-	url := strings.Replace(armURL(contoso+"/backup"), contoso, service, 1)
 	if last := finish(t, s, send(t, s, "POST", url, "app", body(name, "vault-1", ""))); last.StatusCode != 200 {
 		t.Errorf("a backup: got %d %s", last.StatusCode, last.body)
 	}

@@ -53,6 +53,9 @@ type StorageAccount struct {
 	Firewall    Firewall
 	// Immutability prevents the deletion of blobs.
 	Immutability Immutability
+	// BlocksByAdd: blobs/add/action is enough for a new blob in blocks too, in which API Management writes a backup. False: each block takes
+	// blobs/write. Azure lists Put Blob and Put Block List for the former, and does not say how API Management writes.
+	BlocksByAdd bool
 	// PageSize is the greatest number of entries in a page of a list of the file service; 0 means Azure's own 5,000. A page may
 	// have fewer entries than a client asks for.
 	PageSize int
@@ -223,7 +226,7 @@ func (s *storage) check(a StorageAccount, host string, r *http.Request) (refusal
 	}
 	scope, action := dataAction(host, r)
 	if !s.roles.allow(c.ObjectID, a.ResourceID+scope, action) {
-		fresh = action == writeBlobs && addsBlob(r) && s.roles.allow(c.ObjectID, a.ResourceID+scope, addBlobs)
+		fresh = action == writeBlobs && addsBlob(r, a.BlocksByAdd) && s.roles.allow(c.ObjectID, a.ResourceID+scope, addBlobs)
 		if !fresh {
 			return mismatch(host), false
 		}
@@ -240,9 +243,10 @@ func mismatch(host string) *http.Response {
 	return storageError(host, http.StatusForbidden, "AuthorizationPermissionMismatch", mismatchText)
 }
 
-// addsBlob tells whether a request may make a blob: it writes a whole one, a block or a list of blocks.
-func addsBlob(r *http.Request) bool {
-	return r.Method == http.MethodPut && slices.Contains([]string{"", "block", "blocklist"}, r.URL.Query().Get("comp"))
+// addsBlob tells whether a request may make a blob: it writes a whole one, a list of blocks, or a block if those count.
+func addsBlob(r *http.Request, blocks bool) bool {
+	comp := r.URL.Query().Get("comp")
+	return r.Method == http.MethodPut && (comp == "" || comp == "blocklist" || comp == "block" && blocks)
 }
 
 // mayCopy tells whether the identity may read the source of a copy. The emulator takes any source in its own accounts, and goes up
