@@ -162,22 +162,28 @@ resource workflow 'Microsoft.Logic/workflows@2019-05-01' = {
             }
             message: {
               type: 'Compose'
-              inputs: '@json(xml(body(\'take\')))?[\'QueueMessagesList\']?[\'QueueMessage\']'
+              inputs: {
+                // of an empty answer each is empty
+                id: '@xpath(xml(body(\'take\')), \'string(//MessageId)\')'
+                receipt: '@xpath(xml(body(\'take\')), \'string(//PopReceipt)\')'
+                text: '@xpath(xml(body(\'take\')), \'string(//MessageText)\')'
+              }
               runAfter: { take: ['Succeeded'] }
             }
             one: {
               type: 'If'
-              expression: { and: [{ not: { equals: ['@outputs(\'message\')', '@null'] } }] }
+              expression: { and: [{ not: { equals: ['@outputs(\'message\')?[\'id\']', ''] } }] }
               runAfter: { message: ['Succeeded'] }
               actions: {
                 // Event Grid puts events there in base64.
                 event: {
                   type: 'Compose'
-                  inputs: '@json(if(startsWith(outputs(\'message\')?[\'MessageText\'], \'{\'), outputs(\'message\')?[\'MessageText\'], base64ToString(outputs(\'message\')?[\'MessageText\'])))'
+                  inputs: '@json(if(startsWith(outputs(\'message\')?[\'text\'], \'{\'), outputs(\'message\')?[\'text\'], base64ToString(outputs(\'message\')?[\'text\'])))'
                   runAfter: {}
                 }
                 tell: {
                   type: 'Http'
+                  operationOptions: 'DisableAsyncPattern' // a 202 is the end: else it would ask on where that points
                   inputs: {
                     method: 'POST'
                     uri: '@parameters(\'address\')'
@@ -195,7 +201,7 @@ resource workflow 'Microsoft.Logic/workflows@2019-05-01' = {
                   inputs: {
                     ...asked
                     method: 'DELETE'
-                    uri: '${host}/${queue}/messages/@{outputs(\'message\')?[\'MessageId\']}?popreceipt=@{encodeUriComponent(outputs(\'message\')?[\'PopReceipt\'])}'
+                    uri: '${host}/${queue}/messages/@{outputs(\'message\')?[\'id\']}?popreceipt=@{encodeUriComponent(outputs(\'message\')?[\'receipt\'])}'
                   }
                   runAfter: { tell: ['Succeeded'] }
                 }
