@@ -975,7 +975,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/services/apim TestDeleteInAVault", "one request about a policy that Azure throttles is an alarm", "internal/azure/vault.go",
-		"if err != nil && !HasStatus(err, http.StatusForbidden, http.StatusNotFound) {", "if false {",
+		"if err != nil && !HasStatus(err, http.StatusForbidden, http.StatusNotFound) {", "if err != nil && HasStatus(err, http.StatusConflict) {",
 	},
 	{
 		"./internal/engine TestWhatStorageKeepsIsTakenBack", "an alarm about what storage keeps is never over", "internal/deletion/deletion.go",
