@@ -72,10 +72,12 @@ type job struct {
 	Uses        string
 	Permissions map[string]string
 	Timeout     int `yaml:"timeout-minutes"`
-	Steps       []struct {
-		Uses, Run string
-		With, Env map[string]any
-	}
+	Steps       []step
+}
+
+type step struct {
+	Uses, Run, Shell string
+	With, Env        map[string]any
 }
 
 type workflow struct {
@@ -90,6 +92,53 @@ var writes = map[string]string{
 	"tzdata.yml propose":  "contents pull-requests",
 }
 
+var (
+	// unread matches what a shell takes as a text, and what it leaves out.
+	unread = regexp.MustCompile(`\\(?s:.)|'[^']*'|"(?:\\(?s:.)|[^"\\])*"|(?m:(?:^|\s)#.*$)`)
+	// ours matches a command that may run a file of the repository or of a package. It looks at each word of a script, since a command
+	// may come after a variable, a keyword or another command. A § stands for a text in quotes.
+	ours = regexp.MustCompile(`(?m)\b(?:make|go|npm|npx|node|pip3?|python3?|bash|sh|pwsh|source|eval)\b|\.ci/|(?:^|\s)\./` +
+		`|(?:^|[;&|({!]\s*)(?:\S*/\S+|\.\s|\s*§)`)
+)
+
+// runsOurs says whether a script may run a file of the repository or of a package. The output of a command in a text could be anything.
+func runsOurs(script string) bool {
+	said := unread.ReplaceAllStringFunc(script, func(text string) string {
+		switch text[0] {
+		case '\'', '"':
+			return "§"
+		case '\\':
+			return strings.TrimSpace(text[1:]) // a line goes on, or the next character is meant
+		}
+		return "\n"
+	})
+	inTexts := regexp.MustCompile(`\\(?s:.)`).ReplaceAllString(script, "")
+	return strings.Contains(inTexts, "$(") || strings.Contains(inTexts, "`") || strings.Contains(said, "<(") || ours.MatchString(said)
+}
+
+// TestWhatMayWriteRunsNothing checks what no script may run in a job with a right to write.
+func TestWhatMayWriteRunsNothing(t *testing.T) {
+	for _, script := range []string{
+		"make x", "make", "VERSION=1 make x", "if make x; then true; fi", "! make x", "true && make x", "true\nmake x", "x=1; { make x; }",
+		"bash .ci/x", "sh -c 'x'", ".ci/x", ".ci/x y", "./x", "true && ./x", "git apply a && .ci/x", "VERSION=1 .ci/x", "build/lifeboat", "! build/lifeboat x",
+		"source x", ". x", "true; . x", "eval x", "go run .", "npx x", "pip install x", "python3 x", "node x", "\"./x\"", "true && './x' y",
+		"git tag \"$(make x)\"", "git tag \"a\" && make x && git tag \"b\"", "git tag \"`make x`\"", "diff <(x) y",
+		"# it doesn't\nmake x # doesn't it", "git tag \\' && make x # '", "git tag \\\n  x && \\\n  make x",
+	} {
+		if !runsOurs(script) {
+			t.Errorf("a job that may write could run %q", script)
+		}
+	}
+	for _, script := range []string{
+		"git tag x", "gh pr create --title 'make x'", "gh pr create --body \"by \\`make x\\`, and .ci/x\"", "git apply --include='internal/*' \"$A/x\"",
+		"gh release create a \\\n  \"$B\" build/release/*", "# make x", "[[ $VERSION != *-* ]] || kind=--prerelease",
+	} {
+		if runsOurs(script) {
+			t.Errorf("a job that may write cannot run %q", script)
+		}
+	}
+}
+
 // TestWorkflows checks that GitHub's workflows call what is there, run foreign actions by their commit, and may do no more than
 // they need. actionlint checks their grammar in make check.
 func TestWorkflows(t *testing.T) {
@@ -98,7 +147,6 @@ func TestWorkflows(t *testing.T) {
 		t.Fatal(paths, err)
 	}
 	pinned := regexp.MustCompile(`^actions/[a-z-]+@[0-9a-f]{40}$`)
-	ours := regexp.MustCompile(`(?m)(?:^|[;&|(]\s*)(?:make|go|npm|npx|node|pip3?|python3?|\S*/\S+)\s`)
 	makefile := read(t, "Makefile")
 	seen := map[string]bool{}
 	for _, path := range paths {
@@ -144,7 +192,7 @@ func TestWorkflows(t *testing.T) {
 					step.With["check-latest"] != true) {
 					t.Errorf("%s takes Go %v, and not the newest repairs of the version of go.mod", id, step.With["go-version"])
 				}
-				if writes[id] != "" && (strings.HasPrefix(step.Uses, "actions/setup-") || ours.MatchString(step.Run)) {
+				if writes[id] != "" && (strings.HasPrefix(step.Uses, "actions/setup-") || step.Shell != "" || runsOurs(step.Run)) {
 					t.Errorf("%s may write, and runs what is in the repository or in a package: %s", id, step.Uses+step.Run)
 				}
 				if strings.Contains(step.Run, "${{") {
