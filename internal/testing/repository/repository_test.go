@@ -76,8 +76,9 @@ type job struct {
 }
 
 type step struct {
-	Uses, Run, Shell string
-	With, Env        map[string]any
+	Uses, Run, If, Shell string
+	With, Env            map[string]any
+	Continue             any `yaml:"continue-on-error"`
 }
 
 type workflow struct {
@@ -214,6 +215,47 @@ func TestWorkflows(t *testing.T) {
 	for id := range writes {
 		if !seen[id] {
 			t.Errorf("there is no job %s", id)
+		}
+	}
+}
+
+// ofMain says whether the steps make a release of a commit of main alone: with all of the history at hand they ask for that, and each
+// of them ends the job if it fails.
+func ofMain(steps []step) bool {
+	fetched, asked := false, false
+	for _, step := range steps {
+		always := step.If == "" && step.Continue == nil && step.Shell == ""
+		switch run := strings.TrimSpace(step.Run); {
+		case strings.HasPrefix(step.Uses, "actions/checkout@"):
+			fetched, asked = always && step.With["fetch-depth"] == 0 && step.With["ref"] == nil, false
+		case run == "git merge-base --is-ancestor HEAD origin/main":
+			asked = fetched && always
+		case strings.Contains(run, "make release"):
+			return asked
+		}
+	}
+	return false
+}
+
+// TestReleasesAreOfMain checks that a tag elsewhere makes no release.
+func TestReleasesAreOfMain(t *testing.T) {
+	var w workflow
+	load(t, ".github/workflows/release.yml", &w)
+	steps := w.Jobs["files"].Steps
+	if !ofMain(steps) {
+		t.Error("release.yml makes a release without having seen that its commit is one of main")
+	}
+	for n, s := range steps {
+		if !strings.HasPrefix(s.Uses, "actions/checkout@") && !strings.Contains(s.Run, "merge-base") {
+			continue
+		}
+		without := slices.Delete(slices.Clone(steps), n, n+1)
+		sometimes, whatever := slices.Clone(steps), slices.Clone(steps)
+		sometimes[n].If, whatever[n].Continue = "false", true
+		for _, other := range [][]step{without, append(without, s), sometimes, whatever} {
+			if ofMain(other) {
+				t.Errorf("a release of a commit elsewhere is not seen: %+v", other)
+			}
 		}
 	}
 }
