@@ -326,11 +326,11 @@ releaser := -modfile=internal/tools/release/go.mod
 parts := build/parts
 
 # URL is the address of the files once they are published: azuredeploy.json of a release names its own package. git may
-# ignore a plan.yaml or a .DS_Store, and neither may get into a package for everybody.
+# ignore a plan.yaml or a .DS_Store, and neither may get into a package or an archive for everybody.
 .PHONY: release
 release: ## Make all files of the release VERSION=v0.1.0 in build/release: the same bytes from each clone of a commit; URL= will have them
 	@[[ '$(VERSION)' =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$ ]] || { echo "make release VERSION=v0.1.0: a version" >&2; exit 2; }
-	@changed=$$({ git status --porcelain; git status --porcelain --ignored functions plan.yaml; } | sort -u); [ -z "$$changed" ] || { \
+	@changed=$$({ git status --porcelain; git status --porcelain --ignored functions plan.yaml docs infra ':(glob)*.md'; } | sort -u); [ -z "$$changed" ] || { \
 		echo "a release is made of a commit alone, and these files are none of it:" >&2; echo "$$changed" >&2; exit 1; }
 	rm -rf $(parts) && mkdir -p $(parts)/files $(parts)/completions
 	$(MAKE) package VERSION=$(VERSION) && cp build/app.zip Dockerfile $(parts)/files/

@@ -2,7 +2,6 @@
 package repository
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -429,32 +428,56 @@ func TestArchives(t *testing.T) {
 			}
 		}
 	}
-	// A person with an archive alone has the pages, and deploys with them.
-	for _, folder := range []string{"docs", "infra"} {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d os.DirEntry, err error) error {
-			if err != nil || d.Name() == "testdata" {
-				return cmp.Or(err, filepath.SkipDir)
+	// A person with an archive alone has the pages, and deploys with them. An ignored file is none of a release.
+	known, err := exec.Command("git", "-C", root, "ls-files", "-z", "docs", "infra").Output()
+	if err != nil || len(known) == 0 {
+		t.Fatal("git lists no files: ", err)
+	}
+	for _, path := range strings.Split(strings.TrimSuffix(string(known), "\x00"), "\x00") {
+		if strings.Contains(path, "/testdata/") || filepath.Ext(path) == ".go" {
+			if _, is := packed[path]; is {
+				t.Errorf("an archive has %s", path)
 			}
-			path, _ = filepath.Rel(root, path)
-			mode, is := packed[filepath.ToSlash(path)]
-			switch want := map[bool]string{true: "0o755", false: "0o644"}[filepath.Ext(path) == ".sh"]; {
-			case d.IsDir(), filepath.Ext(path) == ".go":
-				if is {
-					t.Errorf("an archive has %s", path)
-				}
-			case !is || mode != want:
-				t.Errorf("an archive has %s: %t, with the mode %s, want %s", path, is, mode, want)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Error(err)
+			continue
+		}
+		want := map[bool]string{true: "0o755", false: "0o644"}[filepath.Ext(path) == ".sh"]
+		if mode, is := packed[path]; !is || mode != want {
+			t.Errorf("an archive has %s: %t, with the mode %s, want %s", path, is, mode, want)
 		}
 	}
 	for _, file := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "azure.yaml", "bicepconfig.json"} {
 		if _, is := packed[file]; !is {
 			t.Errorf("an archive has no %s", file)
 		}
+	}
+}
+
+// TestReleasesHaveNoOtherFiles checks that make release looks for files of which git knows nothing, also ignored ones, wherever a package
+// or an archive takes all that it finds.
+func TestReleasesHaveNoOtherFiles(t *testing.T) {
+	m := regexp.MustCompile(`(?m)changed=\$\$\(\{ git status --porcelain; git status --porcelain --ignored ([^;]*); \}`).FindStringSubmatch(read(t, "Makefile"))
+	if m == nil {
+		t.Fatal("make release looks for no ignored files")
+	}
+	looks := strings.Fields(m[1])
+	var g struct {
+		Archives []struct{ Files []struct{ Src string } }
+	}
+	load(t, ".goreleaser.yaml", &g)
+	packs := []string{"functions", "plan.yaml"} // see TestImage
+	for _, f := range g.Archives[0].Files {
+		folder, _, deep := strings.Cut(f.Src, "/")
+		switch {
+		case deep && folder != "build":
+			packs = append(packs, folder)
+		case strings.Contains(f.Src, "*") && !deep:
+			packs = append(packs, "':(glob)"+f.Src+"'")
+		}
+	}
+	slices.Sort(packs)
+	slices.Sort(looks)
+	if packs = slices.Compact(packs); !slices.Equal(looks, packs) {
+		t.Errorf("make release looks for ignored files in %q, and packs %q", looks, packs)
 	}
 }
 
