@@ -650,6 +650,62 @@ func TestOtherResourcesStay(t *testing.T) {
 	}
 }
 
+// untaggable are the types of the templates that have no tags in Azure: parts of other resources, and settings and grants on them.
+var untaggable = []string{
+	"Microsoft.Authorization/roleAssignments", "Microsoft.EventGrid/topics/eventSubscriptions", "Microsoft.Insights/diagnosticSettings",
+	"Microsoft.Network/privateEndpoints/privateDnsZoneGroups", "Microsoft.Storage/storageAccounts/blobServices",
+	"Microsoft.Storage/storageAccounts/blobServices/containers", "Microsoft.Storage/storageAccounts/managementPolicies",
+	"Microsoft.Storage/storageAccounts/queueServices", "Microsoft.Storage/storageAccounts/queueServices/queues",
+	"Microsoft.Storage/storageAccounts/tableServices", "Microsoft.Storage/storageAccounts/tableServices/tables",
+	"Microsoft.Web/sites/basicPublishingCredentialsPolicies", "Microsoft.Web/sites/config", "Microsoft.Web/sites/extensions",
+}
+
+// TestAzdKnowsWhatIsLifeboats checks that each resource that comes with an app has the tag of its environment: azd down is refused
+// where one has not.
+func TestAzdKnowsWhatIsLifeboats(t *testing.T) {
+	apps, seen := 0, map[string]bool{}
+	for _, option := range options(t) {
+		resources := predicted(t, option)
+		if sites := of(resources, "Microsoft.Web/sites"); len(sites) == 0 {
+			continue // it makes no app
+		}
+		apps++
+		if foreign := foreign(resources); len(foreign) > 0 {
+			t.Errorf("%s: azd down would be refused for %q", option, foreign)
+		}
+		for n, r := range resources {
+			if seen[r.Type] = true; slices.Contains(untaggable, r.Type) {
+				continue
+			}
+			for _, tags := range []map[string]string{nil, {"azd-env-name": "other"}} {
+				wrong := slices.Clone(resources)
+				if wrong[n].Tags = tags; len(foreign(wrong)) == 0 {
+					t.Errorf("%s: azd down would not be seen to be refused for %s with the tags %v", option, r.ID, tags)
+				}
+			}
+		}
+	}
+	if apps < 10 {
+		t.Errorf("only %d options make an app", apps)
+	}
+	for _, kind := range untaggable {
+		if !seen[kind] {
+			t.Errorf("no option makes a %s", kind)
+		}
+	}
+}
+
+// foreign are the IDs of the resources without the tag that the app has.
+func foreign(resources []resource) (ids []string) {
+	environment := of(resources, "Microsoft.Web/sites")[0].Tags["azd-env-name"]
+	for _, r := range resources {
+		if !slices.Contains(untaggable, r.Type) && (environment == "" || r.Tags["azd-env-name"] != environment) {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
 // TestLintRules checks that each rule is an error, but for the one that fails by the calendar.
 func TestLintRules(t *testing.T) {
 	text := regexp.MustCompile(`(?m)^\s*//.*$`).ReplaceAllString(read(t, root+"/bicepconfig.json"), "")
