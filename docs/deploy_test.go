@@ -111,7 +111,8 @@ func given(t *testing.T, text string, programs ...string) map[string][]call {
 }
 
 // TestDeploy has a shell run the commands of deploy.md in their order, with fakes of the programs. The command line must take each of
-// its commands, with the settings that the command needs by then, and a Bicep file must have each parameter that az gives it.
+// its commands, with the settings that the command needs by then. A Bicep file must have each parameter that az gives it, and each
+// output that az asks its deployment for.
 func TestDeploy(t *testing.T) {
 	calls := given(t, page(t, "deploy.md"), "az", "azd", "lifeboat", "make")
 	for _, c := range calls["lifeboat"] {
@@ -145,9 +146,14 @@ func TestDeploy(t *testing.T) {
 			}
 		}
 	}
+	outputs, reads := map[string]map[string]bool{}, 0 // by the names of deployments
 	for _, c := range calls["az"] {
 		var params map[string]bool
+		deploys, after := len(c.words) > 2 && c.words[0] == "deployment", map[string]string{}
 		for i, word := range c.words {
+			if i > 0 {
+				after[c.words[i-1]] = word
+			}
 			if i > 0 && c.words[i-1] == "-f" {
 				params = set(`(?m)^param (\w+) `, page(t, "../"+word))
 			}
@@ -155,6 +161,18 @@ func TestDeploy(t *testing.T) {
 				t.Errorf("az %q: there is no parameter %s", c.words, name)
 			}
 		}
+		name := after["-n"]
+		if file := after["-f"]; deploys && c.words[2] == "create" && name != "" {
+			outputs[name] = set(`(?m)^output (\w+) `, page(t, "../"+file))
+		}
+		for output := range set(`\bproperties\.outputs\.(\w+)`, strings.Join(c.words, " ")) {
+			if reads++; !deploys || !outputs[name][output] {
+				t.Errorf("az %q: the deployment has no output %s", c.words, output)
+			}
+		}
+	}
+	if reads < 2 {
+		t.Errorf("only %d outputs were seen", reads)
 	}
 	makefile := set(`(?m)^([a-z-]+):`, page(t, "../Makefile"))
 	for _, c := range calls["make"] {
