@@ -110,9 +110,9 @@ func given(t *testing.T, text string, programs ...string) map[string][]call {
 	return calls
 }
 
-// TestDeploy has a shell run the commands of deploy.md in their order, with fakes of the programs. The command line must take each of
-// its commands, with the settings that the command needs by then. A Bicep file must have each parameter that az gives it, and each
-// output that az asks its deployment for.
+// TestDeploy has a shell run the commands of deploy.md in their order, with fakes of the programs. The command line must take the flags
+// and the arguments of each of its commands, which it does not run, with the settings that the command needs by then. A Bicep file must
+// have each parameter that az gives it, and each output that az asks its deployment for.
 func TestDeploy(t *testing.T) {
 	calls := given(t, page(t, "deploy.md"), "az", "azd", "lifeboat", "make")
 	for _, c := range calls["lifeboat"] {
