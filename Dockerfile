@@ -1,7 +1,7 @@
 # The app as a container, for where Flex Consumption is not allowed: Premium, Dedicated, Container Apps. Make build/app first, in a
-# clone or of the app.zip of a release:
+# clone or of the app.zip of a release in the folder build:
 #
-#   make stage                            or    mkdir build && unzip -q app.zip -d build/app
+#   make stage                            or    unzip -q build/app.zip -d build/app
 #   docker build --platform linux/amd64 -t lifeboat .
 FROM mcr.microsoft.com/azure-functions/base:4
 

@@ -370,6 +370,12 @@ func TestImage(t *testing.T) {
 	if release := read(t, "Makefile"); !strings.Contains(release, "cp build/app.zip Dockerfile $(parts)/files/") {
 		t.Error("a release has no Dockerfile beside app.zip")
 	}
+	zip := regexp.MustCompile(`--src (\S+/app\.zip)\n`).FindStringSubmatch(read(t, "docs/deploy.md"))
+	for _, path := range []string{"Dockerfile", "docs/get-started.md"} {
+		if zip == nil || !strings.Contains(read(t, path), "unzip -q "+zip[1]+" -d build/app\n") {
+			t.Errorf("%s unpacks another app.zip than docs/deploy.md deploys: %q", path, zip)
+		}
+	}
 	var sees []string
 	for line := range strings.Lines(read(t, ".dockerignore")) {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
