@@ -292,10 +292,10 @@ azure-clients: python ## Run the official JavaScript and Python clients and Azur
 	build/clients/azurecli/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r build/clients/azurecli.txt
 	go run ./internal/cmd/azcommands . >build/clients/azcommands.jsonl
 	cd build/clients && azurecli/bin/python -W ignore -m unittest -v azureflags_test
-	go run ./internal/testing/clients bash -c 'cd build/clients && { nice venv/bin/python -m unittest -v azureroles_test >roles.log 2>&1 & } && \
-		roles=$$! code=0 && { node --test --test-concurrency=4 && \
-		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test azurecli_test || code=1; } && \
-		{ wait $$roles || code=1; } && cat roles.log && exit $$code'
+	go run ./internal/testing/clients bash -c 'cd build/clients && \
+		{ nice venv/bin/python -W ignore -m unittest -v azureroles_test azurecli_test >azurecli.log 2>&1 & } && azurecli=$$! code=0 && \
+		{ node --test --test-concurrency=4 && venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test || code=1; } && \
+		{ wait $$azurecli || code=1; } && cat azurecli.log && exit $$code'
 
 # The Bicep CLI comes from the machine; shellcheck is of PyPI, which has it as it is released. Less optimizing of code that runs once
 # saves a tenth of the time.

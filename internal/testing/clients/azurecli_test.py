@@ -1,4 +1,5 @@
-"""Azure CLI, unchanged, against the local stand-ins and Lifeboat's API: see "make clients"."""
+"""Azure CLI, unchanged, against the local stand-ins and Lifeboat's API: see "make clients". The services are this file's own, since
+other clients run at the same time."""
 
 import json
 import os
@@ -12,46 +13,56 @@ import urllib.request
 import uuid
 from pathlib import Path
 
-AZ = Path(__file__).parent / "azurecli" / "bin" / "az"
-SUBSCRIPTION, GROUP, SERVICE, REFUSED, FAILING, HSM, ACCOUNT, CONTAINER, APP_ACCOUNT, API, KEY, POLLED = (
+import azureforks
+
+SUBSCRIPTION, GROUP, SERVICE, REFUSED, FAILING, HSM, ACCOUNT, CONTAINER, APP_ACCOUNT, API, KEY = (
     os.environ["CLIENTS_" + n] for n in (
-        "SUBSCRIPTION", "GROUP", "SERVICE", "REFUSED", "FAILING", "HSM", "ACCOUNT", "CONTAINER", "APP_ACCOUNT", "API", "KEY",
-        "POLLED"))
+        "SUBSCRIPTION", "GROUP", "TYPED", "REFUSED", "TYPED_FAILING", "TYPED_HSM", "ACCOUNT", "CONTAINER", "APP_ACCOUNT", "API", "KEY"))
 GUEST, GUEST_HEADER, PREMIUM = (os.environ["CLIENTS_" + n] for n in ("GUEST", "GUEST_HEADER", "PREMIUM"))
 RESOURCES = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/"
 SERVICES = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ApiManagement/service/"
 CONFIG = tempfile.TemporaryDirectory()
 ENVIRONMENT = {**os.environ, "AZURE_CONFIG_DIR": CONFIG.name, "AZURE_CORE_COLLECT_TELEMETRY": "no"}
+# MODULES are what the commands below import.
+MODULES = [
+    "azure.cli.command_modules.apim.custom", "azure.cli.command_modules.apim.commands", "azure.cli.command_modules.apim._params",
+    "azure.cli.command_modules.resource._bicep", "azure.cli.command_modules.resource.custom",
+    "azure.cli.command_modules.resource.commands", "azure.cli.command_modules.resource._params",
+    "azure.cli.command_modules.storage.commands", "azure.cli.command_modules.storage._params",
+    "azure.cli.command_modules.storage.operations.account", "azure.cli.command_modules.storage.operations.blob",
+    "azure.cli.command_modules.storage.operations.queue", "azure.mgmt.apimanagement", "azure.mgmt.resource.resources",
+    "azure.mgmt.storage", "azure.storage.blob", "azure.storage.queue", "azure.storage.fileshare", "azure.storage.filedatalake",
+    "azure.data.tables", "azure.keyvault.keys",
+]
 
 
-def run(*words):
-    return subprocess.run([AZ, *words], env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+def run(*words, program=Path(CONFIG.name) / "az"):
+    return subprocess.run([program, *words], env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
 
 
-def az(*words):
+def az(*words, **how):
     """Returns what the command prints: None for nothing."""
-    done = run(*words)
+    done = run(*words, **how)
     if done.returncode:
         raise AssertionError(f"az {words}: {done.returncode} {done.stdout} {done.stderr}")
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
 def until(found):
-    """Asks again until something is found, for two minutes at the most, and returns it."""
+    """Asks again each second until something is found, for two minutes at the most, and returns it."""
     end = time.monotonic() + 120
     while not (result := found()):
         assert time.monotonic() < end, "it was not found in time"
+        time.sleep(1)
     return result
 
 
 def setUpModule():
-    (account,) = az("login", "--identity")
+    (account,) = az("login", "--identity", program=Path(__file__).parent / "azurecli" / "bin" / "az")
     assert account["id"] == SUBSCRIPTION and account["user"]["name"] == "systemAssignedIdentity", account
+    unittest.addModuleCleanup(CONFIG.cleanup)
+    unittest.addModuleCleanup(azureforks.started(CONFIG.name, ENVIRONMENT, MODULES))
     az("storage", "container", "create", "--name", CONTAINER, "--account-name", ACCOUNT, "--auth-mode", "login")
-
-
-def tearDownModule():
-    CONFIG.cleanup()
 
 
 def key():
@@ -137,7 +148,7 @@ class AzureCLI(unittest.TestCase):
         def ask(*words):
             return az("rest", "--skip-authorization-header", "--headers", f"x-functions-key={KEY}", *words)
 
-        backup = ask("--method", "post", "--url", API + "/backups", "--body", json.dumps({"target": SERVICES + POLLED}))
+        backup = ask("--method", "post", "--url", API + "/backups", "--body", json.dumps({"target": SERVICES + SERVICE}))
         address = f"{API}/runs/{backup['id']}"
         ends = ("Succeeded", "Failed", "Canceled")
         self.assertEqual(until(lambda: [b["status"] for b in [ask("--url", address)] if b["status"] in ends]), ["Succeeded"])

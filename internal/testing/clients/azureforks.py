@@ -1,7 +1,8 @@
 """Azure CLI, unchanged, without most of its start, which takes a second of a processor: it is imported once, and each command runs in
 a fork of this process.
 
-    azureforks.py SOCKET    says "ready", and serves until it is terminated; the file az beside the socket is a program for the PATH
+    azureforks.py SOCKET [MODULE...]    imports them too, says "ready", and serves until it is terminated; the file az beside the socket
+                                        is a program for the PATH
 """
 
 import contextlib
@@ -10,7 +11,9 @@ import json
 import os
 import runpy
 import socket
+import subprocess
 import sys
+from pathlib import Path
 
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
@@ -21,10 +24,12 @@ s.sendmsg([len(said).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS
 s.sendall(said)
 sys.exit((s.recv(1) or b"\\x01")[0])
 """
-# MODULES are what the commands of a script of roles import.
+# MODULES are what many commands import.
 MODULES = [
     "azure.cli.core.telemetry", "azure.cli.core.intercept_survey", "azure.cli.core.commands.client_factory", "azure.cli.core.profiles",
-    "azure.cli.core.auth.identity", "azure.cli.core.auth.msal_credentials", "azure.cli.core.extension", "requests", "msal",
+    "azure.cli.core.auth.identity", "azure.cli.core.auth.msal_credentials", "azure.cli.core.extension", "azure.cli.core.azlogging",
+    "azure.cli.core.parser", "azure.cli.core._help", "azure.cli.core._output", "azure.cli.core.command_recommender",
+    "azure.cli.core.sdk.policies", "requests", "msal",
     "azure.cli.command_modules.role.custom", "azure.cli.command_modules.role.commands", "azure.cli.command_modules.role._params",
     "azure.cli.command_modules.keyvault.custom", "azure.cli.command_modules.keyvault.commands",
     "azure.cli.command_modules.keyvault._params", "azure.cli.command_modules.keyvault._client_factory",
@@ -62,8 +67,8 @@ def command(answer):
         os._exit(code)
 
 
-def main(path):
-    for name in MODULES:
+def main(path, *modules):
+    for name in [*MODULES, *modules]:
         importlib.import_module(name)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
@@ -83,5 +88,19 @@ def main(path):
                 pass
 
 
+def started(folder, environment, modules=()):
+    """Serves in a process of the Python of Azure CLI, for the file az in the folder, and returns what ends that."""
+    here = Path(__file__)
+    words = [here.parent / "azurecli" / "bin" / "python", here, Path(folder) / "forks", *modules]
+    forks = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+
+    def end():
+        forks.terminate()
+        forks.communicate()
+
+    assert forks.stdout.readline() == "ready\n"
+    return end
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

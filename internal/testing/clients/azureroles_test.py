@@ -11,6 +11,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import azureforks
+
 BIN = Path(__file__).parent / "azurecli" / "bin"
 KNOWN = json.loads(os.environ["CLIENTS_ROLES"])
 APP = KNOWN["identities"]["app"]
@@ -73,15 +75,8 @@ class Roles(unittest.TestCase):
         assert done.returncode == 0, done.stderr
         assert ["/subscriptions/" + a["id"] for a in json.loads(done.stdout)] == KNOWN["subscriptions"], done.stdout
 
-        words = [BIN / "python", Path(__file__).parent / "azureforks.py", Path(CONFIG.name) / "forks"]
-        cls.forks = subprocess.Popen(words, env=GIVER, stdout=subprocess.PIPE, text=True)
-        assert cls.forks.stdout.readline() == "ready\n"
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.forks.terminate()
-        cls.forks.communicate()
-        CONFIG.cleanup()
+        cls.addClassCleanup(CONFIG.cleanup)
+        cls.addClassCleanup(azureforks.started(CONFIG.name, GIVER))
 
     def runs(self, text, shell, code=0):
         """Runs a script, and returns what it wrote."""

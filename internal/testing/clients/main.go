@@ -8,6 +8,9 @@
 //	CLIENTS_API, CLIENTS_KEY            base address of the local Functions host, and the key of the API
 //	CLIENTS_SUBSCRIPTION, CLIENTS_GROUP where everything lives
 //	CLIENTS_SERVICE                     name of an API Management service that can be backed up
+//	CLIENTS_TYPED, CLIENTS_TYPED_FAILING, CLIENTS_TYPED_HSM
+//	                                    names of such as CLIENTS_SERVICE, CLIENTS_FAILING and CLIENTS_HSM, for Azure CLI alone:
+//	                                    other clients run at the same time
 //	CLIENTS_PREMIUM                     name of one of the tier Premium; the others are of the tier Developer
 //	CLIENTS_REFUSED                     name of one whose tier has no backups
 //	CLIENTS_FAILING                     name of one whose backups are accepted, and then fail
@@ -21,7 +24,7 @@
 //	CLIENTS_APP_ACCOUNT                 name of Lifeboat's storage account, with its queues
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
 //	CLIENTS_GUEST, CLIENTS_GUEST_HEADER object ID of another app's identity, which has no role, and its IDENTITY_HEADER; the command
-//	                                    may grant it any role, on CLIENTS_HSM too
+//	                                    may grant it any role, on CLIENTS_TYPED_HSM too
 //	CLIENTS_ROLES                       JSON about another app, which has none of the roles that its plan needs: see rolesOf
 //
 // It exits with the command's exit code.
@@ -80,6 +83,10 @@ const (
 	giver       = "giver"
 	copies      = "contosocopies"
 
+	typed        = "contoso-typed"
+	typedFailing = "contoso-typed-failing"
+	typedHSM     = "contoso-typed-hsm"
+
 	restored = "contoso-restored"
 	polled   = "contoso-polled"
 	broken   = "contoso-broken"
@@ -125,6 +132,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_API="+app.URL()+"/api", "CLIENTS_KEY="+app.Key("api"),
 		"CLIENTS_SUBSCRIPTION="+subscription, "CLIENTS_GROUP="+group,
 		"CLIENTS_SERVICE="+ordinary, "CLIENTS_PREMIUM="+premium,
+		"CLIENTS_TYPED="+typed, "CLIENTS_TYPED_FAILING="+typedFailing, "CLIENTS_TYPED_HSM="+typedHSM,
 		"CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
 		"CLIENTS_HSM="+fortress,
 		"CLIENTS_CCF="+votes, "CLIENTS_LEDGER="+audit,
@@ -150,7 +158,7 @@ func complain(e fakehost.Entry) {
 // addServices adds the services to Azure, and gives the command, which has the app's identity, the roles that it needs to
 // store things itself.
 func addServices(s *stack.Stack) error {
-	for _, name := range []string{ordinary, failing, restored, polled, broken} {
+	for _, name := range []string{ordinary, failing, typed, typedFailing, restored, polled, broken} {
 		if err := s.AddService(name); err != nil {
 			return err
 		}
@@ -158,8 +166,10 @@ func addServices(s *stack.Stack) error {
 	fault := fakeazure.Fault{
 		Kind: fakeazure.FailOperation, Count: 1000, Code: "BackupFailed", Message: "Cannot backup: the container is gone.",
 	}
-	if err := errors.Join(s.Sim.Inject(stack.Service(failing), fault), s.Sim.Inject(stack.Service(broken), fault)); err != nil {
-		return err
+	for _, name := range []string{failing, typedFailing, broken} {
+		if err := s.Sim.Inject(stack.Service(name), fault); err != nil {
+			return err
+		}
 	}
 	if err := s.Sim.AddService(fakeazure.Service{ResourceID: stack.Service(refused), SKU: "Consumption"}); err != nil {
 		return err
@@ -181,20 +191,26 @@ func addServices(s *stack.Stack) error {
 		fakeazure.StorageQueueDataContributor, fakeazure.StorageTableDataContributor, fakeazure.StorageAccountKeyOperator)
 	subscription, _, _ := strings.Cut(stack.Scope, "/resourceGroups/")
 	s.Sim.Assign(s.Sim.ObjectID(identity), subscription, fakeazure.UserAccessAdministrator)
-	err = errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity),
+	err = errors.Join(s.AddHSM(fortress, identity), s.AddHSM(typedHSM, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity),
 		s.AddHSM(restored, identity), s.AddCCF(restored, identity))
 	if err != nil {
 		return err
 	}
 	// A restore must come within 30 minutes after a safety backup. Here these are 15 seconds, and a slow machine may need more.
-	for _, name := range []string{fortress, restored} {
+	for _, name := range []string{fortress, typedHSM, restored} {
 		err := s.Sim.TuneHSM(stack.HSM(name), func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked })
 		if err != nil {
 			return err
 		}
 	}
-	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),
-		fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer, fakeazure.ManagedHSMPolicyAdministrator)
+	for _, name := range []string{fortress, typedHSM} {
+		err := s.Sim.AssignHSM(stack.HSM(name), s.Sim.ObjectID(identity),
+			fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer, fakeazure.ManagedHSMPolicyAdministrator)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plan returns a plan for the backups that the clients request through the API; its schedule never comes.
@@ -203,6 +219,7 @@ func plan() string {
 		", container: " + stack.Container + "}\nplans:\n  - name: yearly\n    schedule: \"0 0 29 2 *\"\n" +
 		"    keep: {within: 1d}\n    targets:\n" +
 		"      - " + stack.Service(ordinary) + "\n      - " + stack.Service(failing) + "\n      - " + stack.HSM(fortress) + "\n" +
+		"      - " + stack.Service(typed) + "\n" +
 		"  - name: restored\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n" +
 		"      - " + stack.Service(restored) + "\n      - " + stack.HSM(restored) + "\n" +
 		"    restore: {into: [itself], safetyBackup: true, replyTo: [soar]}\n" +
