@@ -88,7 +88,7 @@ compare: ## Compare make test of the commit BEFORE with that of HEAD, three runs
 shells := $(if $(filter skip,$(SHELLS)),,shells)
 
 .PHONY: verify
-verify: ## Run what CI runs beside the tests: Azure's own Functions host, templates, fuzzing, the demo, monitors and other clients (11 minutes)
+verify: ## Run what CI runs beside the tests: Azure's own Functions host, templates, fuzzing, the demo, monitors and other clients (10 minutes)
 	@echo "monitors read on the processor time that the host leaves"; mkdir -p build
 	@set -m; nice -n 19 .ci/part monitors $(MAKE) readers scrapers >build/monitors.log 2>&1 & monitors=$$!; set +m; \
 		trap 'kill -- -$$monitors 2>/dev/null || true' EXIT; \
