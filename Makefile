@@ -23,8 +23,10 @@ home = $(patsubst ~/%,$(HOME)/%,$(1))
 figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
 # Many processes of the tests run at once: the largest of them collect their garbage rather than grow. The explorations may grow
-# further: the worlds of the model fill 300 MiB, and then it does little else than collect.
+# further: the worlds of the model fill 300 MiB, and then it does little else than collect. So may the tests of the whole, which keep each
+# request of each program.
 lean := $(figures) GOMEMLIMIT=300MiB
+whole := $(figures) GOMEMLIMIT=600MiB GOGC=400
 
 .PHONY: help
 help: ## Show this list
@@ -53,8 +55,8 @@ install: ## Build lifeboat, and put it into GOBIN or ~/go/bin; with PREFIX=folde
 # them: they run without it, and once; so does TestCompletionInShells, which starts the program a hundred times. A walk through
 # every call of storage belongs here.
 # internal/testing/e2e holds tests of the whole; what they test are processes of their own.
-explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce|TestChangesSurvive|TestTimerRunDiesBeforeTheNextScheduledTime|TestRestoreWaitsUntilItExpires|TestRunEnds|TestRestoreEnds|TestAgainstReference|TestEditorsTakeEveryGroup|TestAnythingIsReadOrRefused|TestWidest|TestAgainstRobfig|TestCompletionInShells|TestAFailedDeletionIsRepeatable|TestARestoreInTheWaitQueueSurvivesFailures|TestCancelAndRestoreRace|TestCancelSurvives|TestAnAppThatComesBackIsToldAgain|TestTakeoverAtEveryRequest|TestTheRestOfATakeoverAtEveryRequest|TestTakeoverAmidAStep)$$
-explored := ./internal/engine ./internal/testing/simulation ./internal/schedule ./internal/config ./internal/config/jsonschema ./internal/cli
+explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce|TestChangesSurvive|TestTimerRunDiesBeforeTheNextScheduledTime|TestRestoreWaitsUntilItExpires|TestRunEnds|TestRestoreEnds|TestAgainstReference|TestEditorsTakeEveryGroup|TestAnythingIsReadOrRefused|TestWidest|TestAgainstRobfig|TestCompletionInShells|TestAFailedDeletionIsRepeatable|TestARestoreInTheWaitQueueSurvivesFailures|TestCancelAndRestoreRace|TestCancelSurvives|TestAnAppThatComesBackIsToldAgain|TestTakeoverAtEveryRequest|TestTheRestOfATakeoverAtEveryRequest|TestTakeoverAmidAStep|TestAnAlarmAboutWhatHasLeftIsTakenBack|TestTheEndOfAnAlarmSurvivesKills|TestASecondAppDoesNothing|TestEventsSchema)$$
+explored := ./internal/engine ./internal/testing/simulation ./internal/schedule ./internal/config ./internal/config/jsonschema ./internal/cli ./docs
 
 # raced lists what runs under the race detector. By their last names, the adapters with the most memory are not tested all at once.
 raced := go list ./... | grep -v /e2e$$ | LC_ALL=C sort -t/ -k4
@@ -65,14 +67,14 @@ slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover|TestTemplates|TestProveIsSt
 slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 
 .PHONY: test
-test: ## Run every test, and print the figures that the documents quote (11 minutes)
+test: ## Run every test, and print the figures that the documents quote (16 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	@echo "the explorations compute on the processor time that all other tests leave"
 	@set -m; $(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; set +m; \
 		trap 'kill -- -$$explore 2>/dev/null || true' EXIT; \
 		$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$($(raced)); \
-		$(lean) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e && wait $$explore
+		$(whole) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e && wait $$explore
 	@echo && sort build/figures.txt
 
 .PHONY: test-times

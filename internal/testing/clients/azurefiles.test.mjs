@@ -72,7 +72,8 @@ test("the share of a backup", async (t) => {
     assert.ok(Date.now() - shares[0].properties.lastModified < 600_000);
     share = files.getShareClient(shares[0].name);
     assert.equal((await list(files, "nobody")).length, 0);
-    assert.equal((await list(files, "")).length, 2);
+    const made = [env.CLIENTS_CCF, env.CLIENTS_LEDGER]; // other tests make shares of other ledgers meanwhile
+    assert.equal((await list(files, "")).filter(({ name }) => made.some((of) => name.startsWith(`${of}-`))).length, 2);
     assert.equal((await list(files, `${env.CLIENTS_LEDGER}-`)).length, 1);
   });
   await t.test("is read", async () => {

@@ -35,7 +35,7 @@ func spent(a *app) (int, map[string]int) {
 			what = " rows"
 		case service == "queue" && strings.HasSuffix(c.Path, "/messages"):
 			what = " message"
-		case c.Query.Get("comp") == "list":
+		case c.Query().Get("comp") == "list":
 			what = " list"
 		}
 		n++

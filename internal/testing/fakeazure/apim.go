@@ -184,7 +184,7 @@ func (m *apiManagement) resources(version string) (all []armResource) {
 	services := slices.DeleteFunc(slices.Collect(maps.Values(m.services)), (*service).hidden)
 	m.mu.Unlock()
 	for _, svc := range services {
-		all = append(all, armResource{svc.id, m.resource(svc, version)})
+		all = append(all, armResource{svc.id, func() map[string]any { return m.resource(svc, version) }})
 	}
 	return all
 }

@@ -29,10 +29,10 @@ var (
 // readGroup is the action whose role a group needs to be in a list.
 const readGroup = "Microsoft.Resources/subscriptions/resourceGroups/read"
 
-// armResource is a resource as a list shows it.
+// armResource is a resource, and makes the body that a list shows of it.
 type armResource struct {
 	id   resourceID
-	body map[string]any
+	body func() map[string]any
 }
 
 // list answers a request for a list of subscriptions, of groups, or of the resources of one type; ok is false for any other
@@ -152,7 +152,7 @@ func (f *frontEnd) resources(caller claims, of resourceID, all []armResource) *h
 		id := resource.id
 		if strings.EqualFold(id.subscription, of.subscription) && (of.group == "" || strings.EqualFold(id.group, of.group)) &&
 			f.roles.allow(caller.ObjectID, id.String(), id.provider+"/"+id.kind+"/read") {
-			value = append(value, resource.body)
+			value = append(value, resource.body())
 		}
 	}
 	return armJSON(http.StatusOK, map[string]any{"value": value})

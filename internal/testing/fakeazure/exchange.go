@@ -5,9 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unique"
 )
 
 // hookLimit is the number of bytes of a body that are held back for hooks; a longer body streams.
@@ -95,7 +97,7 @@ type Call struct {
 	Start, End   time.Time
 	Host, Method string
 	Path         string
-	Query        url.Values
+	RawQuery     string
 	ObjectID     string
 	AuthScheme   string
 	// Status is the answer's status; 0 when the request was dropped before it had an effect. A refused CONNECT has 502.
@@ -116,12 +118,18 @@ func (s *Sim) Intercept(hook func(Exchange) Decision) {
 	l.hook = hook
 }
 
-// Calls returns the finished exchanges in the order in which they ended.
+// Query returns the values of the query string.
+func (c Call) Query() url.Values {
+	values, _ := url.ParseQuery(c.RawQuery)
+	return values
+}
+
+// Calls returns the finished exchanges in the order in which they ended. The caller does not change them: they are not copied.
 func (s *Sim) Calls() []Call {
 	l := s.proxy.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]Call(nil), l.calls...)
+	return slices.Clip(l.calls)
 }
 
 // exchangeLog numbers, shows and records exchanges.
@@ -151,10 +159,16 @@ func (l *exchangeLog) decide(x Exchange) Decision {
 
 func (l *exchangeLog) record(c Call) {
 	c.End = time.Now()
+	// These are parts of the text of the whole request, which they would keep in memory.
+	c.Host, c.Method, c.Path, c.AuthScheme = kept(c.Host), kept(c.Method), kept(c.Path), kept(c.AuthScheme)
+	c.RawQuery, c.ObjectID = kept(c.RawQuery), kept(c.ObjectID)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls = append(l.calls, c)
 }
+
+// kept returns a copy of the text, one for all that are equal.
+func kept(text string) string { return unique.Make(text).Value() }
 
 // observe reads the caller and the resource from the request.
 func observe(id int64, host string, r *http.Request) Exchange {
@@ -176,7 +190,7 @@ func observe(id int64, host string, r *http.Request) Exchange {
 
 func (x Exchange) call() Call {
 	return Call{
-		ID: x.ID, Start: time.Now(), Host: x.Host, Method: x.Method, Path: x.Path, Query: x.Query,
+		ID: x.ID, Start: time.Now(), Host: x.Host, Method: x.Method, Path: x.Path, RawQuery: x.Query.Encode(),
 		ObjectID: x.ObjectID, AuthScheme: x.AuthScheme,
 	}
 }

@@ -158,7 +158,7 @@ func (m *managedHSMs) resources(string) (all []armResource) {
 	hsms := slices.Collect(maps.Values(m.hsms))
 	m.mu.Unlock()
 	for _, h := range hsms {
-		all = append(all, armResource{h.id, m.resource(h)})
+		all = append(all, armResource{h.id, func() map[string]any { return m.resource(h) }})
 	}
 	return all
 }

@@ -63,7 +63,11 @@ func (m *ledgers) resources(kind string) func(string) []armResource {
 		defer m.mu.Unlock()
 		for _, l := range m.all {
 			if l.state != "" && strings.EqualFold(l.id.kind, kind) {
-				all = append(all, armResource{l.id, m.shown(l, version)})
+				all = append(all, armResource{l.id, func() map[string]any {
+					m.mu.Lock()
+					defer m.mu.Unlock()
+					return m.shown(l, version)
+				}})
 			}
 		}
 		return all

@@ -63,7 +63,7 @@ func (s *Sim) identityType() armType {
 		versions: identityVersions,
 		list: func(string) (all []armResource) {
 			for _, id := range s.identities() {
-				all = append(all, armResource{id, s.identityResource(id)})
+				all = append(all, armResource{id, func() map[string]any { return s.identityResource(id) }})
 			}
 			return all
 		},

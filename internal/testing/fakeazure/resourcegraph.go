@@ -231,7 +231,7 @@ func (f *frontEnd) rows(caller claims, q graphQuery, eligible []string) []map[st
 			id := one.id
 			if slices.ContainsFunc(eligible, func(s string) bool { return strings.EqualFold(s, id.subscription) }) &&
 				f.roles.allow(caller.ObjectID, id.String(), id.provider+"/"+id.kind+"/read") {
-				add(id.String(), id.subscription, kind, one.body)
+				add(id.String(), id.subscription, kind, one.body())
 			}
 		}
 	}

@@ -604,7 +604,7 @@ func (f *frontEnd) putAssignment(c accessCall) *http.Response {
 		name: c.name, objectID: p.PrincipalID, scope: c.scope.text, role: role, principalType: cmp.Or(p.PrincipalType, servicePrincipal),
 		description: p.Description, created: time.Now(), by: c.caller.ObjectID,
 	}
-	f.roles.assignments = append(f.roles.assignments, made)
+	f.roles.add(made)
 	return armJSON(http.StatusCreated, made.resource(c.scope, ""))
 }
 
@@ -617,6 +617,6 @@ func (f *frontEnd) deleteAssignment(c accessCall) *http.Response {
 		return newResponse(http.StatusNoContent, http.Header{}, nil)
 	}
 	gone := f.roles.assignments[i]
-	f.roles.assignments = slices.Delete(slices.Clone(f.roles.assignments), i, i+1)
+	f.roles.remove(func(a assignment) bool { return a.name == gone.name })
 	return armJSON(http.StatusOK, gone.resource(c.scope, gone.by))
 }

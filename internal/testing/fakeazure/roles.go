@@ -294,15 +294,17 @@ type assignment struct {
 	condition string
 }
 
-// roles holds the role definitions, by ID in lower case, and the role assignments.
+// roles holds the role definitions, by ID in lower case, and the role assignments: all in their order, and the places of each identity's, by
+// its object ID in lower case.
 type roles struct {
 	mu          sync.RWMutex
 	definitions map[string]*definition
 	assignments []assignment
+	held        map[string][]int
 }
 
 func newRoles() *roles {
-	r := &roles{definitions: make(map[string]*definition)}
+	r := &roles{definitions: make(map[string]*definition), held: make(map[string][]int)}
 	for _, role := range builtInRoles {
 		r.define(role, false)
 	}
@@ -347,18 +349,36 @@ func (s *Sim) Assign(objectID, scope string, roles ...Role) {
 		id := s.roles.define(role, true)
 		if s.roles.same(objectID, scope, id) == nil {
 			name := uuid.NewSHA1(uuid.NameSpaceOID, []byte(objectID+"\n"+strings.ToLower(scope)+"\n"+id)).String()
-			s.roles.assignments = append(s.roles.assignments, assignment{
+			s.roles.add(assignment{
 				name: name, objectID: objectID, scope: scope, role: id, principalType: servicePrincipal, created: time.Now(),
 			})
 		}
 	}
 }
 
+// add adds an assignment. It is called under the lock.
+func (r *roles) add(a assignment) {
+	holder := strings.ToLower(a.objectID)
+	r.held[holder] = append(r.held[holder], len(r.assignments))
+	r.assignments = append(r.assignments, a)
+}
+
+// remove removes the assignments that are gone. It is called under the lock.
+func (r *roles) remove(gone func(assignment) bool) {
+	all := r.assignments
+	r.assignments, r.held = nil, make(map[string][]int)
+	for _, a := range all {
+		if !gone(a) {
+			r.add(a)
+		}
+	}
+}
+
 // same returns the assignment of the role to the identity at exactly the scope, nil if there is none. It is called under the lock.
 func (r *roles) same(objectID, scope, role string) *assignment {
-	for i, a := range r.assignments {
-		if strings.EqualFold(a.objectID, objectID) && strings.EqualFold(a.scope, scope) && a.role == role {
-			return &r.assignments[i]
+	for _, i := range r.held[strings.ToLower(objectID)] {
+		if a := &r.assignments[i]; strings.EqualFold(a.scope, scope) && a.role == role {
+			return a
 		}
 	}
 	return nil
@@ -373,7 +393,7 @@ func (s *Sim) Unassign(objectID, scope string, only ...Role) {
 	for _, role := range only {
 		named = append(named, s.roles.define(role, true))
 	}
-	s.roles.assignments = slices.DeleteFunc(slices.Clone(s.roles.assignments), func(a assignment) bool {
+	s.roles.remove(func(a assignment) bool {
 		return strings.EqualFold(a.objectID, objectID) && strings.EqualFold(a.scope, scope) &&
 			(len(only) == 0 || slices.Contains(named, a.role))
 	})
@@ -393,8 +413,8 @@ func (s *Sim) SetCondition(objectID, scope string, role Role, condition string) 
 func (r *roles) allow(objectID, scope, action string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, a := range r.assignments {
-		if strings.EqualFold(a.objectID, objectID) && within(scope, a.scope) && a.condition == "" && r.definitions[a.role].grants(action) {
+	for _, i := range r.held[strings.ToLower(objectID)] {
+		if a := r.assignments[i]; within(scope, a.scope) && a.condition == "" && r.definitions[a.role].grants(action) {
 			return true
 		}
 	}
@@ -405,8 +425,9 @@ func (r *roles) allow(objectID, scope, action string) bool {
 func (r *roles) any(objectID, scope string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.ContainsFunc(r.assignments, func(a assignment) bool {
-		return strings.EqualFold(a.objectID, objectID) && (within(scope, a.scope) || within(a.scope, scope))
+	return slices.ContainsFunc(r.held[strings.ToLower(objectID)], func(i int) bool {
+		at := r.assignments[i].scope
+		return within(scope, at) || within(at, scope)
 	})
 }
 

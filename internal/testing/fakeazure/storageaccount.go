@@ -65,7 +65,7 @@ func (s *storage) resources(string) (all []armResource) {
 	defer s.mu.RUnlock()
 	for _, account := range s.accounts {
 		if id, err := parseResourceID(account.ResourceID); err == nil { // checked when it was attached
-			all = append(all, armResource{id, account.resource()})
+			all = append(all, armResource{id, account.resource})
 		}
 	}
 	return all

@@ -135,7 +135,7 @@ func (s *topics) resourceType() armType {
 		return armRoute{topicProvider + "/topics/read", func(c armCall) (*http.Response, error) {
 			for _, one := range s.resources(c.apiVersion) {
 				if one.id.key() == c.id.key() {
-					return armJSON(http.StatusOK, one.body), nil
+					return armJSON(http.StatusOK, one.body()), nil
 				}
 			}
 			return armError(http.StatusNotFound, "ResourceNotFound", fmt.Sprintf("The Resource '%s/topics/%s' under resource group '%s' was "+
@@ -151,20 +151,25 @@ func (s *topics) resources(string) (all []armResource) {
 		if t.namespaced != "" {
 			continue
 		}
-		schema := cloudEvents
-		if t.EventGridSchema {
-			schema = gridEvents
-		}
-		location, _, _ := strings.Cut(strings.TrimPrefix(t.host(), strings.ToLower(t.id.name)+"."), "-1.")
-		all = append(all, armResource{t.id, map[string]any{
-			"id": t.id.String(), "name": t.id.name, "type": topicProvider + "/topics", "location": location, "kind": "Azure", "tags": nil,
-			"properties": map[string]any{
-				"provisioningState": "Succeeded", "endpoint": t.address(), "inputSchema": schema, "publicNetworkAccess": "Enabled",
-				"disableLocalAuth": true,
-			},
-		}})
+		all = append(all, armResource{t.id, t.resource})
 	}
 	return all
+}
+
+// resource is the topic as a list shows it.
+func (t *topic) resource() map[string]any {
+	schema := cloudEvents
+	if t.EventGridSchema {
+		schema = gridEvents
+	}
+	location, _, _ := strings.Cut(strings.TrimPrefix(t.host(), strings.ToLower(t.id.name)+"."), "-1.")
+	return map[string]any{
+		"id": t.id.String(), "name": t.id.name, "type": topicProvider + "/topics", "location": location, "kind": "Azure", "tags": nil,
+		"properties": map[string]any{
+			"provisioningState": "Succeeded", "endpoint": t.address(), "inputSchema": schema, "publicNetworkAccess": "Enabled",
+			"disableLocalAuth": true,
+		},
+	}
 }
 
 func (s *topics) knows(host string) bool { return strings.HasSuffix(host, topicDomain) }
