@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/testing/fakeazure"
@@ -317,7 +318,7 @@ func TestStorageSeesBearerTokensOnly(t *testing.T) {
 	defer cancel()
 	service := newServices(t, 1)[0]
 	a := newApp(t, stack.AppConfig{Account: logged, Plan: planFor(yearly, "1d", service)})
-	id, err := a.backup(ctx, service, "bearer")
+	id, err := a.backup(ctx, service, uuid.NewString()) // the account stays when the test is repeated
 	if err != nil {
 		t.Fatal(err)
 	}
