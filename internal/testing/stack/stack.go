@@ -66,9 +66,8 @@ type Config struct {
 	Keep bool
 	// NoLog says that no Azurite records its requests.
 	NoLog bool
-	// Azurites is the number of Azurites, since one computes on one processor only; 0 means 1. If there are more, the first one has Backups
-	// and the first of Accounts alone, and the others share the rest in turn: only the first records its requests, which takes it half as
-	// long again.
+	// Azurites is the number of Azurites that share the accounts in turn, since one computes on one processor only; 0 means 1.
+	// The first Azurite has Backups and the first of Accounts. Only the first records its requests.
 	Azurites int
 	// TimeScale multiplies all durations on Azure's side; 0 means 1.
 	TimeScale float64
@@ -155,9 +154,9 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 	c.Progress("starting storage")
 	accounts := make([]map[string]string, max(1, c.Azurites))
 	for i, name := range append(c.Accounts, Backups) {
-		of := 0
-		if others := len(accounts) - 1; others > 0 && i > 0 && name != Backups {
-			of = 1 + i%others
+		of := i % len(accounts)
+		if name == Backups {
+			of = 0
 		}
 		if accounts[of] == nil {
 			accounts[of] = map[string]string{}
