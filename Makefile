@@ -70,8 +70,8 @@ slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 test: ## Run every test, and print the figures that the documents quote (16 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
-	@echo "the explorations compute on the processor time that all other tests leave"
-	@set -m; $(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; set +m; \
+	@echo "the explorations compute mostly on the processor time that all other tests leave"
+	@set -m; $(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 12 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; set +m; \
 		trap 'kill -- -$$explore 2>/dev/null || true' EXIT; \
 		$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$($(raced)); \
 		$(whole) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e && wait $$explore

@@ -31,8 +31,8 @@ func TestCrashAtEveryRequestOfRestores(t *testing.T) {
 			wound func(target string) error
 			// shows: the service shows whether it was restored, so no restore ends unknown.
 			shows bool
-			// every is the interval of the requests with a kill. Most of an HSM's requests belong to its safety backup, and
-			// TestCrashAtEveryRequest tests these.
+			// every is the interval of the requests with a kill. Where there is a safety backup, most of the requests belong to it,
+			// and TestCrashAtEveryRequest tests these.
 			every int64
 		}{
 			"API Management": {
@@ -41,7 +41,8 @@ func TestCrashAtEveryRequestOfRestores(t *testing.T) {
 					tune(t, service, func(k *fakeazure.Options) { k.Shortest = time.Minute })
 					return stack.Service(service)
 				},
-				plan: "    restore: {into: [itself], safetyBackup: true}\n",
+				plan:  "    restore: {into: [itself], safetyBackup: true}\n",
+				every: 3,
 			},
 			"Managed HSM": {
 				fresh: func(a *app) string {
