@@ -28,15 +28,14 @@ func (s backingUp) start(ctx context.Context) error {
 		found, unseen = s.find(ctx, s.provider, r.ProviderAttempt(""))
 	}
 	waited := r.Waited(s.now)
+	over, why, isOver := s.timeOver()
 	switch {
 	case unidentifiable(unseen):
 		return s.end(ctx, loses, backup.AsFault(unseen).Reason())
 	case found != "":
 		return s.found(ctx, found)
-	case !r.Until.IsZero() && !s.now.Before(r.Until):
-		return s.giveUp(ctx, misses, checkpoint.Missed(*r))
-	case !r.NextScheduledTime.IsZero() && !s.now.Before(r.NextScheduledTime):
-		return s.giveUp(ctx, supersedes, backup.NewReason("Superseded", "the plan's next scheduled time came due while the run waited", ""))
+	case isOver:
+		return s.giveUp(ctx, over, why)
 	case r.Restore != nil && s.expired() != nil: // its safety backup was rejected until then
 		return s.giveUp(ctx, refuses, *s.expired())
 	case r.Restore == nil && waited >= s.Timings.Operation:
@@ -65,6 +64,18 @@ func (s backingUp) start(ctx context.Context) error {
 		return s.end(ctx, refuses, *why)
 	}
 	return s.preflight(ctx, s)
+}
+
+// timeOver says how and why a run ends once no attempt of it may begin any more: after the window of its scheduled time, or when the
+// plan's next one is due.
+func (s backingUp) timeOver() (c cause, why backup.Reason, over bool) {
+	switch r := s.run; {
+	case !r.Until.IsZero() && !s.now.Before(r.Until):
+		return misses, checkpoint.Missed(r), true
+	case !r.NextScheduledTime.IsZero() && !s.now.Before(r.NextScheduledTime):
+		return supersedes, backup.NewReason("Superseded", "the plan's next scheduled time came due while the run waited", ""), true
+	}
+	return "", backup.Reason{}, false
 }
 
 func (s backingUp) words() words {
@@ -139,17 +150,26 @@ func (s backingUp) sendSearch(ctx context.Context) (backup.Operation, error) {
 	return backup.Operation{Done: found != "", Artifact: found}, err
 }
 
-// searched makes a further attempt, under another name, once nothing of the lost one was seen for the whole retry window.
+// searched makes a further attempt, under another name, once nothing of the lost one was seen for the whole retry window, unless the
+// time of the run is over.
 func (s backingUp) searched(ctx context.Context, l search) error {
 	r := &s.run
 	if l.fault != nil {
 		r.Reason = l.fault.Reason()
 	}
+	late, _, isLate := s.timeOver()
 	switch over := l.fault == nil && l.notFoundFor >= s.Timings.RetryWindow; {
 	case unidentifiable(l.fault):
 		return s.end(ctx, loses, r.Reason)
 	case l.found.Done:
 		return s.found(ctx, l.found.Artifact)
+	case over && isLate:
+		why := "the plan's next scheduled time is due"
+		if late == misses {
+			why = "the window of its scheduled time ended at " + r.Until.UTC().Format(time.RFC3339)
+		}
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the start was lost, no backup of it was found, and no further "+
+			"attempt is made, since "+why, "Ask for a backup, or wait for the plan's next one; look in the container for files named "+r.ID+"."))
 	case over && r.Lost < mostLost:
 		return s.attempt(ctx, s)
 	case over:

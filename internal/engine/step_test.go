@@ -563,6 +563,54 @@ func TestSuperseded(t *testing.T) {
 	}
 }
 
+// TestALostStartIsNotRepeatedLate: the answer to a start is lost, and nothing of it is found. A further attempt begins only while the
+// run has time: within its window, and before the plan's next scheduled time.
+func TestALostStartIsNotRepeatedLate(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		window  time.Duration
+		hours   uint64
+		starts  int
+		state   backup.State
+		message string
+	}{
+		{"the window is long enough", 2 * time.Hour, 1 << 2, 2, backup.Succeeded, ""},
+		{"the window has ended", 40 * time.Minute, 1 << 2, 1, backup.Unknown, "no further attempt is made, since the window of its scheduled time ended at 2026-01-16T03:10:00Z"},
+		{"the next scheduled time is due", 0, 1<<2 | 1<<3, 1, backup.Unknown, "no further attempt is made, since the plan's next scheduled time is due"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newHarness(t)
+			starts := 0
+			s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
+				if starts++; starts == 1 {
+					return backup.Operation{}, fault(backup.Ambiguous, "AnswerLost")
+				}
+				return backup.Operation{Token: "token"}, nil
+			}
+			plan := nightly()
+			plan.Window, plan.Schedule.Hour = test.window, test.hours
+			if test.window == 0 {
+				plan.Schedule.Minute = 1<<30 | 1<<10 // 2:10, 2:30, 3:10, 3:30
+			}
+			s.runSchedule(plan) // the plan is new
+			s.now = plan.Schedule.Next(s.now)
+			created := s.runSchedule(plan).Created
+			if len(created) != 1 {
+				t.Fatalf("created %v", created)
+			}
+			s.finish()
+			code := ""
+			if test.state == backup.Unknown {
+				code = "StartLost"
+			}
+			run := s.ended(created[0], test.state, code)
+			if starts != test.starts || !strings.Contains(run.Reason.Message, test.message) {
+				t.Errorf("%d starts: %+v", starts, run.Reason)
+			}
+		})
+	}
+}
+
 func TestTwoRunsOfOneTarget(t *testing.T) {
 	s := newHarness(t)
 	running := 0

@@ -408,6 +408,11 @@ var edges = []edge{
 		"case f.Kind == backup.Unobservable, azure.Denies(f.Code):", "case f.Kind == backup.Unobservable:",
 	},
 	{
+		"./internal/engine TestALostStartIsNotRepeatedLate", "a lost start is repeated after the window of its run",
+		"internal/engine/backingup.go",
+		"case over && isLate:", "case over && isLate && r.Lost > mostLost:",
+	},
+	{
 		"./internal/engine TestCleanupSeesTheNewestOfAnOlderRun", "cleanup overlooks the newest point of an older run",
 		"internal/deletion/due.go",
 		`return max(reach, backup.Point{ID: d.Point}.Key().Row+"!")`, `return backup.Point{ID: d.Point}.Key().Row + "!"`,
