@@ -40,6 +40,9 @@ type Plan struct {
 	Restore RestorePolicy
 }
 
+// MostMinimum is the greatest number of recovery points that a plan can keep whatever their age: cleanup holds so many of a target.
+const MostMinimum = 100
+
 // MostTargets is the greatest number of targets of a plan: one timer run must be able to make a run of a scheduled time for
 // each of them.
 const MostTargets = 1000
@@ -59,6 +62,9 @@ type Settings struct {
 	Storage Storage `json:"storage"`
 	// KeepWithin is the time for which a recovery point is kept after it was written.
 	KeepWithin time.Duration `json:"keepWithin"`
+	// KeepMinimum is the number of newest verified recovery points of a target that stay, whatever their age, of those that the schedule
+	// made; 0 means 1.
+	KeepMinimum int `json:"keepMinimum,omitempty"`
 	// Blocks are the parts of the plan that hold for one service each.
 	Blocks Blocks `json:"blocks,omitempty"`
 	// Concurrency is the number of operations of the plan that may run at once; with 0 only the engine's own bound holds.
@@ -75,6 +81,7 @@ func (s Settings) For(service string) Settings {
 // OnDemand returns the settings of manual runs, for all targets.
 func (p Plan) OnDemand() Settings {
 	s := p.Settings
+	s.KeepMinimum = 0
 	if p.OnDemandKeepWithin > 0 {
 		s.KeepWithin = p.OnDemandKeepWithin
 	}

@@ -52,6 +52,10 @@ type Point struct {
 	Created time.Time `json:"Created"`
 	AsOf    time.Time `json:"AsOf,omitzero"`
 	Expires time.Time `json:"Expires"`
+	// OnDemand: it was asked for, and no schedule made it. It has a time of its own, and counts for no Minimum.
+	OnDemand bool `json:"OnDemand,omitempty"`
+	// Minimum is the number of newest verified points of its plan and target that stay, while this is the newest of them; 0 means 1.
+	Minimum int       `json:"KeepMinimum,omitempty"`
 	Deleted time.Time `json:"Deleted,omitzero"`
 	// Reason says why it was deleted, or why that did not succeed.
 	Reason Reason `json:"Reason,omitzero"`
@@ -149,7 +153,8 @@ func NewPoint(r Run, v Verification, of Service) Point {
 	return Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message, Changed: r.Changed,
-		Created: v.Modified, AsOf: asOf, Expires: v.Modified.Add(r.Settings.KeepWithin),
+		Created: v.Modified, AsOf: asOf, Expires: v.Modified.Add(r.Settings.KeepWithin), Minimum: r.Settings.KeepMinimum,
+		OnDemand: r.ScheduledTime.IsZero(),
 		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks),
 	}
 }

@@ -99,6 +99,9 @@ func TestWarnings(t *testing.T) {
 		{"quarterly, of a service that restores for 90 days", aCCF, []string{`schedule: "0 1 1 */3 *"`, "keep: {within: 90d}"}, 10, "older than 90 days"},
 		{"monthly, of a service that restores for 90 days", aCCF, []string{`schedule: "0 1 1 * *"`, "keep: {within: 90d}"}, 0, ""},
 		{"yearly, of a service that restores for good", anHSM, []string{`schedule: "0 1 1 1 *"`, "keep: {within: 520w}"}, 0, ""},
+		{"more of them than can be restored", anAPIM, []string{`schedule: "0 1 * * SUN"`, "keep: {within: 30d, minimum: 6}"}, 11, "up to 7 days between two scheduled times, and"},
+		{"more of them than can be restored, in a few words", anAPIM, []string{`schedule: "0 1 * * SUN"`, "keep: {within: 30d, minimum: 6}"}, 11, "fewer than 6 may be left"},
+		{"as many as can be restored", anAPIM, []string{`schedule: "0 1 * * SUN"`, "keep: {within: 30d, minimum: 5}"}, 0, ""},
 		{"each second", anAPIM, []string{`schedule: "* 30 2 * * *"`, forAMonth}, 10, "several scheduled times within a minute"},
 		{"each second", anAPIM, []string{`schedule: "* 30 2 * * *"`, forAMonth}, 10, `"* 30 2 * * *" comes due 60 times in a row, 1s apart at the least`},
 		{"each minute", anHSM, []string{`schedule: "* * * * *"`, forAMonth}, 10, `"* * * * *" comes due 1440 times in a row, 1m apart at the least, but a ` +

@@ -29,6 +29,12 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 		r.warn(within, "within %s is shorter than the %s between two scheduled times: each target has one recovery point at a time",
 			within.Value, span(widest))
 	}
+	if i := slices.IndexFunc(p.Targets, func(target string) bool {
+		return r.restorable(target) > 0 && time.Duration(p.Settings.KeepMinimum-1)*widest > r.restorable(target)
+	}); i >= 0 {
+		r.warn(field(field(n, "keep"), "minimum"), "there are up to %s between two scheduled times, and %s can restore no backup that is older than %s: "+
+			"fewer than %d may be left", span(widest), p.Targets[i], span(r.restorable(p.Targets[i])), p.Settings.KeepMinimum)
+	}
 	r.often(at, p, widest)
 	switch window := field(n, "window"); {
 	case window == nil:

@@ -163,11 +163,9 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Schedule = r.schedule(n, r.zone(n, zone))
 	r.restore(n, &p)
 	r.blocks(n, &p)
-	p.Settings.KeepWithin = r.within(field(n, "keep"), p.Targets)
-	if text, _ := r.text(n, "concurrency"); text != "" {
-		whole, _ := number(text) // the schema has checked it
-		p.Settings.Concurrency, _ = strconv.Atoi(whole)
-	}
+	keep := field(n, "keep")
+	p.Settings.KeepWithin, p.Settings.KeepMinimum = r.within(keep, p.Targets), r.whole(keep, "minimum")
+	p.Settings.Concurrency = r.whole(n, "concurrency")
 	if onDemand := field(n, "onDemand"); onDemand != nil {
 		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)
 		p.OnDemandReplyTo = r.replyTo(onDemand)
@@ -454,6 +452,14 @@ func (r *reader) duration(n *yaml.Node, name string, most time.Duration, why str
 		return 0, at
 	}
 	return time.Duration(count) * unit, at
+}
+
+// whole reads a whole number that the schema has checked; 0 if it is not there.
+func (r *reader) whole(n *yaml.Node, name string) int {
+	text, _ := r.text(n, name)
+	digits, _ := number(text)
+	whole, _ := strconv.Atoi(digits)
+	return whole
 }
 
 // within reads keep.within, and compares it with the time for which the services can restore.

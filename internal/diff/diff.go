@@ -100,7 +100,8 @@ func (e Edit) Attention() (all []string) {
 		found[SourcesWiden] = found[SourcesWiden] || len(without(plan.Restore.From, old.Restore.From)) > 0
 		found[SafetyShrinks] = found[SafetyShrinks] || len(plan.Restore.Into) > 0 && safer(old.Restore.Safety, plan.Restore.Safety)
 		found[ApprovalGoes] = found[ApprovalGoes] || old.Restore.Approval && !plan.Restore.Approval
-		found[KeepShrinks] = found[KeepShrinks] || plan.Settings.KeepWithin < old.Settings.KeepWithin || plan.OnDemand().KeepWithin < old.OnDemand().KeepWithin
+		found[KeepShrinks] = found[KeepShrinks] || plan.Settings.KeepWithin < old.Settings.KeepWithin || plan.OnDemand().KeepWithin < old.OnDemand().KeepWithin ||
+			max(plan.Settings.KeepMinimum, 1) < max(old.Settings.KeepMinimum, 1)
 		found[PauseComes] = found[PauseComes] || plan.Paused && !old.Paused
 	}
 	for _, one := range []string{TargetsGo, RestoreWidens, SourcesWiden, SafetyShrinks, ApprovalGoes, KeepShrinks, PauseComes} {
@@ -215,6 +216,9 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 		if a.Concurrency != b.Concurrency {
 			say("concurrency %s becomes %s, %s", number(a.Concurrency), number(b.Concurrency), fresh)
 		}
+		if was, is := max(a.KeepMinimum, 1), max(b.KeepMinimum, 1); was != is {
+			say("keep.minimum %d becomes %d, from each target's next recovery point on", was, is)
+		}
 		becomes("keep.within", a.KeepWithin, b.KeepWithin, "", ", "+fresh+": recovery points that are there keep their day")
 	}
 	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
@@ -292,6 +296,14 @@ func without(all, others []string) []string {
 	})
 }
 
+// newest names the points that stay whatever their age.
+func newest(minimum int) string {
+	if minimum > 1 {
+		return fmt.Sprintf("the newest %d verified ones", minimum)
+	}
+	return "the newest verified one"
+}
+
 // unprotected returns the targets that no plan backs up any more, and what becomes of their recovery points.
 func unprotected(before, after []backup.Plan) []string {
 	var lines []string
@@ -302,8 +314,8 @@ func unprotected(before, after []backup.Plan) []string {
 			if slices.ContainsFunc(after, held) || slices.Contains(lines, line) {
 				continue
 			}
-			lines = append(lines, line, fmt.Sprintf("  its recovery points stay: each until its day (keep.within %s), and the newest "+
-				"verified one beyond that", duration(old.Settings.KeepWithin, "none")), "  "+wayBack(target, after))
+			lines = append(lines, line, fmt.Sprintf("  its recovery points stay: each until its day (keep.within %s), and %s beyond that",
+				duration(old.Settings.KeepWithin, "none"), newest(old.Settings.KeepMinimum)), "  "+wayBack(target, after))
 		}
 	}
 	return lines

@@ -92,7 +92,8 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	for _, d := range entries {
 		last = max(last, d.Reach(e.Timings.Operation))
 	}
-	review := retention.NewReview(now)
+	service, _ := e.Services.Of(target)
+	review := retention.NewReview(now, service.Restorable)
 	left := map[string]backup.Point{} // only what is needed below: a history may be long
 	for page, err := range backup.PointPages(ctx, e.Catalog, target, last) {
 		if err != nil {

@@ -224,6 +224,48 @@ func TestCleanupReadsNoHistory(t *testing.T) {
 	}
 }
 
+// TestCleanupKeepsTheMinimum checks that points past their time stay while they are among the newest ones that the plan keeps, and go
+// once they are not: in the order of their age, also if cleanup dies after a deletion.
+func TestCleanupKeepsTheMinimum(t *testing.T) {
+	s := newHarness(t)
+	plan := nightly()
+	plan.Settings.KeepWithin, plan.Settings.KeepMinimum = day, 3
+	made := func() string {
+		s.now = s.now.Add(day)
+		r := s.runSchedule(plan)
+		if len(r.Created) != 1 {
+			t.Fatalf("%+v", r)
+		}
+		s.finish()
+		return r.Created[0]
+	}
+	s.runSchedule(plan)
+	ids := []string{made(), made(), made(), made(), made()}
+	want := func(states ...backup.PointState) {
+		t.Helper()
+		for i, state := range states {
+			if is := s.state(ids[i]); is != state {
+				t.Errorf("point %d is %s, want %s", i, is, state)
+			}
+		}
+	}
+	s.now = s.now.Add(9 * day)
+	r := s.cleanup()
+	want(backup.Expired, backup.Expired, backup.Live, backup.Live, backup.Live)
+	if len(r.Deletions) != 2 || r.Kept != 3 {
+		t.Errorf("%+v", r)
+	}
+	ids = append(ids, made())
+	s.now = s.now.Add(7 * time.Hour) // it looks again at what it kept
+	s.cleanup()
+	want(backup.Expired, backup.Expired, backup.Expired, backup.Live, backup.Live, backup.Live)
+	plan.Settings.KeepMinimum = 0 // from the next point on
+	ids = append(ids, made())
+	s.now = s.now.Add(7 * time.Hour)
+	s.cleanup()
+	want(backup.Expired, backup.Expired, backup.Expired, backup.Expired, backup.Expired, backup.Expired, backup.Live)
+}
+
 // TestCleanupSeesTheNewestOfAnOlderRun: a run that waited for its target is older than the run before it, and its recovery point
 // is newer.
 func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {

@@ -272,7 +272,7 @@ func TestRestore(t *testing.T) {
 				t.Errorf("by its ID: %+v, %v", plan.Refusal(), err)
 			}
 			review := func(p backup.Point, now time.Time) []retention.Decision {
-				r := retention.NewReview(now)
+				r := retention.NewReview(now, 0)
 				r.Add(p)
 				d, _ := r.Decide()
 				return d

@@ -1,6 +1,10 @@
 package retention
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -23,14 +27,19 @@ type Review struct {
 	within int
 	// artifacts has a point for each place of an artifact that is kept.
 	artifacts map[string]string
-	// newest is the newest live point.
+	// restorable is the time for which the service can restore a backup; 0 for any time.
+	restorable time.Duration
+	// newest is the newest live point. good has the newest ones of each plan that the service can still restore, the newest first.
 	newest backup.Point
+	good   map[string][]backup.Point
 	// unread says why a point cannot be read.
 	unread string
 }
 
-// NewReview begins a review at an instant.
-func NewReview(now time.Time) *Review { return &Review{now: now, artifacts: map[string]string{}} }
+// NewReview begins a review at an instant, of a target whose service can restore a backup for a time; 0 for any time.
+func NewReview(now time.Time, restorable time.Duration) *Review {
+	return &Review{now: now, restorable: restorable, artifacts: map[string]string{}, good: map[string][]backup.Point{}}
+}
 
 // Past says whether the point may have to go: it is past its time, or its deletion was begun.
 func (r *Review) Past(p backup.Point) bool {
@@ -42,8 +51,15 @@ func (r *Review) Add(p backup.Point) {
 	if p.State == backup.Unreadable {
 		r.unread = "nothing of the target is deleted: " + p.Reason.Message
 	}
-	if p.Live() && (r.newest.ID == "" || p.Created.After(r.newest.Created)) {
-		r.newest = p
+	if p.Live() && !p.Created.After(r.now) {
+		if r.newest.ID == "" || newestFirst(p, r.newest) < 0 {
+			r.newest = p
+		}
+		if !p.OnDemand && (r.restorable == 0 || r.now.Sub(p.Created) <= r.restorable) {
+			at, _ := slices.BinarySearchFunc(r.good[p.Plan], p, newestFirst)
+			good := slices.Insert(r.good[p.Plan], at, p)
+			r.good[p.Plan] = good[:min(len(good), backup.MostMinimum)]
+		}
 	}
 	switch {
 	case p.State == backup.Expired:
@@ -55,6 +71,11 @@ func (r *Review) Add(p backup.Point) {
 	}
 }
 
+// newestFirst orders points by the times at which they were written, and those of one time by their IDs.
+func newestFirst(a, b backup.Point) int {
+	return cmp.Or(b.Created.Compare(a.Created), strings.Compare(b.ID, a.ID))
+}
+
 // keep notes that the point's artifact stays.
 func (r *Review) keep(p backup.Point) {
 	if p.Artifact != "" {
@@ -63,8 +84,9 @@ func (r *Review) keep(p backup.Point) {
 }
 
 // Decide decides about the points past their time, in the order in which they came, and counts the others. A point past its time
-// expires, except the newest live one, whatever its age: it is the best point to restore from. A suspect point or a safety backup is
-// kept for its time, but does not replace a live one. A held point stays, and so does a point with Readers: they are the restores
+// expires, except the newest live one, whatever its age: it is the best point to restore from. So do the newest live ones of its plan,
+// as many as keep.minimum says, while the service can restore them. A point of the future is none of these: it stays until its
+// time. A suspect point or a safety backup is kept for its time, but does not replace a live one. A held point stays, and so does a point with Readers: they are the restores
 // that have not ended. A point kept by storage is left alone until its deletion is to be tried again. A point that expired before
 // or at the time of its writing stays for good: its expiry is a mistake. A point whose artifact is also named by a kept point stays. If
 // one point cannot be read, all stay: its purpose is unknown.
@@ -84,6 +106,20 @@ func (r *Review) Decide() (decisions []Decision, others int) {
 	return decisions, r.within
 }
 
+// minimum returns keep.minimum of the point's plan if the point is one of so many newest ones, and 0 if it is not. The newest point of
+// a plan says what its minimum is: so an edit counts from the next recovery point on, and a plan that is gone keeps its last one.
+func (r *Review) minimum(p backup.Point) int {
+	good := r.good[p.Plan]
+	if len(good) == 0 || good[0].Minimum < 2 {
+		return 0
+	}
+	n := good[0].Minimum
+	if slices.ContainsFunc(good[:min(n, len(good))], func(o backup.Point) bool { return o.ID == p.ID }) {
+		return n
+	}
+	return 0
+}
+
 func (r *Review) decide(p backup.Point) Decision {
 	ended := "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339)
 	kept := func(reason string) Decision { return Decision{Point: p, Keep: true, Reason: reason} }
@@ -97,6 +133,9 @@ func (r *Review) decide(p backup.Point) Decision {
 		return Decision{Point: p, Reason: "its deletion was begun"}
 	case p.ID == r.newest.ID:
 		return kept("the newest verified recovery point of the target")
+	case r.minimum(p) > 0:
+		return kept(fmt.Sprintf("one of the %d newest verified recovery points of the target that the plan %s has made: keep.minimum",
+			r.minimum(p), p.Plan))
 	case r.now.Before(p.Held.Until):
 		return kept("held until " + p.Held.Until.UTC().Format(time.RFC3339) + ": " + p.Held.Reason)
 	case len(p.Readers) > 0:

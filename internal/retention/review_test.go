@@ -22,7 +22,7 @@ var begin = time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
 
 // review decides about these points, one at a time.
 func review(now time.Time, points ...backup.Point) (decisions []retention.Decision, others int) {
-	r := retention.NewReview(now)
+	r := retention.NewReview(now, 30*day)
 	for _, p := range points {
 		r.Add(p)
 	}
@@ -57,6 +57,7 @@ func TestReview(t *testing.T) {
 			"b+ a+",
 		},
 		{"at its time", []backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, 0)}, "b+ a-"},
+		{"a point of the future protects nothing", []backup.Point{point("b", backup.Live, -day, 29*day), point("a", backup.Live, 31*day, -day)}, "b+ a+"},
 		{
 			"what is being deleted, or gone, protects nothing",
 			[]backup.Point{
@@ -99,6 +100,58 @@ func TestReview(t *testing.T) {
 			}
 			if s := strings.Join(got, " "); s != test.want {
 				t.Errorf("got %q, want %q", s, test.want)
+			}
+		})
+	}
+}
+
+// TestMinimum checks that the newest points of a plan stay, as many as its newest one says, of those that its schedule made, that are
+// verified, and that the service can still restore.
+func TestMinimum(t *testing.T) {
+	past := func(id string, age time.Duration, change ...func(*backup.Point)) backup.Point {
+		p := backup.Point{ID: id, State: backup.Live, Plan: "nightly", Minimum: 3, Created: begin.Add(-age), Expires: begin.Add(-time.Hour)}
+		for _, c := range change {
+			c(&p)
+		}
+		return p
+	}
+	suspect := func(p *backup.Point) { p.State, p.Suspicion = backup.Suspect, backup.NewReason("FarSmaller", "", "") }
+	byHand := func(p *backup.Point) { p.OnDemand, p.Minimum = true, 0 }
+	safety := func(p *backup.Point) { p.Safety, p.OnDemand = true, true }
+	weekly := func(p *backup.Point) { p.Plan, p.Minimum = "weekly", 0 }
+	saying := func(n int) func(*backup.Point) { return func(p *backup.Point) { p.Minimum = n } }
+	for _, test := range []struct {
+		name   string
+		points []backup.Point
+		want   string // id+ is kept, id- is not
+	}{
+		{"three of five", []backup.Point{past("e", day), past("d", 2*day), past("c", 3*day), past("b", 4*day), past("a", 5*day)}, "a- b- c+ d+ e+"},
+		{"fewer than that", []backup.Point{past("b", day), past("a", 5*day)}, "a+ b+"},
+		{"the newest says how many", []backup.Point{past("c", day, saying(2)), past("b", 2*day), past("a", 3*day)}, "a- b+ c+"},
+		{"it says none any more", []backup.Point{past("c", day, saying(0)), past("b", 2*day), past("a", 3*day)}, "a- b- c+"},
+		{"not suspect ones", []backup.Point{past("d", day, suspect), past("c", 2*day), past("b", 3*day), past("a", 4*day)}, "a+ b+ c+ d-"},
+		{"not those by hand", []backup.Point{past("d", 2*day, byHand), past("c", day), past("b", 3*day), past("a", 4*day)}, "a+ b+ c+ d-"},
+		{"not safety backups", []backup.Point{past("c", day, safety), past("b", 2*day), past("a", 3*day)}, "a+ b+ c-"},
+		{
+			"each plan by itself",
+			[]backup.Point{past("e", day), past("d", 2*day, weekly), past("c", 3*day), past("b", 4*day), past("a", 5*day)}, "a- b+ c+ d- e+",
+		},
+		{"not what cannot be restored any more", []backup.Point{past("c", 29*day), past("b", 30*day), past("a", 31*day)}, "a- b+ c+"},
+		{"one that can no more, but is the newest", []backup.Point{past("b", 31*day), past("a", 32*day)}, "a- b+"},
+		{"of one time, by the ID", []backup.Point{past("b", day, saying(2)), past("d", day, saying(2)), past("c", day, saying(2))}, "b- c+ d+"},
+		{"of the future, not one", []backup.Point{past("d", -day), past("c", day), past("b", 2*day), past("a", 3*day)}, "a+ b+ c+ d+"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for range 2 { // pages come in any order
+				var got []string
+				decisions, _ := review(begin, test.points...)
+				for _, d := range decisions {
+					got = append(got, d.Point.ID+map[bool]string{true: "+", false: "-"}[d.Keep])
+				}
+				if slices.Sort(got); strings.Join(got, " ") != test.want {
+					t.Errorf("got %q, want %q", strings.Join(got, " "), test.want)
+				}
+				slices.Reverse(test.points)
 			}
 		})
 	}

@@ -187,6 +187,11 @@ var mutants = []mutant{
 		`_ = e.checkClock(ctx, e.Now(), now)`,
 	},
 	{"the newest point is not protected", "internal/retention/review.go", "case p.ID == r.newest.ID:", "case p.ID == r.newest.ID && r.within > 1000:"},
+	{"keep.minimum is not heeded", "internal/retention/review.go", "if len(good) == 0 || good[0].Minimum < 2 {", "if true {"},
+	{"keep.minimum keeps one point too few", "internal/retention/review.go", "good[:min(n, len(good))]", "good[:min(n, len(good))-1]"},
+	{"keep.minimum counts what the service cannot restore any more", "internal/retention/review.go", "r.now.Sub(p.Created) <= r.restorable", "true || r.now.IsZero()"},
+	{"keep.minimum is not kept in the point", "internal/backup/point.go", ", Minimum: r.Settings.KeepMinimum,", ","},
+	{"keep.minimum counts backups by hand", "internal/retention/review.go", "if !p.OnDemand && (", "if ("},
 	{"points expire two days early", "internal/retention/review.go", "!r.now.Before(p.Expires)", "!r.now.Before(p.Expires.AddDate(0, 0, -2))"},
 	{
 		"an artifact is deleted before that is noted", "internal/deletion/deletion.go",
@@ -210,7 +215,7 @@ var mutants = []mutant{
 	},
 	{
 		"suspect points stand in for live ones", "internal/retention/review.go",
-		"if p.Live() && (r.newest", "if (p.Live() || p.State == backup.Suspect) && (r.newest",
+		"if p.Live() && !p.Created", "if (p.Live() || p.State == backup.Suspect) && !p.Created",
 	},
 	{"no point is ever suspect", "internal/retention/size.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -201,6 +202,7 @@ var Invariants = []Invariant{
 	{"an artifact's place outlives a move of its account", "5", placeStays},
 	{"a far smaller point is suspect", "5", suspectIsSmall},
 	{"the newest recovery point stays", "6", newestStays},
+	{"the newest recovery points of a plan stay, as many as it says", "6", minimumStays},
 	{"every deletion has its reason", "6", deletionReason},
 	{"what storage keeps can be restored", "6", keptStays},
 	{"nothing is done by a clock that jumped", "6", saneClock},
@@ -576,7 +578,10 @@ func earned(w *World, moment any) string {
 			return fmt.Sprintf("a recovery point of %s, which is %s", w.ledger.runName(r.ID), r.State)
 		case b == nil:
 			return "the artifact of " + w.ledger.runName(r.ID) + " does not exist"
-		case slices.ContainsFunc(w.ledger.runs[r.ID].failed, func(of failure) bool { return of.of.token == b.content }):
+		case slices.ContainsFunc(w.ledger.runs[r.ID].failed, func(of failure) bool {
+			// A process that died between the answer and its save left no trace of it, and the service has forgotten it since.
+			return of.of.token == b.content && w.now.Sub(of.of.ends) <= s.behaviour.Forgets
+		}):
 			return "the artifact of " + w.ledger.runName(r.ID) + " was left by an attempt that the service has failed"
 		case b.broken:
 			return "the artifact of " + w.ledger.runName(r.ID) + " cannot be restored, and the service would have said so"
@@ -703,6 +708,32 @@ func newestStays(w *World, moment any) string {
 		}
 	}
 	return ""
+}
+
+func minimumStays(w *World, moment any) string {
+	m, ok := moment.(kept)
+	if !ok || m.was == nil || m.was.State != backup.Live || m.is.State == backup.Live || m.is.Safety {
+		return ""
+	}
+	if n, rank := w.minimum(m.was, append(slices.Clone(m.others), m.was), -clockTolerance); 0 <= rank && rank < n {
+		return fmt.Sprintf("%s left the newest %d recovery points of its plan and target, and it is given up", w.ledger.runName(m.is.ID), n)
+	}
+	return ""
+}
+
+// minimum returns how many points of the point's plan and target stay by the run of the newest, and how many of these are newer; a
+// point that the service cannot restore any more, and for a while longer, is none.
+func (w *World) minimum(p *backup.Point, live []*backup.Point, longer time.Duration) (n, rank int) {
+	horizon := horizons[w.service(p.Target).behaviour.Type]
+	good := slices.DeleteFunc(slices.Clone(live), func(o *backup.Point) bool {
+		return o.Plan != p.Plan || w.ledger.runs[o.ID].run.ScheduledTime.IsZero() || horizon > 0 && w.now.Sub(o.Created) > horizon+longer
+	})
+	slices.SortFunc(good, func(a, b *backup.Point) int { return cmp.Or(b.Created.Compare(a.Created), strings.Compare(b.ID, a.ID)) })
+	rank = slices.IndexFunc(good, func(o *backup.Point) bool { return o.ID == p.ID })
+	if rank < 0 || w.ledger.runs[good[0].ID].run.Settings.KeepMinimum < 2 {
+		return 0, rank
+	}
+	return w.ledger.runs[good[0].ID].run.Settings.KeepMinimum, rank
 }
 
 func deletionReason(w *World, moment any) string {
@@ -1009,8 +1040,15 @@ func retentionGoesOn(w *World, moment any) string {
 	}
 	for _, partition := range slices.Sorted(maps.Keys(w.ledger.live)) {
 		points := w.ledger.live[partition]
+		// Cleanup looks again at a point six hours after it kept it, so what came or was accepted since may not count yet.
+		since := slices.DeleteFunc(slices.Clone(points), func(o *backup.Point) bool {
+			return w.now.Sub(o.Created) < 7*time.Hour || w.now.Sub(o.Accepted.Time) < 7*time.Hour
+		})
 		for _, p := range points {
 			newer := slices.ContainsFunc(points, func(o *backup.Point) bool { return o.Created.After(p.Created) })
+			if n, rank := w.minimum(p, since, 7*time.Hour); 0 <= rank && rank < n {
+				continue
+			}
 			if newer && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
 				return fmt.Sprintf("the recovery point of %s expired %s ago, and is still there", w.ledger.runName(p.ID),
 					w.now.Sub(p.Expires))

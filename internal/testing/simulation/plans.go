@@ -38,7 +38,9 @@ type planSpec struct {
 	Jitter       time.Duration
 	Window       time.Duration
 	Keep, ByHand time.Duration
-	Paused       bool
+	// Minimum is keep.minimum; 0 if it is not there.
+	Minimum int
+	Paused  bool
 	// Concurrency is the plan's own limit, 0 without a limit.
 	Concurrency int
 	// Moves counts the moves of the storage account that the plan knows of.
@@ -85,6 +87,7 @@ func (f *planFile) draw(name string, targets []string) planSpec {
 		Days:   oneOf(c, 0, 0, 0, uint64(0b0111110), 0b0010010),
 		Jitter: oneOf(c, 0, 20*time.Minute, 3*time.Hour), Window: oneOf(c, 0, 0, 3*time.Hour+30*time.Minute, 8*time.Hour),
 		Keep: oneOf(c, 2*day, 5*day, 12*day, 29*day), ByHand: oneOf(c, 0, day, 20*day), Concurrency: oneOf(c, 0, 0, 1, 2),
+		Minimum: oneOf(c, 0, 0, 2, 4),
 	}
 	f.drawPolicy(&p)
 	return p
@@ -102,7 +105,8 @@ func (p planSpec) plan() backup.Plan {
 		},
 		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand, Restore: p.policy(),
 		Settings: backup.Settings{
-			Storage: backup.Storage{Account: accountAfter(p.Moves), Container: "own-{name}"}, KeepWithin: p.Keep, Concurrency: p.Concurrency,
+			Storage: backup.Storage{Account: accountAfter(p.Moves), Container: "own-{name}"}, KeepWithin: p.Keep, KeepMinimum: p.Minimum,
+			Concurrency: p.Concurrency,
 		},
 	}
 }
@@ -178,8 +182,8 @@ func (f *planFile) edit() string {
 	what := ""
 	switch c.pick(8) {
 	case 0:
-		p.Keep = oneOf(c, 3*day, day, 29*day)
-		what = "keeps for " + p.Keep.String()
+		p.Keep, p.Minimum = oneOf(c, 3*day, day, 29*day), oneOf(c, p.Minimum, 0, 3)
+		what = fmt.Sprintf("keeps for %s, %d at least", p.Keep, max(p.Minimum, 1))
 	case 1:
 		p.Hour, p.Minute = c.pick(24), c.pick(60)
 		f.edited[p.Name] = f.w.now
