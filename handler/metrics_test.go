@@ -178,11 +178,16 @@ func TestAnswersOfMonitorsAreCompressed(t *testing.T) {
 	}
 	d := planned(t, daily("nightly", targets...))
 	for path, vary := range map[string]string{"/api/metrics": "Accept", "/api/health": "Accept-Encoding"} {
-		plain := d.call("GET", path, "").Body.String()
+		first := d.call("GET", path, "")
+		plain := first.Body.String()
 		for encoding, want := range map[string]string{
 			"": "", "gzip": "gzip", "GZIP;q=0.5, br": "gzip", "gzip;q=0": "", "identity": "", "deflate, br": "", "gzip, zstd": "gzip", "zstd": "",
+			"br, gzip ; Q=0.001": "gzip", "gzip;q=0.000": "", "gzip;q=NaN": "", "gzip;q=none": "", "*": "", ", gzip": "gzip",
 		} {
 			w := d.call("GET", path, "", "Accept-Encoding", encoding)
+			if w.Code != first.Code || w.Header().Get("Content-Type") != first.Header().Get("Content-Type") {
+				t.Errorf("%s, %q: %d, %v; without compression %d, %v", path, encoding, w.Code, w.Header(), first.Code, first.Header())
+			}
 			if got := w.Header().Get("Content-Encoding"); got != want || !slices.Contains(w.Header().Values("Vary"), vary) ||
 				!slices.Contains(w.Header().Values("Vary"), "Accept-Encoding") {
 				t.Errorf("%s, %q: %v", path, encoding, w.Header())
@@ -206,6 +211,19 @@ func TestAnswersOfMonitorsAreCompressed(t *testing.T) {
 		if w := d.call("GET", path+"?plan=none", "", "Accept-Encoding", "gzip"); w.Code != 404 || !strings.Contains(w.Body.String(), "PlanNotFound") {
 			t.Errorf("%s: a refusal is %d %s", path, w.Code, w.Body)
 		}
+		if w := d.call("HEAD", path, "", "Accept-Encoding", "gzip"); w.Header().Get("Content-Encoding") != "" {
+			t.Errorf("%s: the answer to HEAD, which has no body, is compressed: %v", path, w.Header())
+		}
+	}
+}
+
+// TestAShortAnswerIsNotCompressed: it takes one packet anyway.
+func TestAShortAnswerIsNotCompressed(t *testing.T) {
+	d := newApp(nil)
+	plain := d.call("GET", "/api/health", "")
+	w := d.call("GET", "/api/health", "", "Accept-Encoding", "gzip")
+	if w.Header().Get("Content-Encoding") != "" || w.Code != plain.Code || w.Body.Len() != plain.Body.Len() || w.Body.Len() >= 1024 {
+		t.Errorf("%d, %v: %s", w.Code, w.Header(), w.Body)
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/klauspost/compress/gzhttp"
 )
 
 // HTTPFunction is a function that people and other systems call. Its key opens its own routes and no others.
@@ -72,23 +70,6 @@ func HTTPFunctions() []HTTPFunction {
 		},
 	}
 }
-
-// compressed compresses the answer of a call with gzip, for a caller that accepts it.
-func compressed(serve func(*handler, http.ResponseWriter, *http.Request) error) func(*handler, http.ResponseWriter, *http.Request) error {
-	return func(h *handler, w http.ResponseWriter, r *http.Request) (err error) {
-		gzipped(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = serve(h, w, r) })).ServeHTTP(w, r)
-		return err
-	}
-}
-
-// gzipped compresses with gzip alone: by itself gzhttp prefers zstd where a caller accepts both.
-var gzipped = func() func(http.Handler) http.HandlerFunc {
-	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
-	if err != nil {
-		panic(err)
-	}
-	return wrap
-}()
 
 // find returns the function of the request, and the call that serves it. The host has looked for a key by the path as it came,
 // and passes that path on. So find decodes it once, segment by segment, and never cleans it: else the key of one function could

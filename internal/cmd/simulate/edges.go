@@ -205,8 +205,8 @@ var edges = []edge{
 		"specific == 0 || specific < l.specific ||", "specific == 0 ||",
 	},
 	{
-		"./handler TestAnswersOfMonitorsAreCompressed", "a monitor that accepts zstd too gets that", "handler/routes.go",
-		"gzhttp.EnableZstd(false)", "gzhttp.EnableZstd(true)",
+		"./handler TestAnswersOfMonitorsAreCompressed", "a monitor that refuses gzip gets it", "handler/gzip.go",
+		"err == nil && q > 0", "err == nil && q >= 0",
 	},
 	{
 		"./internal/storage/queue TestTwoAppsOfOneName", "events of two apps of one name have one source", "internal/config/settings.go",
