@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -74,7 +75,9 @@ func (g Graph) Inventory(ctx context.Context, subscriptions, types []string) (ba
 	if errors.Is(err, errNoSubscription) {
 		return found, searching.Fault(err)
 	}
-	slices.SortFunc(found.Services, func(a, b backup.Found) int { return strings.Compare(strings.ToLower(a.ID), strings.ToLower(b.ID)) })
+	sort.Slice(found.Services, func(i, j int) bool {
+		return strings.ToLower(found.Services[i].ID) < strings.ToLower(found.Services[j].ID)
+	})
 	found.Services = slices.CompactFunc(found.Services, func(a, b backup.Found) bool { return backup.Same(a.ID, b.ID) })
 	return found, err
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -141,7 +142,7 @@ func recentRuns(ctx context.Context, r remote) ([]run, names.Index) {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	runs := recent[run](ctx, r, "/api/runs", ids[:min(len(ids), mostAsked)], 5)
-	slices.SortStableFunc(runs, func(a, b run) int { return b.Created.Compare(a.Created) })
+	sort.SliceStable(runs, func(i, j int) bool { return runs[i].Created.After(runs[j].Created) })
 	return runs, names.New(ids...)
 }
 

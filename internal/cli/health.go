@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,7 +79,7 @@ func (r remote) health(ctx context.Context, plan string) error {
 }
 
 func (r remote) healthTable(v api.Health) error {
-	slices.SortStableFunc(v.Targets, func(a, b api.TargetHealth) int { return b.Status.Severity() - a.Status.Severity() })
+	sort.SliceStable(v.Targets, func(i, j int) bool { return v.Targets[i].Status.Severity() > v.Targets[j].Status.Severity() })
 	targets := each(v.Targets, func(t api.TargetHealth) string { return t.Target })
 	table := text.NewTable(text.Column{Name: "TARGET", Cut: true, Distinct: true}, text.Column{Name: "PLAN", Rank: 4, Cut: true}, text.Column{Name: "STATUS"},
 		text.Column{Name: "LAST VERIFIED", Rank: 3}, text.Column{Name: "AGE", Rank: 1}, text.Column{Name: "NEXT SCHEDULED", Rank: 5},

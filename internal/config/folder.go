@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -39,7 +40,7 @@ func join(location string, files []oneFile) ([]byte, error) {
 	if len(files) == 0 {
 		return nil, fmt.Errorf("%s: the folder has no file whose name ends in .yaml or .yml", location)
 	}
-	slices.SortFunc(files, func(a, b oneFile) int { return strings.Compare(a.name, b.name) })
+	sort.Slice(files, func(i, j int) bool { return files[i].name < files[j].name })
 	var b bytes.Buffer
 	for _, f := range files {
 		text := bytes.TrimRight(f.text, "\r\n")

@@ -3,7 +3,7 @@ package event
 import (
 	"encoding/json"
 	"errors"
-	"slices"
+	"sort"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -55,6 +55,6 @@ func ReadOutbox(rows []backup.Row) (events []backup.Event, err error) {
 		}
 		events = append(events, event)
 	}
-	slices.SortStableFunc(events, func(a, b backup.Event) int { return a.Time.Compare(b.Time) })
+	sort.SliceStable(events, func(i, j int) bool { return events[i].Time.Before(events[j].Time) })
 	return events, err
 }

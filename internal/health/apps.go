@@ -2,7 +2,7 @@ package health
 
 import (
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -29,7 +29,7 @@ type OtherApp struct {
 
 // Sorted returns it with the other apps in the order of their names.
 func (a Apps) Sorted() Apps {
-	slices.SortFunc(a.Others, func(x, y OtherApp) int { return strings.Compare(x.App, y.App) })
+	sort.Slice(a.Others, func(i, j int) bool { return a.Others[i].App < a.Others[j].App })
 	return a
 }
 

@@ -1,8 +1,8 @@
 package health
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -107,7 +107,7 @@ func (c Coverage) Saw(there backup.Inventory, plans []backup.Plan, services back
 	for one, counts := range numbers {
 		is.Looked = append(is.Looked, Seen{Subscription: one, Uncovered: counts})
 	}
-	slices.SortFunc(is.Looked, func(a, b Seen) int { return cmp.Compare(a.Subscription, b.Subscription) })
+	sort.Slice(is.Looked, func(i, j int) bool { return is.Looked[i].Subscription < is.Looked[j].Subscription })
 	return is
 }
 

@@ -3,7 +3,7 @@ package health
 import (
 	"maps"
 	"slices"
-	"strings"
+	"sort"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -65,8 +65,9 @@ func (c Count) add(more Stocked) {
 
 // Stocked returns the sums in their order.
 func (c Count) Stocked() []Stocked {
-	all := slices.SortedFunc(maps.Values(c), func(a, b Stocked) int {
-		return strings.Compare(a.Plan+" "+string(a.State), b.Plan+" "+string(b.State))
+	all := slices.Collect(maps.Values(c))
+	sort.Slice(all, func(i, j int) bool {
+		return all[i].Plan+" "+string(all[i].State) < all[j].Plan+" "+string(all[j].State)
 	})
 	if len(all) <= mostStocked {
 		return all

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ const (
 // destinations in refused took nothing, and are not tried again. If an event can never be delivered, it is counted, and done with.
 func (o Outbox) Post(ctx context.Context, events []backup.Event, refused map[string]error) (done, left []backup.Event) {
 	events = slices.Clone(events)
-	slices.SortStableFunc(events, func(a, b backup.Event) int { return rank(a) - rank(b) })
+	sort.SliceStable(events, func(i, j int) bool { return rank(events[i]) < rank(events[j]) })
 	for _, event := range events {
 		to := manifest.Destination(event)
 		err := refused[to]

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -27,7 +28,8 @@ const (
 // two newest points are suspect as well, and the three are within a factor of two of each other: then all three are accepted,
 // because the target's backups now have this size.
 func CheckSize(p backup.Point, before []backup.Point, now time.Time) (backup.Point, []backup.Point) {
-	before = slices.SortedFunc(slices.Values(before), func(a, b backup.Point) int { return b.Created.Compare(a.Created) })
+	before = slices.Clone(before)
+	sort.Slice(before, func(i, j int) bool { return before[i].Created.After(before[j].Created) })
 	before = slices.DeleteFunc(before, func(p backup.Point) bool { return p.Safety || p.State == backup.Unreadable })
 	normal := normalSize(before)
 	if 2*p.Size >= normal {

@@ -2,8 +2,8 @@
 package roles
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"strings"
 
 	"lifeboat/internal/backup"
@@ -68,8 +68,9 @@ func Of(plans []backup.Plan, services backup.Services) []Assignment {
 			}
 		}
 	}
-	slices.SortStableFunc(found.all, func(a, b Assignment) int {
-		return cmp.Or(cmp.Compare(order(a), order(b)), strings.Compare(a.key(), b.key()))
+	sort.SliceStable(found.all, func(i, j int) bool {
+		a, b := found.all[i], found.all[j]
+		return order(a) < order(b) || order(a) == order(b) && a.key() < b.key()
 	})
 	return found.all
 }
@@ -207,7 +208,7 @@ func Custom(all []Assignment) []Definition {
 			found[i].Subscriptions = append(found[i].Subscriptions, subscription)
 		}
 	}
-	slices.SortFunc(found, func(a, b Definition) int { return strings.Compare(a.Role.Name, b.Role.Name) })
+	sort.Slice(found, func(i, j int) bool { return found[i].Role.Name < found[j].Role.Name })
 	return found
 }
 

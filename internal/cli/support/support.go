@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -225,7 +226,7 @@ func (sh Shell) runs(ctx context.Context, targets []string) (all []api.Run, err 
 // worst returns the targets that the report lists, the worst first.
 func worst(v api.Health) []api.TargetHealth {
 	all := slices.Clone(v.Targets)
-	slices.SortStableFunc(all, func(a, b api.TargetHealth) int { return b.Status.Severity() - a.Status.Severity() })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Status.Severity() > all[j].Status.Severity() })
 	return all[:min(len(all), mostReported)]
 }
 

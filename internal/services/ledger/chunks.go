@@ -1,11 +1,10 @@
 package ledger
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
+	"sort"
 	"strconv"
 
 	"lifeboat/internal/azure"
@@ -43,7 +42,10 @@ func chainOf(files []azure.File) chain {
 			c.snapshot = max(c.snapshot, number(m[1]))
 		}
 	}
-	slices.SortFunc(chunks, func(a, b chunk) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	sort.Slice(chunks, func(i, j int) bool {
+		a, b := chunks[i], chunks[j]
+		return a.from < b.from || a.from == b.from && a.to < b.to
+	})
 	for _, next := range chunks {
 		if next.from > c.end+1 {
 			c.hole = fmt.Sprintf("the transactions %d to %d", c.end+1, next.from-1)

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func (f *files) shares(ctx context.Context, name string, from, to time.Time, kno
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b share) int { return strings.Compare(a.name, b.name) })
+	sort.Slice(found, func(i, j int) bool { return found[i].name < found[j].name })
 	return found, nil
 }
 
@@ -158,7 +159,7 @@ func (f *files) content(ctx context.Context, share string) (content, error) {
 			}
 		}
 	}
-	slices.SortFunc(c.Files, func(a, b azure.File) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(c.Files, func(i, j int) bool { return c.Files[i].Name < c.Files[j].Name })
 	return c, nil
 }
 

@@ -3,6 +3,7 @@ package managedhsm
 import (
 	"context"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -49,7 +50,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	}
 	// A policy of the container shows at no blob, and keeps the last written blob for the longest. If that blob can be
 	// deleted, all others can, and if it stays, nothing is missing.
-	slices.SortStableFunc(f.Files, func(a, b azure.File) int { return b.Modified.Compare(a.Modified) })
+	sort.SliceStable(f.Files, func(i, j int) bool { return f.Files[i].Modified.After(f.Files[j].Modified) })
 	for i, files := range [][]azure.File{f.Files[:min(1, len(f.Files))], f.Files[min(1, len(f.Files)):]} {
 		for files := range slices.Chunk(files, mostInBatch) {
 			if err := deleteFiles(ctx, client, files, call); err != nil {

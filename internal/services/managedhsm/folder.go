@@ -9,6 +9,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -108,7 +109,7 @@ func (p *Provider) list(ctx context.Context, a backup.Attempt, protection bool) 
 			})
 		}
 	}
-	slices.SortFunc(f.Files, func(a, b azure.File) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(f.Files, func(i, j int) bool { return f.Files[i].Name < f.Files[j].Name })
 	slices.SortFunc(f.directories, func(a, b string) int { return strings.Compare(b, a) })
 	return f, nil
 }
