@@ -92,7 +92,7 @@ func days(d time.Duration) string {
 	const day = 24 * time.Hour
 	rest := ""
 	if d%day != 0 || d < day {
-		rest = strings.TrimSuffix(strings.TrimSuffix((d % day).Round(time.Second).String(), "0s"), "0m")
+		rest = strings.TrimSuffix(strings.TrimSuffix((d%day).Round(time.Second).String(), "0s"), "0m")
 	}
 	if d < day {
 		return max(rest, "0s")

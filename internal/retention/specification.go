@@ -30,7 +30,9 @@ type local struct {
 // in its ISO year, and an hour has the offset of its clock, so that the hour that an autumn night has twice is two.
 var counts = []count{
 	{"last", func(p Policy) int { return p.Last }, func(t local) bucket { return bucket{t.order} }, func(local) string { return "" }},
-	{"hourly", func(p Policy) int { return p.Hourly }, hour, func(t local) string { return t.Format("2006-01-02T15") + time.Time{}.In(time.FixedZone("", t.offset)).Format("-07:00") }},
+	{"hourly", func(p Policy) int { return p.Hourly }, hour, func(t local) string {
+		return t.Format("2006-01-02T15") + time.Time{}.In(time.FixedZone("", t.offset)).Format("-07:00")
+	}},
 	{"daily", func(p Policy) int { return p.Daily }, day, func(t local) string { return t.Format("2006-01-02") }},
 	{"weekly", func(p Policy) int { return p.Weekly }, week, func(t local) string { w := week(t); return fmt.Sprintf("%d-W%02d", w[0], w[1]) }},
 	{"monthly", func(p Policy) int { return p.Monthly }, month, func(t local) string { return t.Format("2006-01") }},
@@ -103,11 +105,7 @@ type evaluation struct {
 	// order has the places of the points, the newest first, and counting those that count.
 	order    []int
 	counting []candidate
-	// zone has the offset of the zone's clocks from one change of theirs to the next.
-	zone struct {
-		from, to time.Time
-		offset   int
-	}
+	zone     zone
 	// future is the start of the first verified point after now: from then on it may take the place of another.
 	future time.Time
 }
@@ -160,7 +158,9 @@ func (e *evaluation) single(i int, newest *bool) {
 			return
 		}
 		if p.Class == Scheduled {
-			e.counting = append(e.counting, candidate{e.local(p.Began), i})
+			t := e.zone.local(p.Began, e.Zone)
+			t.order = len(e.counting)
+			e.counting = append(e.counting, candidate{t, i})
 		}
 		if limit > 0 {
 			e.within(i, limit)
@@ -168,14 +168,19 @@ func (e *evaluation) single(i int, newest *bool) {
 	}
 }
 
-// local returns the time by the clocks of the zone, which are looked up once between two changes: that is slow.
-func (e *evaluation) local(t time.Time) local {
-	if z := &e.zone; t.Before(z.from) || !z.to.IsZero() && !t.Before(z.to) || z.from.IsZero() && z.to.IsZero() {
-		in := t.In(e.Zone)
-		z.from, z.to = in.ZoneBounds()
-		_, z.offset = in.Zone()
+// zone has the offset of the clocks from one change of theirs to the next.
+type zone struct {
+	from, to time.Time
+	offset   int
+}
+
+// local returns the time by the clocks of a zone, which are looked up once between two changes: that is slow.
+func (z *zone) local(t time.Time, in *time.Location) local {
+	if t.Before(z.from) || !z.to.IsZero() && !t.Before(z.to) || z.from.IsZero() && z.to.IsZero() {
+		z.from, z.to = t.In(in).ZoneBounds()
+		_, z.offset = t.In(in).Zone()
 	}
-	return local{t.UTC().Add(time.Duration(e.zone.offset) * time.Second), e.zone.offset, len(e.counting)}
+	return local{t.UTC().Add(time.Duration(z.offset) * time.Second), z.offset, 0}
 }
 
 // limit returns the time for which a class of points is kept, 0 without one, and whether anything limits it.

@@ -1,0 +1,176 @@
+package retention
+
+import (
+	"time"
+
+	"lifeboat/internal/schedule"
+)
+
+const (
+	// mostCounted bounds the scheduled times at which Steady counts, mostBefore those just before them, and mostYears the days before
+	// those.
+	mostCounted, mostBefore = 10_000, 9_000
+	mostYears               = 20
+)
+
+// Steady returns how many points of a schedule that never fails the rules keep once they are full: the least and the most. It counts
+// around 10,000 scheduled times, from a December on, on clocks that never change: 27 years of a daily schedule, a year of an hourly
+// one. A rule that never gets full, because it reaches past the horizon, may keep one more.
+func (r Rules) Steady(s schedule.Schedule) (least, most int) {
+	s.Zone = time.UTC
+	start := time.Date(2027, 12, 1, 0, 0, 0, 0, time.UTC)
+	interval := interval(s, start)
+	if interval == 0 {
+		return 0, 0
+	}
+	t := r.tally()
+	lead := max(t.window, time.Duration(max(r.Last, r.Hourly, r.Minimum)+1)*interval)
+	begin := start.Add(-min(lead, mostBefore*interval))
+	for _, at := range r.before(s, begin) {
+		t.pass(at)
+		t.add(at)
+	}
+	n := 0
+	for at := range s.After(begin) {
+		t.pass(at)
+		before := t.kept
+		t.add(at)
+		t.pass(at.Add(1)) // at its end, an age is still kept
+		if at.Before(start) {
+			continue
+		}
+		if n++; n == 1 {
+			least = t.kept
+		}
+		if least, most = min(least, before, t.kept), max(most, t.kept); n == mostCounted {
+			break
+		}
+	}
+	return least, most
+}
+
+// tally counts the points that full rules keep. A point that comes is the newest.
+type tally struct {
+	Rules
+	times []time.Time
+	// reasons has the number of reasons for each point; kept is the number of those that have any.
+	reasons []int
+	kept    int
+	// window is the time for which all points are kept, and young is the first point within it.
+	window time.Duration
+	young  int
+	rules  []queue
+}
+
+// queue has the points that a rule keeps, the oldest first.
+type queue struct {
+	count
+	number int
+	points []int
+	newest bucket
+}
+
+func (r Rules) tally() *tally {
+	t := &tally{Rules: r, window: r.Within}
+	if r.Horizon > 0 {
+		t.window = min(r.Within, r.Horizon)
+	}
+	for _, rule := range counts {
+		if n := rule.count(r.Policy); n > 0 {
+			t.rules = append(t.rules, queue{count: rule, number: n})
+		}
+	}
+	t.rules = append(t.rules, queue{count: counts[0], number: max(r.Minimum, DefaultMinimum)})
+	return t
+}
+
+// pass lets time pass.
+func (t *tally) pass(now time.Time) {
+	for ; t.window > 0 && t.young < len(t.times) && now.Sub(t.times[t.young]) > t.window; t.young++ {
+		t.reason(t.young, -1)
+	}
+	for n := range t.rules {
+		for q := &t.rules[n]; t.Horizon > 0 && len(q.points) > 0 && now.Sub(t.times[q.points[0]]) > t.Horizon; {
+			t.reason(q.points[0], -1)
+			q.points = q.points[1:]
+		}
+	}
+}
+
+// add adds a point, which stands for the bucket that it is in.
+func (t *tally) add(at time.Time) {
+	i := len(t.times)
+	t.times, t.reasons = append(t.times, at), append(t.reasons, 0)
+	for n := range t.rules {
+		q := &t.rules[n]
+		b := q.bucket(local{at, 0, i})
+		switch last := len(q.points) - 1; {
+		case last >= 0 && b == q.newest:
+			t.reason(q.points[last], -1)
+			q.points = q.points[:last]
+		case last+1 == q.number:
+			t.reason(q.points[0], -1)
+			q.points = q.points[1:]
+		}
+		q.points, q.newest = append(q.points, i), b
+		t.reason(i, 1)
+	}
+	if t.window > 0 {
+		t.reason(i, 1)
+	}
+}
+
+// reason adds a reason to a point, or takes one.
+func (t *tally) reason(i, by int) {
+	before := t.reasons[i]
+	t.reasons[i] += by
+	if before == 0 {
+		t.kept++
+	} else if t.reasons[i] == 0 {
+		t.kept--
+	}
+}
+
+// interval returns the mean time between scheduled times, a second at least; 0 if there are none within a year.
+func interval(s schedule.Schedule, start time.Time) (mean time.Duration) {
+	n := time.Duration(0)
+	for t := range s.After(start) {
+		if t.After(start.AddDate(1, 0, 0)) || n == 400 {
+			break
+		}
+		n++
+		mean = max(t.Sub(start)/n, time.Second)
+	}
+	return mean
+}
+
+// before returns the last scheduled time of each day, for as many years before as the rules can look back: no rule but last, hourly
+// and minimum sees the others.
+func (r Rules) before(s schedule.Schedule, end time.Time) (times []time.Time) {
+	widest := 1 + int(s.Widest()/(24*time.Hour))
+	days := 0
+	for i, unit := range []int{1, 1, 1, 7, 31, 366} {
+		if n := counts[i].count(r.Policy); n > 0 {
+			days = max(days, (n+1)*max(unit, widest))
+		}
+	}
+	days = min(max(days, (r.Minimum+1)*widest), mostYears*366)
+	// The last second, minute and hour of a day are the same in each.
+	s.Second, s.Minute = highest(s.Second), highest(s.Minute)
+	s.Hour = highest(s.Hour)
+	for t := range s.After(end.AddDate(0, 0, -days)) {
+		if !t.Before(end) {
+			break
+		}
+		times = append(times, t)
+	}
+	return times
+}
+
+// highest returns the set with its highest bit alone.
+func highest(set uint64) uint64 {
+	for set&(set-1) != 0 {
+		set &= set - 1
+	}
+	return set
+}

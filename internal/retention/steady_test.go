@@ -1,0 +1,66 @@
+package retention_test
+
+import (
+	"fmt"
+	"testing"
+
+	"lifeboat/internal/retention"
+	"lifeboat/internal/schedule"
+)
+
+// TestSteady has the numbers of points that policies keep once they are full. People expect the sum of the counts.
+func TestSteady(t *testing.T) {
+	const daily, fourADay, hourly = "30 2 * * *", "0 2,8,14,20 * * *", "0 * * * *"
+	for _, test := range []struct {
+		schedule string
+		policy   retention.Policy
+		want     string
+	}{
+		{daily, retention.Policy{Daily: 7}, "7-7"},
+		{daily, retention.Policy{Daily: 7, Weekly: 4}, "9-10"},
+		{daily, retention.Policy{Daily: 7, Weekly: 4, Monthly: 12}, "19-21"},
+		{daily, retention.Policy{Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3}, "20-23"},
+		{daily, retention.Policy{Last: 3, Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3}, "20-23"},
+		{daily, retention.Policy{Daily: 14, Weekly: 8, Monthly: 12, Yearly: 7}, "33-37"},
+		// A table of a few years had 50: it is 49 on two Mondays of April in 2021, 2027 and 2038, and on no other day of 30 years.
+		{daily, retention.Policy{Daily: 30, Weekly: 12, Monthly: 12, Yearly: 7}, "49-54"},
+		{daily, retention.Policy{Weekly: 52}, "52-52"},
+		{daily, retention.Policy{Weekly: 52, Monthly: 12}, "60-63"},
+		{fourADay, retention.Policy{Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3}, "20-23"},
+		{fourADay, retention.Policy{Hourly: 24, Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3}, "37-41"},
+		{hourly, retention.Policy{Hourly: 24, Daily: 7}, "29-30"},
+		{hourly, retention.Policy{Hourly: 24, Daily: 7, Weekly: 4, Monthly: 12}, "41-44"},
+		{hourly, retention.Policy{Hourly: 48, Daily: 14, Weekly: 8, Monthly: 12}, "73-77"},
+		{daily, retention.Policy{Within: 30 * day}, "30-30"},
+		{daily, retention.Policy{Within: 30 * day, Monthly: 12}, "39-41"},
+		{daily, retention.Policy{Last: 366}, "366-366"},
+		{"*/5 * * * *", retention.Policy{Last: 24, Daily: 7}, "29-30"},
+	} {
+		t.Run(fmt.Sprintf("%s %+v", test.schedule, test.policy), func(t *testing.T) {
+			e, err := schedule.Parse(test.schedule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.policy.Minimum = retention.DefaultMinimum
+			zurich := zone(t, "Europe/Zurich")
+			r := retention.Rules{Policy: test.policy, Zone: zurich}
+			least, most := r.Steady(e.In(zurich))
+			if got := fmt.Sprintf("%d-%d", least, most); got != test.want {
+				t.Errorf("keeps %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func BenchmarkSteady(b *testing.B) {
+	e, err := schedule.Parse("0 * * * *")
+	if err != nil {
+		b.Fatal(err)
+	}
+	zurich := zone(b, "Europe/Zurich")
+	r := retention.Rules{Policy: retention.Policy{Hourly: 48, Daily: 14, Weekly: 8, Monthly: 12, Minimum: 1}, Zone: zurich}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Steady(e.In(zurich))
+	}
+}
