@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -87,17 +88,22 @@ func (r Reason) String() string {
 	return strings.Join(strings.Fields(fmt.Sprintf("%s %s (%d of %d)", r.Rule, r.Bucket, r.N, r.Of)), " ")
 }
 
-// days writes a time as plan.yaml does, in full days where it can.
+// days writes a time as plan.yaml does, with days.
 func days(d time.Duration) string {
 	const day = 24 * time.Hour
-	rest := ""
-	if d%day != 0 || d < day {
-		rest = strings.TrimSuffix(strings.TrimSuffix((d%day).Round(time.Second).String(), "0s"), "0m")
+	text := ""
+	if n := d / day; n > 0 {
+		text = fmt.Sprintf("%dd", n)
 	}
-	if d < day {
-		return max(rest, "0s")
+	for _, unit := range []struct {
+		name string
+		time.Duration
+	}{{"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
+		if n := d % day / unit.Duration % 60; n > 0 {
+			text += fmt.Sprintf("%d%s", n, unit.name)
+		}
 	}
-	return fmt.Sprintf("%dd%s", d/day, rest)
+	return cmp.Or(text, "0s")
 }
 
 // counted says that the reason is one of those for which the row of the target holds the point.

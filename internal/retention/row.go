@@ -97,6 +97,9 @@ func (r Rules) Add(row Row, now time.Time, points ...Point) (Row, Change) {
 			row.Next = sooner(row.Next, v.Next)
 		case v.Keep:
 			at := v.ends(func(r Reason) time.Time { return later(r.Until, r.earliest) })
+			if all[i].Began.After(now) {
+				at = all[i].Began // it counts from then on, held or not
+			}
 			change.Later = append(change.Later, Later{ID: v.ID, At: at})
 		default:
 			change.Out = append(change.Out, v.ID)

@@ -18,9 +18,22 @@ var small = []string{
 
 // smallPolicies have each rule alone, and some together.
 var smallPolicies = []retention.Policy{
-	{Last: 1}, {Last: 3, Minimum: 2},
-	{Hourly: 2}, {Hourly: 4}, {Daily: 2}, {Daily: 3}, {Weekly: 2}, {Weekly: 3}, {Monthly: 2}, {Monthly: 3}, {Yearly: 1}, {Yearly: 2},
-	{Daily: 1, Weekly: 2, Monthly: 2, Yearly: 2}, {Hourly: 2, Daily: 2, Minimum: 3}, {Within: 3 * day, Yearly: 2}, {Within: 10 * day, Minimum: 2},
+	{Last: 1},
+	{Last: 3, Minimum: 2},
+	{Hourly: 2},
+	{Hourly: 4},
+	{Daily: 2},
+	{Daily: 3},
+	{Weekly: 2},
+	{Weekly: 3},
+	{Monthly: 2},
+	{Monthly: 3},
+	{Yearly: 1},
+	{Yearly: 2},
+	{Daily: 1, Weekly: 2, Monthly: 2, Yearly: 2},
+	{Hourly: 2, Daily: 2, Minimum: 3},
+	{Within: 3 * day, Yearly: 2},
+	{Within: 10 * day, Minimum: 2},
 }
 
 // TestSmallScope checks the rules on all histories of up to seven points of a small calendar, each verified or not: the specification
@@ -183,7 +196,9 @@ func restated(r retention.Rules, points []retention.Point, clock retention.Clock
 		return labels[p.ID][unit]
 	}
 	counts := func(p retention.Point) bool { return p.Unverified == "" && !p.Began.After(now) }
-	newer := func(a, b retention.Point) bool { return a.Began.After(b.Began) || a.Began.Equal(b.Began) && a.ID > b.ID }
+	newer := func(a, b retention.Point) bool {
+		return a.Began.After(b.Began) || a.Began.Equal(b.Began) && a.ID > b.ID
+	}
 	ids := []string{}
 	for _, p := range points {
 		keep := !counts(p)
