@@ -9,7 +9,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Rule is what a reason is about. The counts of the policy are rules by their name in plan.yaml.
+// Rule is the subject of a reason. The counts of the policy are rules by their name in plan.yaml.
 type Rule string
 
 // These are the other rules.
@@ -133,7 +133,7 @@ func (p Point) held(now time.Time) (reasons []Reason) {
 type Verdict struct {
 	ID   string
 	Keep bool
-	// Reasons are all there are: those that keep the point, or those for which it goes.
+	// Reasons are all there are. If the point stays, some keep it; if it goes, each says why it does not.
 	Reasons []Reason
 	// Next is the first instant at which the answer may change without a new point; zero if only a new point, or another event, can
 	// change it. An expiry is final.
@@ -195,7 +195,8 @@ type Class int
 const (
 	// Scheduled: the policy.
 	Scheduled Class = iota
-	// OnDemand and Safety: a time of their own. A safety backup is the state before a restore, and never the newest good point.
+	// OnDemand: a time of its own.
 	OnDemand
+	// Safety: a time of its own. It is the state before a restore, and never the newest good point.
 	Safety
 )

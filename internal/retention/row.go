@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Row is what retention remembers of a target: the points that a count, the minimum, or being the newest keeps. A new point is judged
-// by these alone, since points that were pruned at each arrival, in any order, are those of pruning once. So no step reads a history.
+// Row holds the points of a target that a count, the minimum, or being the newest keeps. A new point is judged by these alone: judging
+// at each arrival, in any order, leaves the same points as judging all at once. So no step reads a history.
 //
 // All other points that stay (within their time, dated after now, held) stand in an index by time. When their time comes they are added again.
 // A step that is repeated, because the process died before the row was written, says the same again. The marks and the index are to be
-// written before the row: a death between leaves the old row, and the step comes again. Where they are lost all the same, points stay,
-// and none goes; a pass over all points finds them.
+// written before the row, or with it: a death between leaves the old row, and the step comes again. Where they are lost all the same,
+// points stay, and none goes; a pass over all points finds them.
 //
 // A lost point is removed, and needs no other in its place: any of the points that are kept stay kept without the others.
 type Row struct {
@@ -57,7 +57,8 @@ func (k *Kept) UnmarshalText(text []byte) error {
 
 // Change says what a step changes beside the row.
 type Change struct {
-	// Out are the points that no rule keeps any more.
+	// Out are the points that no rule keeps any more. The row knows no holds and no readers: a point that has one is not marked, and is
+	// added again at its end.
 	Out []string
 	// Later are points that stay, and are not in the row.
 	Later []Later
@@ -72,7 +73,7 @@ type Later struct {
 }
 
 // Begin returns the row from which a pass over all points begins: each is added, in any order, in pages, beside new ones. The points
-// that are not in the row at its end, nor were said to be for later, have fallen out. Its clock is that of the row before.
+// that are not in the row at its end, nor were said to be for later, have fallen out. The clock goes on from the row before.
 func (r Rules) Begin(clock Clock) Row { return Row{Rules: r.Key(), Clock: clock} }
 
 // Add adds points to a row, or only lets time pass if there are none. It changes nothing of the given row.
@@ -108,7 +109,7 @@ func (r Rules) Add(row Row, now time.Time, points ...Point) (Row, Change) {
 	return row, change
 }
 
-// Remove removes a point that is gone, whoever deleted it. It changes nothing of the given row.
+// Remove removes a point that is gone: a person deleted it, or its artifact is lost. It changes nothing of the given row.
 func (row Row) Remove(id string) Row {
 	row.Kept = slices.DeleteFunc(slices.Clone(row.Kept), func(k Kept) bool { return k.ID == id })
 	return row

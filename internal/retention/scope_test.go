@@ -10,7 +10,7 @@ import (
 )
 
 // small is a calendar in which each unit has neighbours in one bucket and in two: an hour that comes twice, a Sunday before a Monday,
-// the ends of a month and of a year, an ISO year that is another one than the calendar's, and two points of one instant.
+// the ends of a month and of a year, a week of two years, and two points of one instant.
 var small = []string{
 	"2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T01:30:00Z", "2026-10-26T02:00:00Z", "2026-10-31T22:30:00Z",
 	"2026-12-31T02:30:00Z", "2027-01-01T02:30:00Z", "2027-01-04T02:30:00Z",
@@ -183,7 +183,7 @@ func keptIDs(r retention.Rules, points []retention.Point, clock retention.Clock,
 	return ids
 }
 
-// restated says by the words of the rules, point by point, which points are kept, of those of the schedule without a horizon.
+// restated says by the words of the rules, point by point, which points of a schedule are kept. There is no horizon.
 func restated(r retention.Rules, points []retention.Point, clock retention.Clock, now time.Time, labels map[string][]string) []string {
 	bucket := func(p retention.Point, unit int) string {
 		if labels[p.ID] == nil {

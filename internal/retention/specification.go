@@ -27,7 +27,7 @@ type local struct {
 }
 
 // counts are the rules of a policy with a number. A day, month or year is one of the calendar, a week is an ISO week, from Monday,
-// in its ISO year, and an hour has the offset of its clock, so that the hour that an autumn night has twice is two.
+// in its ISO year, and an hour has the offset of its clock, so that an hour that comes twice is two.
 var counts = []count{
 	{"last", func(p Policy) int { return p.Last }, func(t local) bucket { return bucket{t.order} }, func(local) string { return "" }},
 	{"hourly", func(p Policy) int { return p.Hourly }, hour, func(t local) string {
@@ -59,15 +59,15 @@ func year(t local) bucket  { return bucket{t.Year()} }
 //   - minimum keeps so many newest points that count, and the newest verified point of the target stays whatever comes.
 //   - within keeps a point up to its age, inclusive, by the clock that runs only while backups work.
 //   - A point on demand and a safety backup have a time of their own, by the same clock, and no rule of the policy sees them.
-//   - A point after now, one that is not verified, one that is held, read, or kept by storage, stays.
+//   - A point stays while it is dated after now, not verified, held, read, or kept by storage.
 func (r Rules) Evaluate(points []Point, clock Clock, now time.Time) []Verdict {
 	return r.evaluate(points, clock, now, true)
 }
 
-// evaluate judges with or without the names of buckets: half of the work.
+// evaluate judges with all reasons in words, or with one for each point that a count keeps: a third of the work.
 func (r Rules) evaluate(points []Point, clock Clock, now time.Time, words bool) []Verdict {
 	e := evaluation{Rules: r, points: points, clock: clock, now: now, words: words}
-	e.verdicts, e.order = make([]Verdict, len(points)), make([]int, len(points))
+	e.verdicts, e.order, e.taken = make([]Verdict, len(points)), make([]int, len(points)), make([]bool, len(points))
 	for i := range points {
 		e.order[i] = i
 	}
@@ -102,9 +102,11 @@ type evaluation struct {
 	now      time.Time
 	words    bool
 	verdicts []Verdict
-	// order has the places of the points, the newest first, and counting those that count.
+	// order has the places of the points, the newest first. counting has the points that count.
 	order    []int
 	counting []candidate
+	// taken says that a point has a reason to be in the row.
+	taken []bool
 	zone     zone
 	// future is the start of the first verified point after now: from then on it may take the place of another.
 	future time.Time
@@ -118,6 +120,10 @@ type candidate struct {
 // add adds a reason. A count ends for a point when the point leaves the horizon, and perhaps when one dated after now comes in.
 func (e *evaluation) add(i int, r Reason) {
 	if r.counted() {
+		if !e.words && e.taken[i] {
+			return
+		}
+		e.taken[i] = true
 		r.Until = e.future
 		if r.Rule != Newest {
 			r.Until = sooner(e.future, e.beyond(i))

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// mostCounted bounds the scheduled times at which Steady counts, mostBefore those just before them, and mostYears the days before
-	// those.
+	// mostCounted bounds the scheduled times at which Steady counts, mostBefore the ones just before them, and mostYears the history
+	// before.
 	mostCounted, mostBefore = 10_000, 9_000
 	mostYears               = 20
 )
@@ -53,7 +53,7 @@ func (r Rules) Steady(s schedule.Schedule) (least, most int) {
 type tally struct {
 	Rules
 	times []time.Time
-	// reasons has the number of reasons for each point; kept is the number of those that have any.
+	// reasons has the number of reasons for each point; kept is the number of points with any.
 	reasons []int
 	kept    int
 	// window is the time for which all points are kept, and young is the first point within it.

@@ -16,8 +16,8 @@ import (
 // writes. In each world:
 //
 //   - no point goes that the specification keeps, at any time;
-//   - without losses, edits and a horizon, the points that are left are those of judging the whole history once;
-//   - after an edit the points that are left are those that the specification keeps;
+//   - without losses, edits and a horizon, judging the whole history once leaves the same points;
+//   - after an edit the same points are left as the specification keeps;
 //   - no kept point changes its answer before the time that the specification gives.
 func TestWorlds(t *testing.T) {
 	const worlds, first = 400, 1
@@ -45,7 +45,7 @@ type world struct {
 	rand *rand.Rand
 	now  time.Time
 	row  retention.Row
-	// points are the rows of the points; those that are marked stay here for the comparison with the whole history.
+	// points are the rows of the points, marked or not: the whole history.
 	points []retention.Point
 	marked map[string]bool
 	lost   map[string]bool
@@ -271,7 +271,7 @@ func (w *world) same(when string, want, late []string) {
 }
 
 func (w *world) check() {
-	w.add() // what the row has to do now
+	w.add() // the row does all that is due
 	verdicts := w.Evaluate(w.present(), w.row.Clock, w.now)
 	var late []string
 	for _, v := range verdicts {
