@@ -107,7 +107,7 @@ type evaluation struct {
 	counting []candidate
 	// taken says that a point has a reason to be in the row.
 	taken []bool
-	zone     zone
+	zone  zone
 	// future is the start of the first verified point after now: from then on it may take the place of another.
 	future time.Time
 }
@@ -242,7 +242,7 @@ func (e *evaluation) count(rule count) {
 		}
 		e.add(c.point, Reason{Rule: Rule(rule.name), Keeps: true, Bucket: label, N: len(taken), Of: number})
 	}
-	if oldest := len(e.counting) - 1; rule.name != "last" && len(taken) < number && last < oldest {
+	if oldest := len(e.counting) - 1; rule.name != "last" && last < oldest {
 		e.add(e.counting[oldest].point, Reason{Rule: Rule(rule.name), Keeps: true, Bucket: "oldest", N: len(taken), Of: number})
 	}
 }

@@ -239,6 +239,21 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// TestBucketIsTakenOnce checks the night in which the clocks of Newfoundland went back from one minute past midnight: the days of the
+// points are 6, 7, 6, 7, and take two slots.
+func TestBucketIsTakenOnce(t *testing.T) {
+	r := retention.Rules{Policy: retention.Policy{Daily: 3, Minimum: 1}, Zone: zone(t, "America/St_Johns")}
+	first := time.Date(2010, 11, 7, 2, 0, 30, 0, time.UTC)
+	points := history(0, first, first.Add(30*time.Minute), first.Add(time.Hour), first.Add(90*time.Minute))
+	if got := keeps(r, points, first.Add(day), "02T15:04"); got != "07T00:00 06T23:30 06T23:30" {
+		t.Errorf("kept %s", got)
+	}
+	r.Daily = 2
+	if got := keeps(r, points, first.Add(day), "02T15:04Z07:00"); got != "07T00:00-03:30 06T23:30-03:30" {
+		t.Errorf("kept %s", got)
+	}
+}
+
 // TestUnverifiedVectors has the rest of V9: the five newest points are not verified.
 func TestUnverifiedVectors(t *testing.T) {
 	zurich := zone(t, "Europe/Zurich")

@@ -271,6 +271,11 @@ func (w *world) same(when string, want, late []string) {
 }
 
 func (w *world) check() {
+	if row, _ := w.Add(w.row, w.now); w.row.Next.IsZero() || w.now.Before(w.row.Next) {
+		if before, after := ids(w.row), ids(row); !slices.Equal(before, after) {
+			w.Errorf("at %s, before %s, the row of %v changes to %v", w.now, w.row.Next, before, after)
+		}
+	}
 	w.add() // the row does all that is due
 	verdicts := w.Evaluate(w.present(), w.row.Clock, w.now)
 	var late []string
@@ -280,6 +285,8 @@ func (w *world) check() {
 		}
 		at := w.index[v.ID]
 		switch {
+		case slices.ContainsFunc(v.Reasons, func(r retention.Reason) bool { return r.Rule == retention.Horizon }):
+			w.Errorf("%s is left at %s beyond the horizon, its time is %s", v.ID, w.now, at)
 		case w.plain && at.After(w.now) && !at.After(w.now.Add(w.Grace)):
 			late = append(late, v.ID) // the clock stood still, or went on at once when a point was accepted
 		case w.plain:
