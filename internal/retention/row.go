@@ -67,7 +67,8 @@ type Change struct {
 // Later is a point for the index by time.
 type Later struct {
 	ID string
-	// At is the time at which the point is to be added again; zero if an event must come first: the end of a restore, a release, an
+	// At is the time at which the point is to be added again. It is the earliest if the clock runs on. Where it stood still, or went on
+	// at once because a suspect point was accepted, the point goes some days late, and never early. It is zero if an event must come first: the end of a restore, a release, an
 	// acceptance.
 	At time.Time
 }
@@ -95,7 +96,12 @@ func (r Rules) Add(row Row, now time.Time, points ...Point) (Row, Change) {
 		switch {
 		case slices.ContainsFunc(v.Reasons, Reason.counted):
 			row.Kept = append(row.Kept, kept(all[i]))
-			row.Next = sooner(row.Next, v.Next)
+			row.Next = sooner(row.Next, v.ends(func(r Reason) time.Time {
+				if r.counted() {
+					return r.Until
+				}
+				return now // it leaves the row, however long another reason keeps it
+			}))
 		case v.Keep:
 			at := v.ends(func(r Reason) time.Time { return later(r.Until, r.earliest) })
 			if all[i].Began.After(now) {
