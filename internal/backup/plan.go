@@ -62,8 +62,8 @@ type Settings struct {
 	Storage Storage `json:"storage"`
 	// KeepWithin is the time for which a recovery point is kept after it was written.
 	KeepWithin time.Duration `json:"keepWithin"`
-	// KeepMinimum is the number of newest verified recovery points of a target that stay, whatever their age, of those that the schedule
-	// made; 0 means 1.
+	// KeepMinimum is the number of newest verified recovery points of a target that stay, whatever their age; 0 means 1. Points of
+	// backups by hand count for none.
 	KeepMinimum int `json:"keepMinimum,omitempty"`
 	// Blocks are the parts of the plan that hold for one service each.
 	Blocks Blocks `json:"blocks,omitempty"`

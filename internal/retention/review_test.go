@@ -105,8 +105,8 @@ func TestReview(t *testing.T) {
 	}
 }
 
-// TestMinimum checks that the newest points of a plan stay, as many as its newest one says, of those that its schedule made, that are
-// verified, and that the service can still restore.
+// TestMinimum checks that the newest points of a plan stay, as many as its newest one says: scheduled and verified ones that the
+// service can still restore.
 func TestMinimum(t *testing.T) {
 	past := func(id string, age time.Duration, change ...func(*backup.Point)) backup.Point {
 		p := backup.Point{ID: id, State: backup.Live, Plan: "nightly", Minimum: 3, Created: begin.Add(-age), Expires: begin.Add(-time.Hour)}
@@ -134,7 +134,8 @@ func TestMinimum(t *testing.T) {
 		{"not safety backups", []backup.Point{past("c", day, safety), past("b", 2*day), past("a", 3*day)}, "a+ b+ c-"},
 		{
 			"each plan by itself",
-			[]backup.Point{past("e", day), past("d", 2*day, weekly), past("c", 3*day), past("b", 4*day), past("a", 5*day)}, "a- b+ c+ d- e+",
+			[]backup.Point{past("e", day), past("d", 2*day, weekly), past("c", 3*day), past("b", 4*day), past("a", 5*day)},
+			"a- b+ c+ d- e+",
 		},
 		{"not what cannot be restored any more", []backup.Point{past("c", 29*day), past("b", 30*day), past("a", 31*day)}, "a- b+ c+"},
 		{"one that can no more, but is the newest", []backup.Point{past("b", 31*day), past("a", 32*day)}, "a- b+"},

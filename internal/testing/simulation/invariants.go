@@ -1040,7 +1040,7 @@ func retentionGoesOn(w *World, moment any) string {
 	}
 	for _, partition := range slices.Sorted(maps.Keys(w.ledger.live)) {
 		points := w.ledger.live[partition]
-		// Cleanup looks again at a point six hours after it kept it, so what came or was accepted since may not count yet.
+		// Cleanup looks again at a point six hours after it kept it, so a point that came or was accepted since may not count yet.
 		since := slices.DeleteFunc(slices.Clone(points), func(o *backup.Point) bool {
 			return w.now.Sub(o.Created) < 7*time.Hour || w.now.Sub(o.Accepted.Time) < 7*time.Hour
 		})
