@@ -831,7 +831,7 @@ func TestTheLineOfACleanupIsShort(t *testing.T) {
 	const all = 200
 	for i, of := range []string{target, strings.Replace(target, "ApiManagement", "Unknown", 1)} {
 		for n := range all {
-			age := time.Duration(all+2-n) * time.Hour
+			age := time.Duration(all+3-n) * time.Hour // the point that is there already is newer
 			row := fmt.Sprintf("%s-%012x", backup.Countdown(at(age)), n)
 			p := backup.Point{
 				ID: d.partition(t, of) + "-" + row, State: backup.Live, Target: of, Artifact: row, Created: at(age), Expires: at(time.Hour),
