@@ -29,16 +29,17 @@ type Review struct {
 	artifacts map[string]string
 	// restorable is the time for which the service can restore a backup; 0 for any time.
 	restorable time.Duration
-	// newest is the newest live point. good has the newest ones of each plan that the service can still restore, the newest first.
+	// newest is the newest live point. good has the newest ones that a schedule made and that the service can still restore, the newest
+	// first.
 	newest backup.Point
-	good   map[string][]backup.Point
+	good   []backup.Point
 	// unread says why a point cannot be read.
 	unread string
 }
 
 // NewReview begins a review at an instant, of a target whose service can restore a backup for a time; 0 for any time.
 func NewReview(now time.Time, restorable time.Duration) *Review {
-	return &Review{now: now, restorable: restorable, artifacts: map[string]string{}, good: map[string][]backup.Point{}}
+	return &Review{now: now, restorable: restorable, artifacts: map[string]string{}}
 }
 
 // Past says whether the point may have to go: it is past its time, or its deletion was begun.
@@ -56,9 +57,9 @@ func (r *Review) Add(p backup.Point) {
 			r.newest = p
 		}
 		if !p.OnDemand && (r.restorable == 0 || r.now.Sub(p.Created) <= r.restorable) {
-			at, _ := slices.BinarySearchFunc(r.good[p.Plan], p, newestFirst)
-			good := slices.Insert(r.good[p.Plan], at, p)
-			r.good[p.Plan] = good[:min(len(good), backup.MostMinimum)]
+			at, _ := slices.BinarySearchFunc(r.good, p, newestFirst)
+			good := slices.Insert(r.good, at, p)
+			r.good = good[:min(len(good), backup.MostMinimum)]
 		}
 	}
 	switch {
@@ -84,8 +85,8 @@ func (r *Review) keep(p backup.Point) {
 }
 
 // Decide decides about the points past their time, in the order in which they came, and counts the others. A point past its time
-// expires, except the newest live one, whatever its age: it is the best point to restore from. So do the newest live ones of its plan,
-// as many as keep.minimum says, while the service can restore them. A point of the future is none of these: it stays until its
+// expires, except the newest live one, whatever its age: it is the best point to restore from. So do the newest live ones that
+// a schedule made, as many as keep.minimum says, while the service can restore them. A point of the future is none of these: it stays until its
 // time. A suspect point or a safety backup is kept for its time, but does not replace a live one. A held point stays, and so does a point with Readers: they are the restores
 // that have not ended. A point kept by storage is left alone until its deletion is to be tried again. A point that expired before
 // or at the time of its writing stays for good: its expiry is a mistake. A point whose artifact is also named by a kept point stays. If
@@ -106,22 +107,20 @@ func (r *Review) Decide() (decisions []Decision, others int) {
 	return decisions, r.within
 }
 
-// minimum returns keep.minimum of the point's plan if the point is one of so many newest ones, and 0 if it is not. The newest point of
-// a plan says what its minimum is: so an edit counts from the next recovery point on, and a plan that is gone keeps its last one.
-func (r *Review) minimum(p backup.Point) int {
-	good := r.good[p.Plan]
-	if len(good) == 0 || good[0].Minimum < 2 {
-		return 0
+// minimum returns keep.minimum, and whether the point is one of so many newest scheduled ones. The newest of these says how many they
+// are, and stays as long as the service can restore it. So an edit counts from the next point on, and a target that no plan has any
+// more keeps its last minimum.
+func (r *Review) minimum(p backup.Point) (n int, among bool) {
+	if len(r.good) == 0 {
+		return 0, false
 	}
-	n := good[0].Minimum
-	if slices.ContainsFunc(good[:min(n, len(good))], func(o backup.Point) bool { return o.ID == p.ID }) {
-		return n
-	}
-	return 0
+	n = max(r.good[0].Minimum, 1)
+	return n, slices.ContainsFunc(r.good[:min(n, len(r.good))], func(o backup.Point) bool { return o.ID == p.ID })
 }
 
 func (r *Review) decide(p backup.Point) Decision {
 	ended := "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339)
+	minimum, among := r.minimum(p)
 	kept := func(reason string) Decision { return Decision{Point: p, Keep: true, Reason: reason} }
 	switch {
 	case r.unread != "":
@@ -133,9 +132,10 @@ func (r *Review) decide(p backup.Point) Decision {
 		return Decision{Point: p, Reason: "its deletion was begun"}
 	case p.ID == r.newest.ID:
 		return kept("the newest verified recovery point of the target")
-	case r.minimum(p) > 0:
-		return kept(fmt.Sprintf("one of the %d newest verified recovery points of the target that the plan %s has made: keep.minimum",
-			r.minimum(p), p.Plan))
+	case among && minimum == 1:
+		return kept("the newest verified recovery point of the target that a schedule has made")
+	case among:
+		return kept(fmt.Sprintf("one of the %d newest verified recovery points of the target that a schedule has made: keep.minimum", minimum))
 	case r.now.Before(p.Held.Until):
 		return kept("held until " + p.Held.Until.UTC().Format(time.RFC3339) + ": " + p.Held.Reason)
 	case len(p.Readers) > 0:

@@ -408,6 +408,11 @@ var edges = []edge{
 		"case f.Kind == backup.Unobservable, azure.Denies(f.Code):", "case f.Kind == backup.Unobservable:",
 	},
 	{
+		"./internal/retention TestMinimum", "keep.minimum counts what the service cannot restore any more",
+		"internal/retention/review.go",
+		"r.now.Sub(p.Created) <= r.restorable", "r.now.After(p.Created)",
+	},
+	{
 		"./internal/engine TestALostStartIsNotRepeatedLate", "a lost start is repeated after the window of its run",
 		"internal/engine/backingup.go",
 		"case over && isLate:", "case over && isLate && r.Lost > mostLost:",

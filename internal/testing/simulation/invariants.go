@@ -202,7 +202,7 @@ var Invariants = []Invariant{
 	{"an artifact's place outlives a move of its account", "5", placeStays},
 	{"a far smaller point is suspect", "5", suspectIsSmall},
 	{"the newest recovery point stays", "6", newestStays},
-	{"the newest recovery points of a plan stay, as many as it says", "6", minimumStays},
+	{"the newest scheduled recovery points stay, as many as the plan says", "6", minimumStays},
 	{"every deletion has its reason", "6", deletionReason},
 	{"what storage keeps can be restored", "6", keptStays},
 	{"nothing is done by a clock that jumped", "6", saneClock},
@@ -716,24 +716,23 @@ func minimumStays(w *World, moment any) string {
 		return ""
 	}
 	if n, rank := w.minimum(m.was, append(slices.Clone(m.others), m.was), -clockTolerance); 0 <= rank && rank < n {
-		return fmt.Sprintf("%s left the newest %d recovery points of its plan and target, and it is given up", w.ledger.runName(m.is.ID), n)
+		return fmt.Sprintf("%s left the newest %d scheduled recovery points of its target, and it is given up", w.ledger.runName(m.is.ID), n)
 	}
 	return ""
 }
 
-// minimum returns how many points of the point's plan and target stay by the run of the newest, and how many of these are newer; a
-// point that the service cannot restore any more, and for a while longer, is none.
+// minimum returns how many scheduled points of the point's target stay by the run of the newest, and how many of these are newer than
+// the point, -1 if it is none. A point that the service cannot restore any more, and for a while longer, is none.
 func (w *World) minimum(p *backup.Point, live []*backup.Point, longer time.Duration) (n, rank int) {
 	horizon := horizons[w.service(p.Target).behaviour.Type]
 	good := slices.DeleteFunc(slices.Clone(live), func(o *backup.Point) bool {
-		return o.Plan != p.Plan || w.ledger.runs[o.ID].run.ScheduledTime.IsZero() || horizon > 0 && w.now.Sub(o.Created) > horizon+longer
+		return w.ledger.runs[o.ID].run.ScheduledTime.IsZero() || horizon > 0 && w.now.Sub(o.Created) > horizon+longer
 	})
 	slices.SortFunc(good, func(a, b *backup.Point) int { return cmp.Or(b.Created.Compare(a.Created), strings.Compare(b.ID, a.ID)) })
-	rank = slices.IndexFunc(good, func(o *backup.Point) bool { return o.ID == p.ID })
-	if rank < 0 || w.ledger.runs[good[0].ID].run.Settings.KeepMinimum < 2 {
+	if rank = slices.IndexFunc(good, func(o *backup.Point) bool { return o.ID == p.ID }); rank < 0 {
 		return 0, rank
 	}
-	return w.ledger.runs[good[0].ID].run.Settings.KeepMinimum, rank
+	return max(w.ledger.runs[good[0].ID].run.Settings.KeepMinimum, 1), rank
 }
 
 func deletionReason(w *World, moment any) string {
