@@ -522,7 +522,7 @@ func TestOnlyBadNewsAlarms(t *testing.T) {
 		"plan.accepted": "info", "plan.refused": "warn", "target.unprotected": "warn", "schedule.missed": "warn", "clock.skewed": "warn",
 		"message.deadlettered": "warn", "restore.accepted": "info", "restore.waiting": "info", "restore.started": "info",
 		"restore.succeeded": "info", "restore.previewed": "info", "restore.canceled": "info", "restore.refused": "warn",
-		"restore.failed": "warn", "restore.unknown": "warn",
+		"restore.failed": "warn", "restore.unknown": "warn", "recovery-point.held": "info", "recovery-point.released": "info",
 	} {
 		d := newApp(nil)
 		q := logged{d.queue, zerolog.New(&d.log)}
@@ -565,7 +565,13 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	}
 	s.Point.Accepted.Time, s.Point.Accepted.By, s.Point.Accepted.Reason = at(12), "somebody", "fine"
 	s.Point.Held.Until, s.Point.Restored = at(13), at(14)
-	text, err := json.Marshal((&handler{Config: Config{Engine: &engine.Engine{Services: services.All().Known()}}}).view(s))
+	s.Point.Holds = []backup.PersonHold{
+		{ID: "past", Since: at(1), By: "invocation 0", Reason: "over", Until: at(15)},
+		{ID: "endless", Since: at(2), By: "invocation 1", Reason: "case"},
+		{ID: "ends", Since: at(3), By: "invocation 2", Reason: "test", Until: at(16)},
+	}
+	now := func() time.Time { return at(15) }
+	text, err := json.Marshal((&handler{Config: Config{Now: now, Engine: &engine.Engine{Services: services.All().Known()}}}).view(s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -579,7 +585,9 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		`"createdDateTime":"2026-03-01T09:00:00Z","expiresDateTime":"2026-03-01T10:00:00Z","deletedDateTime":"2026-03-01T11:00:00Z",` +
 		`"decision":"decision","evidence":"restored","restoredDateTime":"2026-03-01T14:00:00Z","note":"note","suspicion":{"code":"Small","message":"smaller","target":"` + target + `",` +
 		`"details":[{"code":"Hint","message":"look"}]},"acceptedDateTime":"2026-03-01T12:00:00Z","acceptedBy":"somebody",` +
-		`"acceptedReason":"fine","safetyBackup":true,"heldUntilDateTime":"2026-03-01T13:00:00Z"}`
+		`"acceptedReason":"fine","safetyBackup":true,"heldUntilDateTime":"2026-03-01T13:00:00Z",` +
+		`"holds":[{"id":"endless","sinceDateTime":"2026-03-01T02:00:00Z","by":"invocation 1","reason":"case"},` +
+		`{"id":"ends","sinceDateTime":"2026-03-01T03:00:00Z","by":"invocation 2","reason":"test","untilDateTime":"2026-03-01T16:00:00Z"}]}`
 	if !strings.HasPrefix(string(text), want) || !strings.Contains(string(text), `"notIncluded":[`) {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
@@ -630,7 +638,7 @@ func TestEachRouteSaysWhatItIsFor(t *testing.T) {
 	d := newApp(nil)
 	for path, allow := range map[string]string{
 		"/api/backups": "POST", "/api/targets": "GET", "/api/coverage": "GET", "/api/runs": "GET", "/api/runs/x": "GET", "/api/batches/x": "GET", "/api/recovery-points": "GET",
-		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
+		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/recovery-points/x/hold": "POST", "/api/recovery-points/x/release": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
 		"/api/restores/x/cancel": "POST", "/api/restores/x/confirm": "POST", "/api/health": "GET, HEAD", "/api/metrics": "GET, HEAD",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE"} {

@@ -11,11 +11,12 @@ import (
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 )
 
 func (h *handler) viewRecoveryPoint(r *http.Request, p backup.Point) api.RecoveryPoint {
 	return api.RecoveryPoint{
-		ID: p.ID, Plan: p.Plan, Target: p.Target, Run: h.origin(r) + "/api/runs/" + p.ID, Point: viewPoint(p),
+		ID: p.ID, Plan: p.Plan, Target: p.Target, Run: h.origin(r) + "/api/runs/" + p.ID, Point: h.viewPoint(p),
 		NotIncluded: h.notIncluded(p.Target),
 	}
 }
@@ -79,13 +80,59 @@ func (h *handler) acceptPoint(w http.ResponseWriter, r *http.Request) error {
 	return h.answerPoint(w, r, p, err)
 }
 
+// holdPoint holds a recovery point: {"reason": why, "until": time}, where until may be missing.
+func (h *handler) holdPoint(w http.ResponseWriter, r *http.Request) error {
+	texts, err := readTexts(r, "reason", "until")
+	if err != nil {
+		return err
+	}
+	hold := backup.PersonHold{ID: backup.HoldID(h.requestID(r)), By: h.caller(r), Reason: texts["reason"]}
+	if until, ok := texts["until"]; ok { // an empty one is a mistake, and does not mean for ever
+		if hold.Until, err = request.Moment("until", until); err != nil {
+			return invalid(err)
+		}
+	}
+	id, err := meant(r, h.Engine.BackupID)
+	var p backup.Point
+	if err == nil {
+		p, err = h.Engine.Hold(r.Context(), id, hold)
+	}
+	return h.answerPoint(w, r, p, err)
+}
+
+// releasePoint ends one hold of a recovery point: {"hold": its ID}.
+func (h *handler) releasePoint(w http.ResponseWriter, r *http.Request) error {
+	texts, err := readTexts(r, "hold")
+	if err != nil {
+		return err
+	}
+	if texts["hold"] == "" {
+		return refuse(http.StatusBadRequest, request.InvalidRequest, "hold", "the ID of the hold is missing: GET /api/recovery-points/%s has it",
+			r.PathValue("id"))
+	}
+	id, err := meant(r, h.Engine.BackupID)
+	var p backup.Point
+	if err == nil {
+		p, err = h.Engine.ReleaseHold(r.Context(), id, texts["hold"], h.caller(r))
+	}
+	return h.answerPoint(w, r, p, err)
+}
+
 // pointError returns the error for the ID of a recovery point; nil without an error.
 func pointError(err error, id string) error {
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		return refuse(http.StatusNotFound, "RecoveryPointNotFound", id, "there is no recovery point %s", id)
-	case errors.Is(err, engine.ErrPointGone):
+	case errors.Is(err, engine.ErrPointGone), errors.Is(err, engine.ErrNothingToHold):
 		return refuse(http.StatusConflict, "RecoveryPointGone", id, "%v", err)
+	case errors.Is(err, engine.ErrNotHeld):
+		return refuse(http.StatusConflict, "NotHeld", id, "%v", err)
+	case errors.Is(err, engine.ErrHoldReleased):
+		return refuse(http.StatusConflict, "HoldReleased", id, "%v", err)
+	case errors.Is(err, engine.ErrTooManyHolds):
+		return refuse(http.StatusConflict, "TooManyHolds", id, "%v", err)
+	case errors.Is(err, engine.ErrNotEnded):
+		return refuse(http.StatusConflict, "RestoreNotEnded", id, "%v", err)
 	}
-	return err
+	return invalid(err)
 }

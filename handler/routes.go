@@ -45,6 +45,8 @@ func HTTPFunctions() []HTTPFunction {
 				{http.MethodGet, "/api/recovery-points", (*handler).listPoints},
 				{http.MethodGet, "/api/recovery-points/{id}", (*handler).getPoint},
 				{http.MethodPost, "/api/recovery-points/{id}/accept", owners((*handler).acceptPoint)},
+				{http.MethodPost, "/api/recovery-points/{id}/hold", owners((*handler).holdPoint)},
+				{http.MethodPost, "/api/recovery-points/{id}/release", owners((*handler).releasePoint)},
 				{http.MethodPost, "/api/restores", owners((*handler).postRestore)},
 				{http.MethodGet, "/api/restores/{id}", (*handler).getRestore},
 				{http.MethodPost, "/api/restores/{id}/cancel", owners((*handler).cancelRestore)},

@@ -213,7 +213,11 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	}
 
 	d = newApp(nil)
-	d.call("POST", "/api/recovery-points/"+d.point(t, backup.Suspect)+"/accept", "")
+	id := d.point(t, backup.Suspect)
+	d.call("POST", "/api/recovery-points/"+id+"/accept", "")
+	d.ended(t, id)
+	d.call("POST", "/api/recovery-points/"+id+"/hold", `{"reason":"case 4711"}`, "Repeatability-Request-ID", "h")
+	d.call("POST", "/api/recovery-points/"+id+"/release", `{"hold":"`+backup.HoldID("h")+`"}`)
 	for _, text := range []string{`{"id":"i","target":"` + target + `","requestedBy":"a pipeline","reason":"a deployment"}`, `{"id":"j","plan":"weekly"}`} {
 		d.send("backup", []byte(text))
 	}

@@ -45,13 +45,17 @@ func (h *handler) view(s engine.Status) api.Run {
 	}
 	if p := s.Point; p != nil {
 		v.NotIncluded = h.notIncluded(r.Target)
-		point := viewPoint(*p)
+		point := h.viewPoint(*p)
 		v.Point = &point
 	}
 	return v
 }
 
-func viewPoint(p backup.Point) api.Point {
+func (h *handler) viewPoint(p backup.Point) api.Point {
+	var holds []api.Hold
+	for _, hold := range p.HeldBy(h.Now()) {
+		holds = append(holds, api.Hold{ID: hold.ID, Since: hold.Since, By: hold.By, Reason: hold.Reason, Until: hold.Until})
+	}
 	var kept *api.Kept
 	if k := p.KeptByStorage; !k.Again.IsZero() {
 		kept = &api.Kept{Until: k.Until, Again: k.Again, Reason: viewReason(k.Reason, p.Target)}
@@ -66,7 +70,7 @@ func viewPoint(p backup.Point) api.Point {
 		Evidence: p.Evidence(), Restored: p.Restored, Note: p.Note,
 		Changed:   changed,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: p.Accepted.Time, AcceptedBy: p.Accepted.By,
-		AcceptReason: p.Accepted.Reason, Safety: p.Safety, Held: p.Held.Until,
+		AcceptReason: p.Accepted.Reason, Safety: p.Safety, Held: p.Held.Until, Holds: holds,
 		Kept: kept,
 	}
 }

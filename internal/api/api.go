@@ -134,8 +134,19 @@ type Point struct {
 	// restore is confirmed before.
 	Safety bool      `json:"safetyBackup,omitempty"`
 	Held   time.Time `json:"heldUntilDateTime,omitzero"`
+	// Holds are the holds by people that have not ended, oldest first: it stays until the last of them has.
+	Holds []Hold `json:"holds,omitempty"`
 	// Kept says that it is past its time, and why it was not deleted: storage does not let it be deleted, or it is altered.
 	Kept *Kept `json:"keptByStorage,omitempty"`
+}
+
+// Hold is a hold of a recovery point by a person. Until is missing if it lasts until it is released.
+type Hold struct {
+	ID     string    `json:"id"`
+	Since  time.Time `json:"sinceDateTime"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"untilDateTime,omitzero"`
 }
 
 // Change is a change of a service: when, of what, and by which operation of Azure.

@@ -178,6 +178,12 @@ func DueKey(at time.Time, point string) Key {
 	return Key{Partition: DuePartition, Row: TimeKey(at) + "-" + point}
 }
 
+// DueOnceKey is the key of an entry that a recovery point has besides its own one.
+func DueOnceKey(at time.Time, point string) Key {
+	k := DueKey(at, point)
+	return Key{Partition: k.Partition, Row: k.Row + "-once"}
+}
+
 // CheckpointKey is the row that says up to when the plan's scheduled times are dealt with.
 func CheckpointKey(plan string) Key { return ScheduleKey(CheckpointPrefix + plan) }
 

@@ -70,8 +70,11 @@ type Point struct {
 	// Safety: it is the state of a service just before a restore. It can be restored by its ID, but is not the desired state of
 	// the target: it protects nothing, and no other point is measured by it.
 	Safety bool `json:"Safety,omitempty"`
-	// Held keeps it from being deleted, at any age.
+	// Held keeps the safety backup of a restore from being deleted, at any age, until a person confirms the restore.
 	Held Hold `json:"Held,omitzero"`
+	// Holds are the holds by people, oldest first, and Released is the newest release of one.
+	Holds    []PersonHold `json:"Holds,omitempty"`
+	Released HoldRelease  `json:"Released,omitzero"`
 	// Accepted says who accepted it although it was suspect; zero if it was not accepted, or never suspect.
 	Accepted Acceptance `json:"Accepted,omitzero"`
 	// KeptByStorage says why storage keeps it past its time; zero if it does not, as far as is known.

@@ -172,8 +172,13 @@ func batchWords(ctx context.Context, r remote, _ string) []string {
 	return words
 }
 
-// pointWords are recovery points of the state, of this target, or of all of them if it is "".
-func pointWords(ctx context.Context, r remote, target string, state backup.PointState) []string {
+// pointWords are recovery points of one of the states, of this target, or of all of them if it is "".
+func pointWords(ctx context.Context, r remote, target string, states ...backup.PointState) []string {
+	return pointsThat(ctx, r, target, func(p point) bool { return slices.Contains(states, p.State) })
+}
+
+// pointsThat are recovery points that the condition holds for.
+func pointsThat(ctx context.Context, r remote, target string, wanted func(point) bool) []string {
 	all, _ := r.targets(ctx)
 	ids := all.ids()
 	if target != "" {
@@ -191,7 +196,7 @@ func pointWords(ctx context.Context, r remote, target string, state backup.Point
 	index := names.New(ids...)
 	var words []string
 	for _, p := range recent[point](ctx, r, "/api/recovery-points", ids[:min(len(ids), mostAsked)], 50) {
-		if p.State == state {
+		if wanted(p) {
 			words = append(words, p.ID+"\t"+index.Label(p.Target)+", "+r.clock.Age(p.Created)+" old")
 		}
 	}

@@ -65,6 +65,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"runs", "prod/pa"}, []string{"prod/payments"}}, // there are two prod/partners
 		{[]string{"restore", "contoso-eu", "--point", ""}, []string{restored, goodRun, olderRun}},
 		{[]string{"accept", ""}, []string{suspectRun}},
+		{[]string{"release", ""}, []string{olderRun}},
 		{[]string{"cancel", ""}, []string{queued}},
 		{[]string{"confirm", ""}, []string{restored}},
 		{[]string{"batch", ""}, []string{batchID}},

@@ -257,6 +257,7 @@ func TestEveryCommandTakesItsIDAsAPart(t *testing.T) {
 	t.Parallel()
 	for command, path := range map[string]string{
 		"run": "/api/runs/a%2Fb%3Fc", "batch": "/api/batches/a%2Fb%3Fc", "accept": "/api/recovery-points/a%2Fb%3Fc/accept",
+		"release": "/api/recovery-points/a%2Fb%3Fc", "hold --reason why": "/api/recovery-points/a%2Fb%3Fc/hold",
 		"cancel": "/api/restores/a%2Fb%3Fc/cancel", "confirm": "/api/restores/a%2Fb%3Fc/confirm",
 	} {
 		var asked string
@@ -265,7 +266,7 @@ func TestEveryCommandTakesItsIDAsAPart(t *testing.T) {
 			fmt.Fprint(w, "{}")
 			return false
 		})
-		if code, out, errs := a.run(t.Context(), "", command, "a/b?c"); asked != path || code != 1 || out != "" ||
+		if code, out, errs := a.run(t.Context(), "", append(strings.Fields(command), "a/b?c")...); asked != path || code != 1 || out != "" ||
 			!strings.Contains(errs, "is LIFEBOAT_URL the address of a Lifeboat app?") {
 			t.Errorf("%s asks %s: %d, %s%s", command, asked, code, out, errs)
 		}

@@ -112,6 +112,7 @@ var (
 	queued     = backup.NewRunID(eu, fleetNow.Add(-time.Minute), "request incident-1")
 	restored   = backup.NewRunID(eu, fleetNow.Add(-3*time.Hour), "request incident-2")
 	olderRun   = backup.NewRunID(eu, fleetNow.Add(-82*time.Hour), "nightly")
+	heldBy     = "fe05bcdcdc49"
 	batchID    = backup.Digest("batch-1", 32)
 	fleetNow   = now
 )
@@ -159,6 +160,11 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 			case day == 2 && i == 0:
 				point.State = backup.Suspect
 				point.Suspicion = backup.Reason{Code: "SizeSuspect", Message: "it has 20.0 MiB, less than half of the usual 50.0 MiB"}
+			}
+			if run.ID == olderRun {
+				point.Holds = []backup.PersonHold{{
+					ID: heldBy, Since: fleetNow.Add(-48 * time.Hour), By: "invocation 6c0b", Reason: "audit", Until: fleetNow.Add(60 * 24 * time.Hour),
+				}}
 			}
 			point.CopyOnly = target.plan == "ledgers"
 			put(run.Key(), backup.Encode(run))

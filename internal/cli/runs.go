@@ -138,6 +138,9 @@ func (r remote) runTable(_ context.Context, v run) error {
 			left = "copy"
 		}
 		row(left, text.Fate(r.clock, *p))
+		for _, hold := range p.Holds {
+			row("held", text.Hold(r.clock, hold))
+		}
 		row("evidence", text.Evidence(r.clock, *p))
 		row("note", p.Note)
 		if c := p.Changed; c != nil {

@@ -22,6 +22,9 @@ type Due struct {
 	Plan  string            `json:"Plan,omitempty"`
 	Size  int64             `json:"Size,omitempty"`
 	State backup.PointState `json:"State,omitempty"`
+	// Released says that the entry was written because a hold was released. The point has its own entry besides, which may be due a week
+	// later: it was moved while the point was held. This one is dropped once the other one must have come back.
+	Released bool `json:"Released,omitempty"`
 
 	row backup.Row
 }
@@ -36,6 +39,15 @@ func PutDue(ctx context.Context, catalog backup.Catalog, p backup.Point, now tim
 	key := backup.DueKey(p.Expires, p.ID)
 	if _, err := catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: dueOf(p, now)}); err != nil {
 		return fmt.Errorf("note when the recovery point of run %s expires: %w", p.ID, err)
+	}
+	return nil
+}
+
+// PutReleased has cleanup look at a point at that time, since a hold of it is about to be released. The entry is not counted as a point.
+func PutReleased(ctx context.Context, catalog backup.Catalog, p backup.Point, at, now time.Time) error {
+	body := backup.Encode(Due{Point: p.ID, Target: p.Target, Created: now, Released: true})
+	if _, err := catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: backup.DueOnceKey(at, p.ID), Body: body}); err != nil {
+		return fmt.Errorf("note that the recovery point of run %s is held no longer: %w", p.ID, err)
 	}
 	return nil
 }
@@ -124,17 +136,30 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point) error {
 	if stop.Reason(late) != "" {
 		return late
 	}
+	hold, held := p.LongestHold(x.Now)
+	held = held && p.State != backup.Deleting && p.State != backup.Expired
+	if d.Released {
+		stays = stays && p.State != "" && !x.Now.Before(p.Expires) && x.Now.Sub(d.Created) < LongestKept*x.Recheck
+	}
 	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
 	if stays {
 		wait := max(x.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(x.Now))
 		if p.Undeleted.Hashing.Offset > 0 {
 			wait = backup.Resolution // the next timer run reads on
 		}
-		body := d.row.Body
-		if p.State != "" && p.State != backup.Unreadable {
+		if held { // nothing but time or its release ends a hold, and the release writes an entry: no need to come back each time
+			wait = LongestKept * x.Recheck
+			if !hold.Until.IsZero() {
+				wait = min(wait, max(hold.Until.Sub(x.Now), backup.Resolution))
+			}
+		}
+		key, body := backup.DueKey(x.Now.Add(wait), d.Point), d.row.Body
+		if d.Released {
+			key = backup.DueOnceKey(x.Now.Add(wait), d.Point)
+		} else if p.State != "" && p.State != backup.Unreadable {
 			body = dueOf(p, d.Created)
 		}
-		writes = append(writes, backup.Write{Op: backup.Put, Key: backup.DueKey(x.Now.Add(wait), d.Point), Body: body})
+		writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: body})
 	}
 	if err := x.Apply(ctx, writes...); err != nil {
 		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)

@@ -245,6 +245,35 @@ func PointAccepted(p backup.Point) backup.Event {
 	}
 }
 
+// PointHeld makes the event about a hold of a recovery point by a person. Its ID is stable: a request holds once at most.
+func PointHeld(p backup.Point, h backup.PersonHold) backup.Event {
+	data := encode(struct {
+		Point  string    `json:"recoveryPoint,omitempty"`
+		Plan   string    `json:"plan,omitempty"`
+		Target string    `json:"target,omitempty"`
+		Hold   string    `json:"hold,omitempty"`
+		Since  time.Time `json:"sinceDateTime,omitzero"`
+		Until  time.Time `json:"untilDateTime,omitzero"`
+		By     string    `json:"by,omitempty"`
+		Asked  string    `json:"requestReason,omitempty"`
+	}{p.ID, p.Plan, p.Target, h.ID, h.Since.UTC(), h.Until.UTC(), h.By, h.Reason})
+	return backup.Event{ID: p.ID + ".held." + h.ID, Type: "lifeboat.recovery-point.held", Subject: p.Target, Time: h.Since, Data: data}
+}
+
+// PointReleased makes the event about the end of a hold by a person. Its ID is stable: a hold is released once at most.
+func PointReleased(p backup.Point, h backup.PersonHold, r backup.HoldRelease) backup.Event {
+	data := encode(struct {
+		Point    string    `json:"recoveryPoint,omitempty"`
+		Plan     string    `json:"plan,omitempty"`
+		Target   string    `json:"target,omitempty"`
+		Hold     string    `json:"hold,omitempty"`
+		Since    time.Time `json:"sinceDateTime,omitzero"`
+		Released time.Time `json:"releasedDateTime,omitzero"`
+		By       string    `json:"by,omitempty"`
+	}{p.ID, p.Plan, p.Target, h.ID, h.Since.UTC(), r.Time.UTC(), r.By})
+	return backup.Event{ID: p.ID + ".released." + h.ID, Type: "lifeboat.recovery-point.released", Subject: p.Target, Time: r.Time, Data: data}
+}
+
 // These are the types of the events about a recovery point that is past its time: it could not be deleted, it is altered, or it is
 // deleted after one of these. Where storage turns out to keep it for a time, the first of them is taken back.
 const (

@@ -118,6 +118,10 @@ func samples(zone *time.Location) (events []backup.Event) {
 
 	add(event.PointAccepted(point), event.PointNotDeleted(point, event.PointUndeleted, why, now), event.PointNotDeleted(point, event.PointAltered, why, now),
 		event.PointDeleted(point), event.PointKept(point, why, now))
+	hold := backup.PersonHold{ID: "fe05bcdcdc49", Since: ago(1), By: "invocation 6c0b", Reason: "case 4711"}
+	add(event.PointHeld(point, hold))
+	hold.ID, hold.Until = "5e1a0c7d3b92", ago(-24)
+	add(event.PointHeld(point, hold), event.PointReleased(point, hold, backup.HoldRelease{Hold: hold.ID, Time: now, By: "invocation 7d1c"}))
 	lost := health.Incomplete{Target: target, Plan: "nightly", Storage: storage, Artifacts: 7, Manifests: 3, First: "contoso-2026032602", Found: now, Alarm: "1"}
 	add(event.CatalogIncomplete(lost), event.CatalogComplete(lost, now))
 	missed := schedule.MissedRuns{Plan: "nightly", First: ago(49), Last: ago(1), Count: 3, Why: "no timer run read the plan", Found: now}
@@ -194,7 +198,8 @@ func TestNoMemberIsEmpty(t *testing.T) {
 		event.BackupAnswered(event.BackupAnswer{}, ""), []backup.Event{
 			event.TargetUnprotected(health.TargetHealth{}, ""), event.TargetLeft(health.Departed{}, ""), event.PointAccepted(backup.Point{}),
 			event.PointNotDeleted(backup.Point{}, "k", backup.Reason{}, at), event.PointDeleted(backup.Point{}),
-			event.PointKept(backup.Point{}, backup.Reason{}, at), event.ScheduleMissed(schedule.MissedRuns{}),
+			event.PointKept(backup.Point{}, backup.Reason{}, at), event.PointHeld(backup.Point{}, backup.PersonHold{}),
+			event.PointReleased(backup.Point{}, backup.PersonHold{}, backup.HoldRelease{}), event.ScheduleMissed(schedule.MissedRuns{}),
 			event.PlanTurned(event.PlanTurn{}), event.PlanChanged(event.PlanEdit{}), event.Checked(check.Report{}), event.DeadLettered(event.DeadLetter{}), event.Stop(stop.Switch{}, "", at),
 			event.AppRefused(event.AppTurn{}), event.AppReplaced("", "", "", at), event.CatalogComplete(health.Incomplete{}, at),
 		}) {

@@ -45,13 +45,15 @@ type data struct {
 	Runs, Changes, Attention                                                       []string
 	Artifacts, Bytes, Count, IntervalInSeconds, Manifests, Omitted, SizeInBytes    int64
 	Account, Alarm, App, Artifact, Batch, By, Container, First, Key, Kind, NewHash string
+	Hold                                                                           string
 	OldHash, Owner, Plan, PreviewHash, Queue, RecoveryPoint, RecoveryPointState    string
 	Replaced, Request, RequestReason, RequestedBy, Row, Run, SafetyBackup, Source  string
 	State, Status, Target, Warning                                                 string
 	AcceptedDateTime, ActiveSinceDateTime, CreatedDateTime, DeletedDateTime        time.Time
 	EndedDateTime, ExpiresDateTime, FirstScheduledTime, LastScheduledTime          time.Time
 	NextScheduledTime, OwnerSinceDateTime, ProcessDateTime, ScheduledTime          time.Time
-	SinceDateTime, StoppedSinceDateTime, StorageDateTime                           time.Time
+	ReleasedDateTime, SinceDateTime, StoppedSinceDateTime, StorageDateTime         time.Time
+	UntilDateTime                                                                  time.Time
 }
 
 type reason struct{ Code, Message, Hint, Said, RequestID string }

@@ -29,8 +29,8 @@ type Manifest struct {
 	Files []backup.File   `json:"files,omitempty"`
 }
 
-// Change is a change of a recovery point that a catalog made of manifests must know. Each but [Restored] happens once at most: so the
-// name of a manifest, which ends with it, is the same in each repeat.
+// Change is a change of a recovery point that a catalog made of manifests must know. Each but the last three happens once at most:
+// so the name of a manifest, which ends with it, is the same in each repeat.
 type Change string
 
 // These are the changes.
@@ -39,6 +39,8 @@ const (
 	Accepted  Change = "accepted"
 	Confirmed Change = "confirmed" // it is held no longer
 	Altered   Change = "altered"
+	Held      Change = "held"     // by a person; like Released it can happen again, and then has another name
+	Released  Change = "released" // it is no longer held by that person
 	Restored  Change = "restored" // by a restore that has succeeded; it can happen again, and then has another name
 )
 
@@ -65,6 +67,13 @@ func Note(p backup.Point, c Change, at time.Time) backup.Event {
 func NoteRestored(p backup.Point, run string, at time.Time) backup.Event {
 	e := Note(p, Restored, at)
 	e.ID += "." + backup.Digest(run, 12)
+	return e
+}
+
+// NoteHold is [Note] for a hold by a person, or for its release.
+func NoteHold(p backup.Point, c Change, hold string, at time.Time) backup.Event {
+	e := Note(p, c, at)
+	e.ID += "." + hold
 	return e
 }
 

@@ -122,6 +122,7 @@ func (r *Review) decide(p backup.Point) Decision {
 	ended := "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339)
 	minimum, among := r.minimum(p)
 	kept := func(reason string) Decision { return Decision{Point: p, Keep: true, Reason: reason} }
+	hold, held := p.LongestHold(r.now)
 	switch {
 	case r.unread != "":
 		return kept(r.unread)
@@ -138,6 +139,8 @@ func (r *Review) decide(p backup.Point) Decision {
 		return kept(fmt.Sprintf("one of the %d newest verified recovery points of the target that a schedule has made: keep.minimum", minimum))
 	case r.now.Before(p.Held.Until):
 		return kept("held until " + p.Held.Until.UTC().Format(time.RFC3339) + ": " + p.Held.Reason)
+	case held:
+		return kept(hold.String())
 	case len(p.Readers) > 0:
 		return kept("the restore " + p.Readers[0] + " reads it")
 	case r.now.Before(p.KeptByStorage.Again):

@@ -213,6 +213,15 @@ func TestWhyAPointIsKept(t *testing.T) {
 			p.Held = backup.Hold{Until: begin.Add(time.Second), Reason: "nobody confirmed the restore"}
 		}, nil, true, "held until 2026-01-15T02:30:01Z: nobody confirmed the restore"},
 		{"held until now", func(p *backup.Point) { p.Held.Until = begin }, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and there is a newer one"},
+		{"held by people", func(p *backup.Point) {
+			p.Holds = []backup.PersonHold{{By: "invocation 1", Reason: "a test", Until: begin.Add(time.Second)}, {By: "invocation 2", Reason: "case 4711"}}
+		}, nil, true, "held until it is released, by invocation 2: case 4711"},
+		{"held by a person for a second more", func(p *backup.Point) {
+			p.Holds = []backup.PersonHold{{By: "invocation 1", Reason: "a test", Until: begin.Add(time.Second)}}
+		}, nil, true, "held until 2026-01-15T02:30:01Z, by invocation 1: a test"},
+		{"held by a person until now", func(p *backup.Point) {
+			p.Holds = []backup.PersonHold{{By: "invocation 1", Reason: "a test", Until: begin}}
+		}, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and there is a newer one"},
 		{"read by two restores", func(p *backup.Point) { p.Readers = []string{"one", "two"} }, nil, true, "the restore one reads it"},
 		{"kept by storage for a second more", func(p *backup.Point) {
 			p.KeptByStorage = backup.KeptByStorage{Again: begin.Add(time.Second), Reason: backup.Reason{Message: "a lease"}}

@@ -2,6 +2,7 @@ package text
 
 import (
 	"strings"
+	"time"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
@@ -21,11 +22,14 @@ const CopyOnly = "copy only"
 // Fate says when a recovery point was or will be deleted.
 func Fate(clock Clock, p api.Point) string {
 	until := "kept until " + clock.At(p.Expires)
-	switch { // the safety backup of a restore that is not confirmed is held
-	case p.Held.After(p.Expires):
-		until = "held until " + clock.At(p.Held)
-	case !p.Held.IsZero():
-		until += ", held until " + clock.At(p.Held)
+	end, held := heldUntil(p)
+	switch {
+	case held && end.IsZero():
+		until = "held until it is released"
+	case end.After(p.Expires):
+		until = "held until " + clock.At(end)
+	case held:
+		until += ", held until " + clock.At(end)
 	}
 	switch {
 	case !p.Deleted.IsZero():
@@ -33,7 +37,11 @@ func Fate(clock Clock, p api.Point) string {
 	case p.State == backup.Altered:
 		return "altered, and left alone"
 	case p.Kept != nil: // live, suspect or a copy
-		return strings.TrimSuffix(State(p)+", kept by storage until "+clock.At(p.Kept.Until), " until ")
+		kept := strings.TrimSuffix(State(p)+", kept by storage until "+clock.At(p.Kept.Until), " until ")
+		if len(p.Holds) > 0 {
+			kept += ", " + until
+		}
+		return kept
 	case p.State == backup.Live:
 		return until
 	case p.State == backup.Suspect, p.State == backup.CopyOnly:
@@ -42,9 +50,43 @@ func Fate(clock Clock, p api.Point) string {
 	return string(p.State)
 }
 
-// Why returns the decision of cleanup, or the reason for which the point is suspect, or was accepted, or that the service was changed
-// while it was made.
+// heldUntil returns the end of the last hold: of the people's, and of the one of a restore that is not confirmed. It is zero if one lasts
+// until it is released.
+func heldUntil(p api.Point) (end time.Time, held bool) {
+	end, held = p.Held, !p.Held.IsZero()
+	for _, hold := range p.Holds {
+		if hold.Until.IsZero() {
+			return time.Time{}, true
+		}
+		end, held = backup.Later(end, hold.Until), true
+	}
+	return end, held
+}
+
+// Hold describes a hold in one line: until when, since when, by which request and why, and its ID.
+func Hold(clock Clock, h api.Hold) string {
+	until := "until it is released"
+	if !h.Until.IsZero() {
+		until = "until " + clock.At(h.Until)
+	}
+	return Plain(until + ", since " + clock.At(h.Since) + ", by " + h.By + ": " + h.Reason + " (hold " + h.ID + ")")
+}
+
+// Why returns why people hold the point, and behind that the rest that there is to say about it.
 func Why(p api.Point) string {
+	var words []string
+	for _, hold := range p.Holds {
+		words = append(words, "held: "+Plain(hold.Reason))
+	}
+	if rest := decision(p); rest != "" {
+		words = append(words, rest)
+	}
+	return strings.Join(words, "; ")
+}
+
+// decision returns the decision of cleanup, or the reason for which the point is suspect, or was accepted, or that the service was changed
+// while it was made.
+func decision(p api.Point) string {
 	switch {
 	case p.Decision != "":
 		return Plain(p.Decision)

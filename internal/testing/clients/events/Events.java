@@ -39,13 +39,13 @@ class Events {
             Boolean copyOnly, Boolean noSafetyBackup, Boolean backups, List<String> runs, List<String> changes, List<String> attention,
             Integer artifacts, Integer bytes, Integer count, Long intervalInSeconds, Integer manifests, Integer omitted, Long sizeInBytes,
             String account, String alarm, String app, String artifact, String batch, String by, String container, String first,
-            String key, String kind, String newHash, String oldHash, String owner, String plan, String previewHash, String queue,
+            String hold, String key, String kind, String newHash, String oldHash, String owner, String plan, String previewHash, String queue,
             String recoveryPoint, String recoveryPointState, String replaced, String request, String requestReason, String requestedBy,
             String row, String run, String safetyBackup, String source, String state, String status, String target, String warning,
             Instant acceptedDateTime, Instant activeSinceDateTime, Instant createdDateTime, Instant deletedDateTime,
             Instant endedDateTime, Instant expiresDateTime, Instant firstScheduledTime, Instant lastScheduledTime,
             Instant nextScheduledTime, Instant ownerSinceDateTime, Instant processDateTime, Instant scheduledTime, Instant sinceDateTime,
-            Instant stoppedSinceDateTime, Instant storageDateTime) {}
+            Instant releasedDateTime, Instant stoppedSinceDateTime, Instant storageDateTime, Instant untilDateTime) {}
 
     public static void main(String[] docs) throws Exception {
         var mapper = JsonMapper.builder().addModule(new JavaTimeModule()).disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)

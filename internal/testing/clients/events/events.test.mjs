@@ -39,11 +39,11 @@ const readData = struct({
   ...all(flag, "copyOnly noSafetyBackup backups"),
   ...all(list(text), "runs changes attention"),
   ...all(count, "artifacts bytes count intervalInSeconds manifests omitted sizeInBytes"),
-  ...all(text, "account alarm app artifact batch by container first key kind newHash oldHash owner plan previewHash queue recoveryPoint"),
+  ...all(text, "account alarm app artifact batch by container first hold key kind newHash oldHash owner plan previewHash queue recoveryPoint"),
   ...all(text, "recoveryPointState replaced request requestReason requestedBy row run safetyBackup source state status target warning"),
   ...all(time, "acceptedDateTime activeSinceDateTime createdDateTime deletedDateTime endedDateTime expiresDateTime firstScheduledTime"),
   ...all(time, "lastScheduledTime nextScheduledTime ownerSinceDateTime processDateTime scheduledTime sinceDateTime stoppedSinceDateTime"),
-  ...all(time, "storageDateTime"),
+  ...all(time, "releasedDateTime storageDateTime untilDateTime"),
 });
 
 /** The data of every event. */

@@ -109,6 +109,7 @@ class Data(Strict):
     by: str | None = None
     container: str | None = None
     first: str | None = None
+    hold: str | None = None
     key: str | None = None
     kind: str | None = None
     newHash: str | None = None
@@ -142,10 +143,12 @@ class Data(Strict):
     nextScheduledTime: datetime | None = None
     ownerSinceDateTime: datetime | None = None
     processDateTime: datetime | None = None
+    releasedDateTime: datetime | None = None
     scheduledTime: datetime | None = None
     sinceDateTime: datetime | None = None
     stoppedSinceDateTime: datetime | None = None
     storageDateTime: datetime | None = None
+    untilDateTime: datetime | None = None
 
 
 class Events(unittest.TestCase):

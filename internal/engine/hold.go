@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
+	"lifeboat/internal/event"
+	"lifeboat/internal/manifest"
+	"lifeboat/internal/request"
+)
+
+var (
+	// ErrNothingToHold: the recovery point is being deleted, or expired.
+	ErrNothingToHold = errors.New("there is nothing left to hold")
+	// ErrNotHeld: the recovery point has no such hold by a person.
+	ErrNotHeld = errors.New("it is not held so")
+	// ErrHoldReleased: the request is a repeat, and its hold was released since.
+	ErrHoldReleased = errors.New("the hold of this request was released since")
+	// ErrTooManyHolds: the recovery point has as many holds as a point may have.
+	ErrTooManyHolds = errors.New("it has too many holds")
+)
+
+// Hold holds a recovery point for a person, and publishes an event. H has the ID of the request, the caller, the reason and perhaps the
+// end; its beginning is now. The same request again, or another one with that reason and end, is no second hold.
+//
+// It returns a *[request.Error] for a reason or an end that cannot be, ErrNotFound if there is no recovery point with the ID,
+// ErrNothingToHold if cleanup was faster, [ErrNotEnded] while the restore is under way whose safety backup it is: that changes the run's
+// row, too. Until a restore has ended, it holds its safety backup itself.
+func (e *Engine) Hold(ctx context.Context, id string, h backup.PersonHold) (backup.Point, error) {
+	if !backup.IsHoldReason(h.Reason) {
+		return backup.Point{}, request.Malformed("reason", "a hold needs a reason of 1 to %d characters, none of them unreadable",
+			backup.LongestHoldReason)
+	}
+	return e.changeHolds(ctx, id, func(p *backup.Point, now time.Time) ([]backup.Event, error) {
+		holds := p.HeldBy(now)
+		if i := slices.IndexFunc(holds, func(is backup.PersonHold) bool { return is.ID == h.ID }); i >= 0 {
+			if !holds[i].Same(h) {
+				return nil, fmt.Errorf("%w: it has held %s", ErrRequestReused, p.ID)
+			}
+			return nil, nil
+		}
+		switch {
+		case p.Released.Hold == h.ID:
+			return nil, fmt.Errorf("%w, at %s by %s: hold it under another request ID", ErrHoldReleased,
+				p.Released.Time.UTC().Format(time.RFC3339), p.Released.By)
+		case p.State == backup.Deleting:
+			return nil, fmt.Errorf("%w: the deletion of the recovery point %s has begun: %s", ErrNothingToHold, p.ID, p.Reason.Message)
+		case p.State == backup.Expired:
+			return nil, fmt.Errorf("%w: the recovery point %s is expired: %s", ErrNothingToHold, p.ID, p.Reason.Message)
+		case h.Over(now):
+			return nil, request.Malformed("until", "%s is not later than now, %s", h.Until.UTC().Format(time.RFC3339),
+				now.UTC().Format(time.RFC3339))
+		case slices.ContainsFunc(holds, h.Same):
+			return nil, nil
+		case len(holds) >= backup.MostHolds:
+			return nil, fmt.Errorf("%w: a recovery point has at most %d at a time", ErrTooManyHolds, backup.MostHolds)
+		}
+		h.Since = now
+		p.Holds = append(holds, h)
+		return []backup.Event{event.PointHeld(*p, h), manifest.NoteHold(*p, manifest.Held, h.ID, now)}, nil
+	})
+}
+
+// ReleaseHold ends a person's hold of a recovery point, and publishes an event. A repeat changes nothing. It returns ErrNotFound if
+// there is no recovery point with the ID, ErrNotHeld if it has no hold with that ID, and [ErrNotEnded] as Hold does.
+func (e *Engine) ReleaseHold(ctx context.Context, id, hold, by string) (backup.Point, error) {
+	return e.changeHolds(ctx, id, func(p *backup.Point, now time.Time) ([]backup.Event, error) {
+		holds := p.HeldBy(now)
+		i := slices.IndexFunc(holds, func(h backup.PersonHold) bool { return h.ID == hold })
+		switch {
+		case i < 0 && p.Released.Hold == hold && hold != "":
+			return nil, nil
+		case i < 0 && now.Before(p.Held.Until):
+			return nil, fmt.Errorf("%w: the restore of the same ID holds it until %s, or until a person confirms that restore", ErrNotHeld,
+				p.Held.Until.UTC().Format(time.RFC3339))
+		case i < 0 && len(holds) == 0:
+			return nil, fmt.Errorf("%w: no person holds the recovery point %s", ErrNotHeld, p.ID)
+		case i < 0:
+			return nil, fmt.Errorf("%w: no hold of the recovery point %s has the ID %q", ErrNotHeld, p.ID, request.Short(hold))
+		}
+		// Cleanup comes back to a held point after a week, so it gets an entry that is due soon: after the save, or cleanup would find
+		// the point still held. It is written first, so that a crash leaves an entry too many.
+		if err := deletion.PutReleased(ctx, e.Catalog, *p, now.Add(orphanAge), now); err != nil {
+			return nil, err
+		}
+		h := holds[i]
+		p.Holds, p.Released = slices.Delete(holds, i, i+1), backup.HoldRelease{Hold: hold, Time: now, By: by}
+		return []backup.Event{event.PointReleased(*p, h, p.Released), manifest.NoteHold(*p, manifest.Released, hold, now)}, nil
+	})
+}
+
+// changeHolds makes one change of the holds of a recovery point under the ETag that it read, as often as another writer is faster. A
+// change without events is none. As in Accept, the rescuer sends the events after a crash.
+func (e *Engine) changeHolds(
+	ctx context.Context, id string, change func(p *backup.Point, now time.Time) ([]backup.Event, error),
+) (backup.Point, error) {
+	for {
+		read := e.Now()
+		run, now, err := e.load(ctx, id)
+		if err != nil {
+			return backup.Point{}, err
+		}
+		p, err := e.RecoveryPoint(ctx, id)
+		if err != nil {
+			return backup.Point{}, err
+		}
+		s := e.newStep(run, now, read)
+		if !run.State.Final() {
+			return p, fmt.Errorf("%w: it is %s, and holds its safety backup itself", ErrNotEnded, run.State)
+		}
+		events, err := change(&p, now)
+		switch {
+		case err != nil:
+			return p, err
+		case events == nil:
+			_ = s.releaseAndPublish(ctx) // if an event is still unpublished, this is one more chance
+			return p, nil
+		}
+		if err := e.index(ctx, backup.InflightKey(now.Add(orphanAge), id, e.NewID()), id, now); err != nil {
+			return backup.Point{}, err
+		}
+		s.toOutbox(events...)
+		err = s.save(ctx, p.Replace())
+		if errors.Is(err, errConflict) {
+			continue
+		}
+		if err != nil {
+			return backup.Point{}, err
+		}
+		_ = s.releaseAndPublish(ctx) // if it cannot be sent now, the rescuer sends it
+		return p, nil
+	}
+}
