@@ -182,7 +182,7 @@ type Point struct {
 	Unverified string
 	// SoftDeleted is the time up to which a soft-deleted point is still there; zero if it is not soft-deleted.
 	SoftDeleted time.Time
-	// Held is a person's hold; one with a reason and no time has no end.
+	// Held is the longest hold; one with a reason and no time has no end.
 	Held backup.Hold
 	// InUse is the ID of a restore that reads it.
 	InUse         string

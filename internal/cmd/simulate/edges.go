@@ -21,6 +21,58 @@ type edge struct{ test, name, file, old, new string }
 // edges is the list of these bugs. The bugs with a number were invented from outside, to find gaps in the tests.
 var edges = []edge{
 	{
+		"./internal/engine TestHold", "cleanup deletes what a person holds", "internal/retention/review.go",
+		"	case held:", "	case held && r.now.IsZero():",
+	},
+	{
+		"./internal/engine TestHoldRacesCleanup", "a hold takes back the decision of cleanup", "internal/engine/hold.go",
+		"case p.State == backup.Deleting:", "case p.State == backup.Deleting && p.Plan == \"\":",
+	},
+	{
+		"./internal/engine TestHoldAfterAKilledCleanup", "a point whose deletion died halfway can be held", "internal/engine/hold.go",
+		"case p.State == backup.Deleting:", "case p.State == backup.Deleting && p.Undeleted.Since.IsZero() == false:",
+	},
+	{
+		"./internal/engine TestARepeatedHoldIsOne", "a repeated release ends a later hold", "internal/engine/hold.go",
+		"return h.ID == hold })", "return h.ID == hold || len(holds) == 1 })",
+	},
+	{
+		"./internal/engine TestARepeatedHoldIsOne", "a hold that was released comes back with a repeat of its request", "internal/engine/hold.go",
+		"case p.Released.Hold == h.ID:", "case p.Released.Hold == h.ID && h.Reason == \"\":",
+	},
+	{
+		"./internal/engine TestARepeatedHoldIsOne", "the same wish twice is two holds", "internal/engine/hold.go",
+		"case slices.ContainsFunc(holds, h.Same):", "case slices.ContainsFunc(holds, h.Same) && h.Until.IsZero():",
+	},
+	{
+		"./internal/engine TestHold", "cleanup looks at a released point only when it would have looked at the held one", "internal/engine/hold.go",
+		"*p, now.Add(orphanAge), now)", "*p, now.Add(1008*orphanAge), now)",
+	},
+	{
+		"./internal/engine TestHoldIsRepeatable", "a release is noted for cleanup before it is made", "internal/engine/hold.go",
+		"*p, now.Add(orphanAge), now)", "*p, now, now)",
+	},
+	{
+		"./internal/engine TestHold", "cleanup looks at a held point each time", "internal/deletion/due.go",
+		"			wait = LongestKept * x.Recheck\n			if", "			if",
+	},
+	{
+		"./internal/engine TestHoldsEnd", "cleanup comes a week after the end of a hold", "internal/deletion/due.go",
+		"wait = min(wait, max(hold.Until.Sub(x.Now), backup.Resolution))", "wait = max(wait, hold.Until.Sub(x.Now))",
+	},
+	{
+		"./internal/engine TestAReleasedPointIsCountedOnce", "each release leaves an entry for good", "internal/deletion/due.go",
+		"x.Now.Sub(d.Created) < LongestKept*x.Recheck\n	}\n	writes", "x.Now.Sub(d.Created) < 1000*LongestKept*x.Recheck\n	}\n	writes",
+	},
+	{
+		"./internal/engine TestAReleasedPointIsCountedOnce", "a released point counts twice", "internal/deletion/due.go",
+		"} else if p.State != \"\" && p.State != backup.Unreadable {", "}\n		if p.State != \"\" && p.State != backup.Unreadable {",
+	},
+	{
+		"./internal/backup TestLongestHold", "the shortest hold counts", "internal/backup/hold.go",
+		"h.Until.After(longest.Until)", "h.Until.Before(longest.Until)",
+	},
+	{
 		"./internal/cli/prove TestAServiceOutsideOfTheGroup", "a proof touches services outside of the group", "internal/cli/prove/prove.go",
 		"case !strings.EqualFold(r.Group, q.group):", "case false:",
 	},

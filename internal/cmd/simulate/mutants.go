@@ -297,6 +297,10 @@ var mutants = []mutant{
 		"case r.now.Before(p.Held.Until):", "case r.now.Before(p.Held.Until.AddDate(-1, 0, 0)):",
 	},
 	{
+		"a person's hold is ignored", "internal/retention/review.go",
+		"	case held:", "	case held && p.Size < 0:",
+	},
+	{
 		"an artifact is deleted while a restore reads it", "internal/retention/review.go",
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
 	},

@@ -18,8 +18,8 @@ type Figures struct {
 	Runs  int
 	Ended map[backup.State]int
 
-	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions, Touched int
-	MissedRuns, Requests, Events, Happenings, Suspects, Acceptances, Ambiguous int
+	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions, Touched        int
+	MissedRuns, Requests, Events, Happenings, Suspects, Acceptances, Holds, Ambiguous int
 
 	Invocations, Interleaved, Calls, Writes, TimerRuns, Cleanups, Deliveries, StepMessages int
 
@@ -67,6 +67,7 @@ func (f *Figures) Add(o Figures) {
 		{&f.Happenings, o.Happenings},
 		{&f.Suspects, o.Suspects},
 		{&f.Acceptances, o.Acceptances},
+		{&f.Holds, o.Holds},
 		{&f.Ambiguous, o.Ambiguous},
 		{&f.Invocations, o.Invocations},
 		{&f.Interleaved, o.Interleaved},
@@ -127,6 +128,7 @@ func (f *Figures) Print(out io.Writer) {
 		grouped(f.Looks), grouped(f.Ambiguous)))
 	line("deletions", f.Deletions, "of artifacts; "+grouped(f.Touched)+" times one was touched")
 	line("suspect points", f.Suspects, grouped(f.Acceptances)+" accepted")
+	line("holds", f.Holds, "of recovery points by people")
 	line("events", f.Events, "")
 	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s timer runs, %s cleanups", grouped(f.Interleaved),
 		grouped(f.TimerRuns), grouped(f.Cleanups)))

@@ -98,6 +98,11 @@ type (
 	}
 	// vouched is the moment at which the acceptance of a recovery point was answered with the point.
 	vouched struct{ point backup.Point }
+	// holding is the moment at which the hold of a recovery point was answered.
+	holding struct {
+		point string
+		hold  backup.PersonHold
+	}
 	// restoreAsking is the moment before the start of a restore is sent.
 	restoreAsking struct {
 		v       *invocation
@@ -218,6 +223,7 @@ var Invariants = []Invariant{
 	{"a stop stops deletions and restores", "", stops},
 	{"a canceled restore never begins", "", canceledStays},
 	{"no artifact is deleted while a restore reads it", "7", readerKeeps},
+	{"what a person holds stays", "6", heldStays},
 	{"a safety backup comes first, and is held", "7", secured},
 	{"each kept artifact has its manifests, and no other has", "", manifestsKept},
 	{"the catalog knows every artifact", "", catalogComplete},
@@ -483,7 +489,7 @@ func stepMessageThere(w *World, moment any) string {
 	if f == nil || f.lost || f.run.State.Final() && !f.run.Unpublished || w.busy() || w.awaited(f) {
 		return ""
 	}
-	if f.run.State.Final() && w.ledger.unpublishedAcceptance(f.run.ID) {
+	if f.run.State.Final() && w.ledger.unpublishedByPeople(f.run.ID) {
 		return "" // the rescuer brings that, by an entry of its own
 	}
 	return fmt.Sprintf("%s is %s and expects step message %d, which is nowhere, and nobody took it away", f.name, f.run.State,
@@ -881,6 +887,12 @@ func toldTruly(w *World, moment any) string {
 			}
 			return ""
 		}
+		if id, hold, ok := strings.Cut(m.event.ID, ".held."); ok {
+			if !slices.Contains(w.ledger.holds[id], hold) {
+				return "told that the recovery point of " + w.ledger.runName(id) + " is held, which nobody did"
+			}
+			return ""
+		}
 		if id, kind, _ := strings.Cut(m.event.ID, "."); strings.HasPrefix(m.event.Type, "lifeboat.recovery-point.") {
 			return w.toldOfPoint(id, kind)
 		}
@@ -899,6 +911,11 @@ func toldTruly(w *World, moment any) string {
 		}
 	case over:
 		for _, f := range w.ledger.all {
+			for _, hold := range w.ledger.holds[f.run.ID] {
+				if w.ledger.told[f.run.ID+".held."+hold] == "" {
+					return "nobody was told that the recovery point of " + f.name + " is held"
+				}
+			}
 			if w.ledger.told[f.run.ID+"."+string(f.run.State)] == "" {
 				return fmt.Sprintf("nobody was told that %s is %s", f.name, f.run.State)
 			}
@@ -1048,7 +1065,7 @@ func retentionGoesOn(w *World, moment any) string {
 			if n, rank := w.minimum(p, since, 7*time.Hour); 0 <= rank && rank < n {
 				continue
 			}
-			if newer && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
+			if newer && !w.heldLately(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
 				return fmt.Sprintf("the recovery point of %s expired %s ago, and is still there", w.ledger.runName(p.ID),
 					w.now.Sub(p.Expires))
 			}
@@ -1057,6 +1074,7 @@ func retentionGoesOn(w *World, moment any) string {
 	for _, f := range w.ledger.all {
 		switch p := w.ledger.points[f.run.ID]; {
 		case p == nil:
+		case w.heldLately(p):
 		case p.State == backup.Altered && !w.tampered(p) && w.service(p.Target).blob(p.Artifact) != nil:
 			return "the recovery point of " + f.name + " is altered, and its artifact is not"
 		case p.State == backup.Altered && w.ledger.told[p.ID+".altered"] == "":

@@ -36,7 +36,9 @@ type ledger struct {
 	// byRequest has the runs that restore, by the ID of the request.
 	byRequest map[string]*facts
 	// accepted has the IDs of the points that were suspect and became live.
-	accepted   map[string]bool
+	accepted map[string]bool
+	// holds has the IDs of the holds that a point ever had, in their order.
+	holds      map[string][]string
 	missedRuns map[string][]schedule.MissedRuns
 	locks      map[string]string
 	// told has the types of the events that were sent, by their IDs.
@@ -71,14 +73,15 @@ type place struct {
 	since time.Time // the place is taken
 }
 
-// unpublishedAcceptance reports whether the acceptance of the run's recovery point is the only unpublished event of the run.
-func (l *ledger) unpublishedAcceptance(run string) bool {
+// unpublishedByPeople reports whether acceptances, holds and releases of the run's recovery point are the only unpublished events of the
+// run.
+func (l *ledger) unpublishedByPeople(run string) bool {
 	unpublished := false
 	for key := range l.outbox {
 		if !strings.Contains(key.Row, run) {
 			continue
 		}
-		if !strings.HasSuffix(key.Row, run+".accepted") {
+		if !strings.HasSuffix(key.Row, run+".accepted") && !strings.Contains(key.Row, run+".held.") && !strings.Contains(key.Row, run+".released.") {
 			return false
 		}
 		unpublished = true
@@ -175,7 +178,7 @@ func newLedger() ledger {
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, alarms: map[string]*alarm{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
-		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
+		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{}, holds: map[string][]string{},
 	}
 }
 
@@ -350,6 +353,14 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 	if was == nil && is.State == backup.Suspect {
 		w.figures.Suspects++
 		w.suspected(is)
+	}
+	if was == nil {
+		w.wished(is)
+	}
+	for _, h := range is.Holds {
+		if !slices.Contains(l.holds[is.ID], h.ID) {
+			l.holds[is.ID] = append(l.holds[is.ID], h.ID)
+		}
 	}
 	if !is.Accepted.Time.IsZero() && (was == nil || was.Accepted.Time.IsZero()) {
 		w.figures.Acceptances++
