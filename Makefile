@@ -68,7 +68,7 @@ slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover|TestTemplates|TestProveIsSt
 slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 
 .PHONY: test
-test: ## Run every test, and print the figures that the documents quote (16 minutes)
+test: ## Run every test, and print the figures that the documents quote (15 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	@echo "the explorations compute mostly on the processor time that all other tests leave"
@@ -105,9 +105,9 @@ verify: ## Run what CI runs beside the tests: Azure's own Functions host, templa
 		.ci/part demo $(MAKE) demo; wait $$fuzzing || { cat build/fuzzing.log; exit 1; }; tail -n 20 build/fuzzing.log
 
 .PHONY: soak
-soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run, takeovers, stopped proofs, a release from two clones (3 hours)
+soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run, takeovers, stopped proofs, a release from two clones (6 hours)
 	.ci/reproduce # 5, and 4 more where GoReleaser is not built yet
-	$(MAKE) simulate SEEDS=10000 # 16 minutes
+	$(MAKE) simulate SEEDS=10000 # 180
 	$(MAKE) mutants # 20, and 120 for the mechanical ones
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
