@@ -107,7 +107,7 @@ verify: ## Run what CI runs beside the tests: Azure's own Functions host, templa
 .PHONY: soak
 soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run, takeovers, stopped proofs, a release from two clones (6 hours)
 	.ci/reproduce # 5, and 4 more where GoReleaser is not built yet
-	$(MAKE) simulate SEEDS=10000 # 180
+	$(MAKE) simulate SEEDS=10000 # 105 to 180
 	$(MAKE) mutants # 20, and 120 for the mechanical ones
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12

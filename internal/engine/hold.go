@@ -94,45 +94,14 @@ func (e *Engine) ReleaseHold(ctx context.Context, id, hold, by string) (backup.P
 	})
 }
 
-// changeHolds makes one change of the holds of a recovery point under the ETag that it read, as often as another writer is faster. A
-// change without events is none. As in Accept, the rescuer sends the events after a crash.
+// changeHolds makes one change of the holds of a recovery point whose run has ended.
 func (e *Engine) changeHolds(
 	ctx context.Context, id string, change func(p *backup.Point, now time.Time) ([]backup.Event, error),
 ) (backup.Point, error) {
-	for {
-		read := e.Now()
-		run, now, err := e.load(ctx, id)
-		if err != nil {
-			return backup.Point{}, err
-		}
-		p, err := e.RecoveryPoint(ctx, id)
-		if err != nil {
-			return backup.Point{}, err
-		}
-		s := e.newStep(run, now, read)
+	return e.changePoint(ctx, id, func(run backup.Run, p *backup.Point, now time.Time) ([]backup.Event, error) {
 		if !run.State.Final() {
-			return p, fmt.Errorf("%w: it is %s, and holds its safety backup itself", ErrNotEnded, run.State)
+			return nil, fmt.Errorf("%w: it is %s, and holds its safety backup itself", ErrNotEnded, run.State)
 		}
-		events, err := change(&p, now)
-		switch {
-		case err != nil:
-			return p, err
-		case events == nil:
-			_ = s.releaseAndPublish(ctx) // if an event is still unpublished, this is one more chance
-			return p, nil
-		}
-		if err := e.index(ctx, backup.InflightKey(now.Add(orphanAge), id, e.NewID()), id, now); err != nil {
-			return backup.Point{}, err
-		}
-		s.toOutbox(events...)
-		err = s.save(ctx, p.Replace())
-		if errors.Is(err, errConflict) {
-			continue
-		}
-		if err != nil {
-			return backup.Point{}, err
-		}
-		_ = s.releaseAndPublish(ctx) // if it cannot be sent now, the rescuer sends it
-		return p, nil
-	}
+		return change(p, now)
+	})
 }

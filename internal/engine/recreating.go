@@ -63,6 +63,9 @@ func (s recreating) searched(ctx context.Context, l search) error {
 	case l.waited >= s.Timings.Operation:
 		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and Lifeboat "+
 			"could not find out its outcome: "+r.Reason.Message, restore.HintLost))
+	case f == nil && restore.Expired(r.Restore.Expires, s.now) != nil:
+		return s.end(ctx, loses, backup.NewReason("StartLost", "the answer to the request that starts the restore was lost, nothing shows that "+
+			"it was started, and it is not sent again: "+restore.Expired(r.Restore.Expires, s.now).Message, restore.HintLost))
 	case f == nil && r.Lost < mostLost:
 		r.Check = ""
 		return s.preflight(ctx, s)

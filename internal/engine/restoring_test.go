@@ -710,6 +710,42 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 	}
 }
 
+// TestALostRestoreIsNotBegunAgainLate: a restore whose answer was lost, and of which nothing shows, is begun again only while its request
+// is good.
+func TestALostRestoreIsNotBegunAgainLate(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		good   time.Duration
+		starts int
+		state  backup.State
+	}{
+		{"good for long enough", 3 * time.Hour, 2, backup.Succeeded},
+		{"expired meanwhile", 30 * time.Minute, 1, backup.Unknown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, service, _ := recreatable(t)
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				if len(service.started) == 1 {
+					return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
+				}
+				return backup.Operation{Token: "restore token"}, nil
+			}
+			service.trace = func() (backup.Operation, error) { return backup.Operation{}, nil }
+			q := order("restore-1")
+			q.Expires = s.now.Add(test.good)
+			run := s.restore(q, restoring(false))
+			s.finish()
+			s.rescueAll()
+			if run = s.run(run.ID); run.State != test.state || len(service.started) != test.starts || s.rows("lock") != 0 {
+				t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
+			}
+			if test.state == backup.Unknown && !strings.Contains(run.Reason.Message, "it is not sent again: the request was good until ") {
+				t.Errorf("%+v", run.Reason)
+			}
+		})
+	}
+}
+
 // TestRestoreSeenLate: a restore whose answer was lost is seen late, before or after a further start that is rejected because of
 // it.
 func TestRestoreSeenLate(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/deletion"
@@ -69,10 +70,27 @@ var ErrPointGone = errors.New("there is nothing left to accept")
 // Accept makes a suspect recovery point a live one, because a person vouches for it, and publishes an event. By names the
 // request. A live point stays as it is. It returns ErrNotFound if there is no recovery point with the ID, and ErrPointGone if
 // cleanup was faster.
-//
-// Accept writes an index entry first, so that the rescuer sends the event after a crash. The entry is due after the save: before
-// it, the rescuer would drop the entry.
 func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, error) {
+	return e.changePoint(ctx, id, func(_ backup.Run, p *backup.Point, now time.Time) ([]backup.Event, error) {
+		switch p.State {
+		case backup.Live:
+			return nil, nil
+		case backup.Suspect:
+			p.State, p.Accepted = backup.Live, backup.Acceptance{Time: now, By: by, Reason: why}
+			return []backup.Event{event.PointAccepted(*p), manifest.Note(*p, manifest.Accepted, now)}, nil
+		}
+		return nil, fmt.Errorf("%w: the recovery point %s is %s: %s", ErrPointGone, id, p.State, p.Reason.Message)
+	})
+}
+
+// changePoint makes one change of a recovery point, because a person wants it, under the ETag that it read: as often as another writer
+// is faster. A change without events is none.
+//
+// It writes an index entry first, so that the rescuer sends the events after a crash. The entry is due after the save: before
+// it, the rescuer would drop the entry.
+func (e *Engine) changePoint(
+	ctx context.Context, id string, change func(run backup.Run, p *backup.Point, now time.Time) ([]backup.Event, error),
+) (backup.Point, error) {
 	for {
 		read := e.Now()
 		run, now, err := e.load(ctx, id)
@@ -84,24 +102,23 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 			return backup.Point{}, err
 		}
 		s := e.newStep(run, now, read)
-		switch p.State {
-		case backup.Live:
+		events, err := change(run, &p, now)
+		switch {
+		case err != nil:
+			return p, err
+		case events == nil:
 			if run.State.Final() { // a safety backup's run may be under way
-				_ = s.releaseAndPublish(ctx) // if the event is still unpublished, this is one more chance
+				_ = s.releaseAndPublish(ctx) // if an event is still unpublished, this is one more chance
 			}
 			return p, nil
-		case backup.Suspect:
-		default:
-			return p, fmt.Errorf("%w: the recovery point %s is %s: %s", ErrPointGone, id, p.State, p.Reason.Message)
 		}
 		if err := e.index(ctx, backup.InflightKey(now.Add(orphanAge), id, e.NewID()), id, now); err != nil {
 			return backup.Point{}, err
 		}
-		p.State, p.Accepted = backup.Live, backup.Acceptance{Time: now, By: by, Reason: why}
-		s.toOutbox(event.PointAccepted(p), manifest.Note(p, manifest.Accepted, now))
+		s.toOutbox(events...)
 		err = s.save(ctx, p.Replace())
 		if errors.Is(err, errConflict) {
-			continue // cleanup, another acceptance or the run's own event: read what it is now
+			continue // cleanup, another person or the run's own event: read what it is now
 		}
 		if err != nil {
 			return backup.Point{}, err

@@ -85,10 +85,10 @@ func (r *Review) keep(p backup.Point) {
 }
 
 // Decide decides about the points past their time, in the order in which they came, and counts the others. A point past its time
-// expires, except the newest live one, whatever its age: it is the best point to restore from. So do the newest live ones that
-// a schedule made, as many as keep.minimum says, while the service can restore them. A point of the future is none of these: it stays until its
-// time. A suspect point or a safety backup is kept for its time, but does not replace a live one. A held point stays, and so does a point with Readers: they are the restores
-// that have not ended. A point kept by storage is left alone until its deletion is to be tried again. A point that expired before
+// expires, except the newest live one, whatever its age: it is the best point to restore from. So stay the newest live ones that
+// a schedule made, as many as keep.minimum says, while the service can restore them. A point of the future is none of these: it
+// stays until its time. A suspect point or a safety backup is kept for its time, but does not replace a live one. A held point stays,
+// and so does a point with Readers: they are the restores that have not ended. A point kept by storage is left alone until its deletion is to be tried again. A point that expired before
 // or at the time of its writing stays for good: its expiry is a mistake. A point whose artifact is also named by a kept point stays. If
 // one point cannot be read, all stay: its purpose is unknown.
 func (r *Review) Decide() (decisions []Decision, others int) {

@@ -9,7 +9,8 @@ import (
 // Row holds the points of a target that a count, the minimum, or being the newest keeps. A new point is judged by these alone: judging
 // at each arrival, in any order, leaves the same points as judging all at once. So no step reads a history.
 //
-// All other points that stay (within their time, dated after now, held) stand in an index by time. When their time comes they are added again.
+// All other points that stay (within their time, dated after now, held) stand in an index by time. When their time comes they are
+// added again.
 // A step that is repeated, because the process died before the row was written, says the same again. The marks and the index are to be
 // written before the row, or with it: a death between leaves the old row, and the step comes again. Where they are lost all the same,
 // points stay, and none goes; a pass over all points finds them.
@@ -68,8 +69,8 @@ type Change struct {
 type Later struct {
 	ID string
 	// At is the time at which the point is to be added again. It is the earliest if the clock runs on. Where it stood still, or went on
-	// at once because a suspect point was accepted, the point goes some days late, and never early. It is zero if an event must come first: the end of a restore, a release, an
-	// acceptance.
+	// at once because a suspect point was accepted, the point goes some days late, and never early. It is zero if an event must come
+	// first: the end of a restore, a release, an acceptance.
 	At time.Time
 }
 

@@ -465,6 +465,11 @@ var edges = []edge{
 		"r.now.Sub(p.Created) <= r.restorable", "r.now.After(p.Created)",
 	},
 	{
+		"./internal/engine TestALostRestoreIsNotBegunAgainLate", "a lost restore is begun again after its request expired",
+		"internal/engine/recreating.go",
+		"case f == nil && restore.Expired(r.Restore.Expires, s.now) != nil:", "case f == nil && r.Lost > mostLost:",
+	},
+	{
 		"./internal/engine TestALostStartIsNotRepeatedLate", "a lost start is repeated after the window of its run",
 		"internal/engine/backingup.go",
 		"case over && isLate:", "case over && isLate && r.Lost > mostLost:",

@@ -55,6 +55,9 @@ func guarded(w *World, moment any) string {
 		}
 	case restoreAsking:
 		r := m.facts.run
+		if r.Lost > 0 && w.now.After(r.Restore.Expires.Add(functionTimeout)) {
+			return fmt.Sprintf("%s is asked for again %s after its request expired", m.facts.name, w.now.Sub(r.Restore.Expires))
+		}
 		name, p := m.facts.name+" begins, and its recovery point ", w.ledger.points[r.Restore.Point]
 		switch b := w.service(p.Target).blob(p.Artifact); {
 		case !canRestore(p):
