@@ -31,6 +31,9 @@ const (
 
 // The rows of a target's partition begin with these, and go on with the rest of a run's ID, or with a hash.
 const (
+	// CountedPrefix begins the rows of the plans whose counts hold recovery points of the target: just before those points, so that both
+	// are read by one request.
+	CountedPrefix  = "plan-"
 	RunPrefix      = "run-"
 	PointPrefix    = "point-"
 	FilesPrefix    = "files-"
@@ -145,6 +148,11 @@ func (p Point) Key() Key {
 	return Key{Partition: partition, Row: PointPrefix + row}
 }
 
+// CountedKey is the row that says which recovery points of the target the counts of the plan hold.
+func CountedKey(target, plan string) Key {
+	return Key{Partition: Partition(target), Row: CountedPrefix + plan}
+}
+
 // claimKey is the row that says which recovery point the artifact belongs to.
 func (p Point) claimKey() Key {
 	return Key{Partition: p.Key().Partition, Row: ArtifactPrefix + Digest(p.Location(), 32)}
@@ -176,6 +184,15 @@ func InflightNonce(k Key, run string) string { return k.Row[len(TimeKey(time.Tim
 // DueKey sorts by the time of the next check of the recovery point.
 func DueKey(at time.Time, point string) Key {
 	return Key{Partition: DuePartition, Row: TimeKey(at) + "-" + point}
+}
+
+// RestKey is the entry of a recovery point that only a new one, or a person, can make expire: it stands behind all times.
+func RestKey(point string) Key { return Key{Partition: DuePartition, Row: "rest-" + point} }
+
+// DueOutKey is the entry of a recovery point, besides its own, that a new one makes expire.
+func DueOutKey(at time.Time, point string) Key {
+	k := DueKey(at, point)
+	return Key{Partition: k.Partition, Row: k.Row + "-out"}
 }
 
 // DueOnceKey is the key of an entry that a recovery point has besides its own one.

@@ -60,8 +60,10 @@ const LongestQuiet = time.Hour
 // Settings are the part of its plan that a run keeps from its creation: an edit of the plan never changes a run.
 type Settings struct {
 	Storage Storage `json:"storage"`
-	// KeepWithin is the time for which a recovery point is kept after it was written.
+	// KeepWithin is the time for which a recovery point is kept after it was written; 0: it has no day on which it expires.
 	KeepWithin time.Duration `json:"keepWithin"`
+	// KeepCounts keeps a number of the points that the plan's schedule makes of a target, whatever their day.
+	KeepCounts Counts `json:"keepCounts,omitzero"`
 	// KeepMinimum is the number of newest verified recovery points of a target that stay, whatever their age; 0 means 1. Points of
 	// backups by hand count for none.
 	KeepMinimum int `json:"keepMinimum,omitempty"`
@@ -81,8 +83,19 @@ func (s Settings) For(service string) Settings {
 // OnDemand returns the settings of manual runs, for all targets.
 func (p Plan) OnDemand() Settings {
 	s := p.Settings
-	s.KeepMinimum = 0
+	s.KeepMinimum, s.KeepCounts = 0, Counts{}
 	if p.OnDemandKeepWithin > 0 {
+		s.KeepWithin = p.OnDemandKeepWithin
+	}
+	return s
+}
+
+// Safety returns the settings of restores, for all destinations: their safety backups count for no rule of the plan, and are kept as
+// backups by hand if the plan's own points have no day on which they expire.
+func (p Plan) Safety() Settings {
+	s := p.Settings
+	s.KeepMinimum, s.KeepCounts = 0, Counts{}
+	if s.KeepWithin == 0 {
 		s.KeepWithin = p.OnDemandKeepWithin
 	}
 	return s

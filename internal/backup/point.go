@@ -48,10 +48,15 @@ type Point struct {
 	Size   int64  `json:"Size"`
 	SHA256 string `json:"SHA256"`
 	// Created is the time at which the artifact was written, by the storage's clock; from Expires on it may be deleted. AsOf is
-	// the time whose state of the resource it has, as [Service.PointTime] says: the restore loses what was changed later.
+	// the time whose state of the resource it has, as [Service.PointTime] says: the restore loses what was changed later. Without
+	// Expires it has no such day.
 	Created time.Time `json:"Created"`
 	AsOf    time.Time `json:"AsOf,omitzero"`
-	Expires time.Time `json:"Expires"`
+	Expires time.Time `json:"Expires,omitzero"`
+	// Began is the scheduled time for which it was made, by which keep's counts go; zero if no schedule made it.
+	Began time.Time `json:"Began,omitzero"`
+	// Counted says that its plan had counts when it was made, so that a row says which of them hold it.
+	Counted bool `json:"Counted,omitempty"`
 	// OnDemand: it was asked for, and no schedule made it. It has a time of its own, and counts for no Minimum.
 	OnDemand bool `json:"OnDemand,omitempty"`
 	// Minimum is the number of newest verified points of its plan and target that stay, while this is the newest of them; 0 means 1.
@@ -153,13 +158,17 @@ func NewPoint(r Run, v Verification, of Service) Point {
 	if sent := r.sent(); of.PointTime == AtStart && !sent.IsZero() && sent.Before(asOf) {
 		asOf = sent
 	}
-	return Point{
+	p := Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message, Changed: r.Changed,
-		Created: v.Modified, AsOf: asOf, Expires: v.Modified.Add(r.Settings.KeepWithin), Minimum: r.Settings.KeepMinimum,
-		OnDemand: r.ScheduledTime.IsZero(),
+		Created: v.Modified, AsOf: asOf, Minimum: r.Settings.KeepMinimum,
+		OnDemand: r.ScheduledTime.IsZero(), Began: r.ScheduledTime, Counted: r.Settings.KeepCounts.Any(),
 		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks),
 	}
+	if r.Settings.KeepWithin > 0 {
+		p.Expires = p.Created.Add(r.Settings.KeepWithin)
+	}
+	return p
 }
 
 // Age is the time since the state that it has; zero for a point of the future.

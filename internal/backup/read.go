@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 )
 
 // pageSize is the greatest number of rows that storage answers a query with, of
@@ -13,30 +14,49 @@ const pageSize = 1000
 // ListPoints lists at most n recovery points of a target in every state, newest run first, from one row key up to another. One that
 // cannot be read is [Unreadable].
 func ListPoints(ctx context.Context, catalog Catalog, target, from, to string, n int) ([]Point, error) {
+	page, err := listPage(ctx, catalog, target, from, to, n)
+	return page.Points, err
+}
+
+// Page has rows of a target's partition, as one request reads them.
+type Page struct {
+	// Counted are the rows under [CountedKey]. They come first.
+	Counted []Row
+	Points  []Point
+}
+
+func (p Page) rows() int { return len(p.Counted) + len(p.Points) }
+
+func listPage(ctx context.Context, catalog Catalog, target, from, to string, n int) (Page, error) {
 	rows, _, err := catalog.List(ctx, Partition(target), from, to, n)
 	if err != nil {
-		return nil, fmt.Errorf("list the recovery points of %s: %w", target, err)
+		return Page{}, fmt.Errorf("list the recovery points of %s: %w", target, err)
 	}
-	points := make([]Point, 0, len(rows))
+	page := Page{Points: make([]Point, 0, len(rows))}
 	for _, row := range rows {
+		if strings.HasPrefix(row.Row, CountedPrefix) {
+			page.Counted = append(page.Counted, row)
+			continue
+		}
 		p, err := DecodePoint(row)
 		if err != nil {
 			p = UnreadablePoint(row, target, err)
 		}
-		points = append(points, p)
+		page.Points = append(page.Points, p)
 	}
-	return points, nil
+	return page, nil
 }
 
-// PointPages lists the recovery points of a target, newest run first, up to the row key: a page for each request. It ends with an error.
-func PointPages(ctx context.Context, catalog Catalog, target, to string) iter.Seq2[[]Point, error] {
-	return func(yield func([]Point, error) bool) {
-		for from := PointPrefix; ; {
-			points, err := ListPoints(ctx, catalog, target, from, to, pageSize)
-			if !yield(points, err) || err != nil || len(points) < pageSize {
+// PointPages lists the recovery points of a target, newest run first, up to the row key: a page for each request. From is CountedPrefix or
+// PointPrefix. It ends with an error.
+func PointPages(ctx context.Context, catalog Catalog, target, from, to string) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		for from := from; ; {
+			page, err := listPage(ctx, catalog, target, from, to, pageSize)
+			if !yield(page, err) || err != nil || page.rows() < pageSize || len(page.Points) == 0 {
 				return
 			}
-			from = points[pageSize-1].Key().Row + "!"
+			from = page.Points[len(page.Points)-1].Key().Row + "!"
 		}
 	}
 }
@@ -44,11 +64,11 @@ func PointPages(ctx context.Context, catalog Catalog, target, to string) iter.Se
 // AllPoints lists the recovery points of a target, newest run first, up to the row key.
 func AllPoints(ctx context.Context, catalog Catalog, target, to string) ([]Point, error) {
 	var all []Point
-	for page, err := range PointPages(ctx, catalog, target, to) {
+	for page, err := range PointPages(ctx, catalog, target, PointPrefix, to) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
+		all = append(all, page.Points...)
 	}
 	return all, nil
 }
@@ -56,9 +76,26 @@ func AllPoints(ctx context.Context, catalog Catalog, target, to string) ([]Point
 // RecentPoints lists the newest recovery points of a target, newest run first: a few, which cost one request, or all if these
 // are not enough.
 func RecentPoints(ctx context.Context, catalog Catalog, target string, few int, enough func([]Point) bool) ([]Point, error) {
-	points, err := ListPoints(ctx, catalog, target, PointPrefix, Behind(PointPrefix), few)
-	if err != nil || len(points) < few || enough(points) {
-		return points, err
+	page, err := recent(ctx, catalog, target, PointPrefix, few, enough)
+	return page.Points, err
+}
+
+// RecentPointsAndCounted is RecentPoints, with the rows under [CountedKey] besides.
+func RecentPointsAndCounted(ctx context.Context, catalog Catalog, target string, few int, enough func([]Point) bool) (Page, error) {
+	return recent(ctx, catalog, target, CountedPrefix, few, enough)
+}
+
+func recent(ctx context.Context, catalog Catalog, target, from string, few int, enough func([]Point) bool) (Page, error) {
+	page, err := listPage(ctx, catalog, target, from, Behind(PointPrefix), few)
+	if err != nil || page.rows() < few || enough(page.Points) {
+		return page, err
 	}
-	return AllPoints(ctx, catalog, target, Behind(PointPrefix))
+	all := Page{}
+	for page, err := range PointPages(ctx, catalog, target, from, Behind(PointPrefix)) {
+		if err != nil {
+			return Page{}, err
+		}
+		all.Counted, all.Points = append(all.Counted, page.Counted...), append(all.Points, page.Points...)
+	}
+	return all, nil
 }

@@ -57,7 +57,7 @@ func (sh Shell) check(ctx context.Context, path string, live bool) error {
 	}
 	lines := []string{fmt.Sprintf("%s: good: %s, %s", path, text.Count(len(plans), "plan"), text.Count(targets, "target"))}
 	for _, p := range plans {
-		lines = append(lines, "  "+p.Name+": "+words(p))
+		lines = append(lines, "  "+p.Name+": "+words(p)+keeps(p, sh.Plans.Services))
 	}
 	for _, warning := range warnings {
 		lines = append(lines, text.Plain(warning))

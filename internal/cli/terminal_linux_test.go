@@ -327,7 +327,7 @@ func tellsTheTime(t *testing.T, usually, before string) {
 	want := []string{
 		"2026-03-28T12:01:00Z  queued; ", " so far" + usually + "\n2026-03-28T12:01:00Z  safety backup running; ",
 		"\n\x1b[1A\x1b[2K2026-03-28T12:01:00Z  safety backup running; ", "\n2026-03-28T12:01:00Z  restore running; ",
-		"\n2026-03-28T12:01:00Z  succeeded: 1.0 KiB, kept until ; took 10m0s\n",
+		"\n2026-03-28T12:01:00Z  succeeded: 1.0 KiB, kept as its plan says; took 10m0s\n",
 	}
 	rest := terminal.text()
 	for _, part := range want {

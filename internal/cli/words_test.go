@@ -19,8 +19,8 @@ func TestProgressOfARun(t *testing.T) {
 		"running, asked Azure 2 times":    {State: "running", Status: "Running", Polls: 2},
 		"failed":                          {State: "failed", Status: "Failed", Polls: 2},
 		"waiting: Busy: it is  at it":     {State: "waiting", Status: "NotStarted", Polls: 2, Waiting: &api.Problem{Code: "Busy", Message: "it is\x1b at it"}},
-		"succeeded: 1.0 KiB, kept until ": {State: "succeeded", Status: "Succeeded", Polls: 2, Point: &api.Point{State: "live", Size: 1024}},
-		"succeeded: 7 B, suspect, kept until : smaller": {
+		"succeeded: 1.0 KiB, kept as its plan says": {State: "succeeded", Status: "Succeeded", Polls: 2, Point: &api.Point{State: "live", Size: 1024}},
+		"succeeded: 7 B, suspect, kept as its plan says: smaller": {
 			State: "succeeded", Status: "Succeeded", Point: &api.Point{State: "suspect", Size: 7, Suspicion: &api.Problem{Code: "C", Message: "smaller"}},
 		},
 	} {

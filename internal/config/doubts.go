@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,9 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	case beyond >= 0:
 		r.warn(at, "there are up to %s between two scheduled times, and %s can restore no backup that is older than %s", span(widest),
 			p.Targets[beyond], span(r.restorable(p.Targets[beyond])))
-	case p.Settings.KeepWithin < widest:
+	case field(n, "keep") == nil:
+		r.warn(n, "without keep nothing of the plan's schedule is ever deleted")
+	case within != nil && !p.Settings.KeepCounts.Any() && p.Settings.KeepWithin < widest:
 		r.warn(within, "within %s is shorter than the %s between two scheduled times: each target has one recovery point at a time",
 			within.Value, span(widest))
 	}
@@ -35,6 +38,7 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 		r.warn(field(field(n, "keep"), "minimum"), "there are up to %s between two scheduled times, and %s can restore no backup that is older than %s: "+
 			"fewer than %d may be left", span(widest), p.Targets[i], span(r.restorable(p.Targets[i])), p.Settings.KeepMinimum)
 	}
+	r.counts(field(n, "keep"), p, widest)
 	r.often(at, p, widest)
 	switch window := field(n, "window"); {
 	case window == nil:
@@ -59,6 +63,33 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 			service, _ := r.Services.Of(target)
 			r.warn(item, "%s: this makes a copy, no backup, and its target is never protected", service.Restore.NotRestorable)
 		}
+	}
+}
+
+// reaches has the least time that a bucket of each count spans. The newest ones of a schedule are its own intervals apart.
+var reaches = map[string]time.Duration{
+	"hourly": time.Hour, "daily": day, "weekly": 7 * day, "monthly": 28 * day, "yearly": 365 * day,
+}
+
+const day = 24 * time.Hour
+
+// counts warns of counts that see more than the service can restore, and of those that keep only one recovery point.
+func (r *reader) counts(keep *yaml.Node, p backup.Plan, widest time.Duration) {
+	s := p.Settings
+	if !s.KeepCounts.Any() {
+		return
+	}
+	most := 0
+	for _, count := range s.KeepCounts.Each() {
+		most = max(most, count.N)
+		reach := time.Duration(count.N-1) * cmp.Or(reaches[count.Name], widest)
+		if i := slices.IndexFunc(p.Targets, func(target string) bool { return r.restorable(target) > 0 && reach > r.restorable(target) }); i >= 0 {
+			r.warn(field(keep, count.Name), "%s: %d reaches further back than %s can restore a backup: %s; what is older goes", count.Name, count.N,
+				p.Targets[i], span(r.restorable(p.Targets[i])))
+		}
+	}
+	if most == 1 && s.KeepMinimum < 2 && s.KeepWithin < widest {
+		r.warn(keep, "keep holds one recovery point of each target at a time: write daily: 7, or minimum: 2 beside it")
 	}
 }
 

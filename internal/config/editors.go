@@ -83,7 +83,17 @@ func between(services backup.Services) (rules []rule) {
 			}))
 		}
 	}
-	return append(rules, needs("onChange", services, hasTarget, func(s backup.Service) bool { return s.Changes != nil }))
+	keep := rule{"if": rule{"required": only("keep")}, "then": rule{"properties": rule{"keep": object(rule{"anyOf": ruled()})}}}
+	return append(rules, keep, needs("onChange", services, hasTarget, func(s backup.Service) bool { return s.Changes != nil }))
+}
+
+// ruled lists the ways in which keep has a rule that is on.
+func ruled() []rule {
+	ways := []rule{{"required": only("within")}}
+	for _, count := range (backup.Counts{}).Each() {
+		ways = append(ways, rule{"required": only(count.Name), "properties": rule{count.Name: rule{"type": "integer", "minimum": 1}}})
+	}
+	return ways
 }
 
 // needs is the rule that a plan with the field is about one of the services that it is for.

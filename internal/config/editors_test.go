@@ -81,6 +81,7 @@ var beyond = map[string]string{
 	"itself does not count":                     "a schema compares the types of from with those of into, and says nothing of itself",
 	"has no Managed CCF":                        "a pattern compares no dates",
 	"has the manifests of file shares":          "for Azure it is a name like any other",
+	"in sum":                                    "a schema adds nothing up",
 	"the plan is too long":                      "aliases are written out before a schema sees the text",
 }
 
@@ -110,8 +111,8 @@ func TestEditorsRefuseWhatTheProgramRefuses(t *testing.T) {
 			missed++
 		}
 	}
-	// Without the patterns of IDs and the rules between fields an editor would take 28 of them.
-	if missed*5 > 28 {
+	// Without the patterns of IDs and the rules between fields an editor would take 31 of them.
+	if missed*5 > 31 {
 		t.Errorf("an editor takes %d of %d wrong plans", missed, len(wrong))
 	}
 	if err := inAnEditor(good); err != nil {

@@ -163,11 +163,12 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Schedule = r.schedule(n, r.zone(n, zone))
 	r.restore(n, &p)
 	r.blocks(n, &p)
-	keep := field(n, "keep")
-	p.Settings.KeepWithin, p.Settings.KeepMinimum = r.within(keep, p.Targets), r.whole(keep, "minimum")
+	r.keep(n, &p)
 	p.Settings.Concurrency = r.whole(n, "concurrency")
 	if onDemand := field(n, "onDemand"); onDemand != nil {
-		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)
+		if within := r.within(field(onDemand, "keep"), p.Targets); within > 0 {
+			p.OnDemandKeepWithin = within
+		}
 		p.OnDemandReplyTo = r.replyTo(onDemand)
 	}
 	p.Quiet = r.quiet(n, p.Targets)
@@ -402,6 +403,9 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 
 // TimeZones returns the version of the time zones of plans, such as 2026f.
 func TimeZones() string { return tzdata.Embedded().Version }
+
+// Zone finds a time zone by its IANA name in the program's own list, as plans do.
+func Zone(name string) (*time.Location, error) { return tzdata.Embedded().Load(name) }
 
 // zone reads the field timeZone; without it, it returns the other zone.
 func (r *reader) zone(n *yaml.Node, other *time.Location) *time.Location {

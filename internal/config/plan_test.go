@@ -98,7 +98,7 @@ var wrong = map[string]struct{ old, new, want string }{
 	"no targets":            {"targets: [/sub", "targets: []\n    x: [/sub", "targets must be a list of one or more"},
 	"a list for a plan":     {"  - name: often", "  - often\n  - name: often", `plan.yaml:14: a plan is the text "often", and must be a mapping of ccf, concurrency,`},
 	"no storage":            {"  storage:\n", "  storages:\n", `plan.yaml:8: a plan needs the field "storage", or the defaults do`},
-	"field without value":   {"keep: {within: 30d}", "keep:", `plan.yaml:13: keep has no value, and must be a mapping of minimum, within`},
+	"field without value":   {"keep: {within: 30d}", "keep:", `plan.yaml:13: keep has no value, and must be a mapping of daily, hourly, last, minimum, monthly, weekly, within, yearly`},
 	"text without value":    {"timeZone: UTC", "timeZone:", `plan.yaml:17: timeZone has no value, and must be text`},
 	"list for a text":       {"timeZone: UTC", "timeZone: [UTC]", `plan.yaml:17: timeZone is a list, and must be text`},
 	"alias of a wrong kind": {"timeZone: UTC", "timeZone: &k UTC\n    onDemand: *k", `plan.yaml:17: onDemand is the text "UTC", and must be a mapping of keep`},
@@ -134,9 +134,13 @@ var wrong = map[string]struct{ old, new, want string }{
 	"restore, safety":               {"timeZone: UTC", "restore: {into: [itself], safetyBackup: often}", `plan.yaml:17: "often" is none of required, default and never`},
 	"minimum 0":                     {"within: 90s", "within: 90s, minimum: 0", "plan.yaml:18: minimum 0 is not a whole number from 1 to 100"},
 	"minimum beyond what is held":   {"within: 90s", "within: 90s, minimum: 101", "plan.yaml:18: minimum 101 is not a whole number from 1 to 100"},
-	"minimum alone":                 {"within: 90s", "minimum: 3", `plan.yaml:18: keep needs the field "within"`},
+	"minimum alone":                 {"within: 90s", "minimum: 3", "plan.yaml:18: keep: every rule is off, and minimum is none: write last: 3"},
+	"every rule off":                {"within: 90s", "daily: 0, minimum: 1", "plan.yaml:18: keep: every rule is off: write at least one of last, hourly, daily"},
+	"no end of a count":             {"within: 90s", "daily: unlimited", `plan.yaml:18: daily is the text "unlimited", and must be a whole number from 0 to 400`},
+	"a negative count":              {"within: 90s", "daily: -1", "plan.yaml:18: daily -1 is not a whole number from 0 to 400"},
+	"half a day":                    {"within: 90s", "daily: 1.5", "plan.yaml:18: daily"},
+	"more than a row holds":         {"within: 90s", "daily: 300, hourly: 200", "plan.yaml:18: keep: the counts and minimum are more than 400 in sum"},
 	"minimum by hand":               {"timeZone: UTC", "onDemand: {keep: {within: 7d, minimum: 2}}", `plan.yaml:17: keep has no field "minimum"; it has within`},
-	"daily comes later":             {"within: 90s", "daily: 14, within: 90s", `plan.yaml:18: keep has no field "daily"; it has minimum, within`},
 	"not UTF-8":                     {"often", "oft\xffen", `UTF-8`},
 	"not YAML":                      {"plans:", "plans: {", "plan.yaml"},
 	"a tab":                         {"  - name: often", "\t- name: often", "plan.yaml:14: a tab stands at the beginning of the line: YAML takes spaces alone there"},
@@ -207,7 +211,7 @@ func TestParsePlanWhole(t *testing.T) {
 		two   = scope + "Microsoft.KeyVault/managedHSMs/contoso-1"
 		three = scope + "Microsoft.ConfidentialLedger/ledgers/contoso-2"
 	)
-	text := strings.NewReplacer("*/10 * * * * *", "*/10 * * L * *", "targets: ["+one+"]", "targets: ["+one+", "+two+", "+three+"]", "within: 90s", "within: 90s, minimum: 3", "timeZone: UTC", `timeZone: UTC
+	text := strings.NewReplacer("*/10 * * * * *", "*/10 * * L * *", "targets: ["+one+"]", "targets: ["+one+", "+two+", "+three+"]", "within: 90s", "within: 90s, minimum: 3, last: 2, hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 3", "timeZone: UTC", `timeZone: UTC
     jitter: 20m
     window: 3h
     concurrency: 12
@@ -234,7 +238,8 @@ func TestParsePlanWhole(t *testing.T) {
 		Settings: backup.Settings{
 			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others", Zone: "z12"},
 			KeepWithin: 90 * time.Second, KeepMinimum: 3, Concurrency: 12,
-			Blocks: `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
+			KeepCounts: backup.Counts{Last: 2, Hourly: 24, Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3, Zone: "UTC"},
+			Blocks:     `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
 		},
 		Select: &backup.Select{
 			Subscriptions: []string{"0c0ffee0-0000-4000-8000-000000000002"}, Types: []string{"Microsoft.ApiManagement/service"}, ResourceGroups: []string{"prod"},

@@ -242,10 +242,10 @@ func number(text string) (string, bool) {
 	return strconv.FormatFloat(f, 'f', -1, 64), true
 }
 
-// pairs returns the keys and values of a mapping, and none of another node.
+// pairs returns the keys and values of a mapping, and none of another node, or of nil.
 func pairs(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 	return func(yield func(key, value *yaml.Node) bool) {
-		if n.Kind != yaml.MappingNode {
+		if n == nil || n.Kind != yaml.MappingNode {
 			return
 		}
 		for i := 0; i+1 < len(n.Content); i += 2 {

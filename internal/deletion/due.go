@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -25,6 +26,9 @@ type Due struct {
 	// Released says that the entry was written because a hold was released. The point has its own entry besides, which may be due a week
 	// later: it was moved while the point was held. This one is dropped once the other one must have come back.
 	Released bool `json:"Released,omitempty"`
+	// Out says that the entry was written because a new recovery point takes the place of this one in its plan's counts: its own one
+	// is then under [backup.RestKey]. Created is the time of the entry.
+	Out bool `json:"Out,omitempty"`
 
 	row backup.Row
 }
@@ -34,11 +38,50 @@ func dueOf(p backup.Point, created time.Time) json.RawMessage {
 	return backup.Encode(Due{Point: p.ID, Target: p.Target, Created: created, Plan: p.Plan, Size: p.Size, State: p.Called()})
 }
 
-// PutDue writes the entry of a point that is about to be made.
-func PutDue(ctx context.Context, catalog backup.Catalog, p backup.Point, now time.Time) error {
-	key := backup.DueKey(p.Expires, p.ID)
-	if _, err := catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: dueOf(p, now)}); err != nil {
+// firstLook is the time after which cleanup first looks at a point without a day on which it expires. The run may die before it makes
+// the point, so its entry is not at rest from the beginning.
+const firstLook = 24 * time.Hour
+
+// PutDue writes the entry of a point that is about to be made, and has cleanup look at the points that it makes expire.
+func PutDue(ctx context.Context, catalog backup.Catalog, p backup.Point, out []string, now time.Time) error {
+	at := p.Expires
+	if at.IsZero() {
+		at = p.Created.Add(firstLook)
+	}
+	writes := []backup.Write{{Op: backup.Put, Key: backup.DueKey(at, p.ID), Body: dueOf(p, now)}}
+	for _, id := range out {
+		writes = append(writes, outEntry(id, p.Target, p.Created, now))
+	}
+	if err := put(ctx, catalog, writes); err != nil {
 		return fmt.Errorf("note when the recovery point of run %s expires: %w", p.ID, err)
+	}
+	return nil
+}
+
+// PutOut has cleanup look at points that their plan's counts hold no longer, once this is saved.
+func PutOut(ctx context.Context, catalog backup.Catalog, target string, out []string, at, now time.Time) error {
+	var writes []backup.Write
+	for _, id := range out {
+		writes = append(writes, outEntry(id, target, at, now))
+	}
+	if err := put(ctx, catalog, writes); err != nil {
+		return fmt.Errorf("note which recovery points of %s expire: %w", target, err)
+	}
+	return nil
+}
+
+func outEntry(id, target string, at, now time.Time) backup.Write {
+	return backup.Write{
+		Op: backup.Put, Key: backup.DueOutKey(at, id), Body: backup.Encode(Due{Point: id, Target: target, Created: now, Out: true}),
+	}
+}
+
+// put makes writes in as many transactions as they need.
+func put(ctx context.Context, catalog backup.Catalog, writes []backup.Write) error {
+	for part := range slices.Chunk(writes, backup.MostWrites) {
+		if _, err := catalog.Apply(ctx, part...); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -86,6 +129,7 @@ func (d Due) Reach(operation time.Duration) string {
 
 // Index has the things that the end of a due entry needs.
 type Index struct {
+	Catalog backup.Catalog
 	// Load reads a run, and Apply makes writes that another process may make at the same time.
 	Load  func(ctx context.Context, id string) (backup.Run, time.Time, error)
 	Apply func(ctx context.Context, writes ...backup.Write) error
@@ -100,10 +144,18 @@ type Index struct {
 	Now time.Time
 }
 
+// Look is the answer of a review about a point that stays.
+type Look struct {
+	// Rests says that only a new recovery point, or a person, can make it expire.
+	Rests bool
+	// Next is the time from which on it may expire; zero if that is not known.
+	Next time.Time
+}
+
 // DropOrMove drops the index entry if its point is expired or never came to be; otherwise it moves the entry to a later time. The
 // point is the zero value if it was not among the points that were read. While nothing may be deleted, an entry with something left
 // to delete stays as it is.
-func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point) error {
+func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look) error {
 	stays := p.State != backup.Expired
 	var late error
 	if !stays {
@@ -142,8 +194,28 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point) error {
 		stays = stays && p.State != "" && !x.Now.Before(p.Expires) && x.Now.Sub(d.Created) < LongestKept*x.Recheck
 	}
 	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
+	if d.Out {
+		rest, err := x.rest(ctx, d.Point)
+		switch {
+		case err != nil:
+			return err
+		case rest.Row == "":
+			stays = false // its own entry has a time
+		case look.Rests:
+			// The run that makes it expire may be about to save that.
+			if stays = x.Now.Sub(d.Created) < LongestKept*x.Recheck; stays {
+				writes = append(writes, outEntry(d.Point, d.Target, x.Now.Add(x.Recheck), d.Created))
+				stays = false
+			}
+		default:
+			writes = append(writes, backup.Write{Op: backup.Delete, Key: rest.Key, ETag: rest.ETag})
+		}
+	}
+	if d.Released {
+		stays = stays && !look.Rests
+	}
 	if stays {
-		wait := max(x.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(x.Now))
+		wait := max(x.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(x.Now), look.Next.Sub(x.Now))
 		if p.Undeleted.Hashing.Offset > 0 {
 			wait = backup.Resolution // the next timer run reads on
 		}
@@ -154,9 +226,13 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point) error {
 			}
 		}
 		key, body := backup.DueKey(x.Now.Add(wait), d.Point), d.row.Body
-		if d.Released {
+		switch {
+		case d.Released:
 			key = backup.DueOnceKey(x.Now.Add(wait), d.Point)
-		} else if p.State != "" && p.State != backup.Unreadable {
+		case look.Rests:
+			key = backup.RestKey(d.Point)
+			body = dueOf(p, d.Created)
+		case p.State != "" && p.State != backup.Unreadable:
 			body = dueOf(p, d.Created)
 		}
 		writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: body})
@@ -165,4 +241,13 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point) error {
 		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)
 	}
 	return late
+}
+
+// rest returns the entry of a point at rest; one without a key if there is none.
+func (x Index) rest(ctx context.Context, point string) (backup.Row, error) {
+	row, _, err := x.Catalog.Get(ctx, backup.RestKey(point))
+	if errors.Is(err, backup.ErrNotFound) {
+		return backup.Row{}, nil
+	}
+	return row, err
 }

@@ -41,7 +41,7 @@ func TestWhatStorageKeepsIsNoFailure(t *testing.T) {
 				RemoveLate:      func(context.Context, backup.Run) error { return c.fails },
 				Recheck:         6 * time.Hour, Now: now,
 			}
-			err := x.DropOrMove(t.Context(), deletion.Due{Point: "p", Target: "t", Created: now}, p)
+			err := x.DropOrMove(t.Context(), deletion.Due{Point: "p", Target: "t", Created: now}, p, deletion.Look{})
 			failed := c.fails != nil && backup.AsFault(c.fails).Kind != backup.Kept
 			if failed != (err != nil) || failed && !errors.Is(err, c.fails) {
 				t.Errorf("%s, %s: %v", name, point, err)

@@ -100,8 +100,7 @@ func (e Edit) Attention() (all []string) {
 		found[SourcesWiden] = found[SourcesWiden] || len(without(plan.Restore.From, old.Restore.From)) > 0
 		found[SafetyShrinks] = found[SafetyShrinks] || len(plan.Restore.Into) > 0 && safer(old.Restore.Safety, plan.Restore.Safety)
 		found[ApprovalGoes] = found[ApprovalGoes] || old.Restore.Approval && !plan.Restore.Approval
-		found[KeepShrinks] = found[KeepShrinks] || plan.Settings.KeepWithin < old.Settings.KeepWithin || plan.OnDemand().KeepWithin < old.OnDemand().KeepWithin ||
-			max(plan.Settings.KeepMinimum, 1) < max(old.Settings.KeepMinimum, 1)
+		found[KeepShrinks] = found[KeepShrinks] || keepShrinks(old, plan)
 		found[PauseComes] = found[PauseComes] || plan.Paused && !old.Paused
 	}
 	for _, one := range []string{TargetsGo, RestoreWidens, SourcesWiden, SafetyShrinks, ApprovalGoes, KeepShrinks, PauseComes} {
@@ -110,6 +109,19 @@ func (e Edit) Attention() (all []string) {
 		}
 	}
 	return all
+}
+
+// keepShrinks tells whether some recovery point may go earlier by the new plan than by the old one.
+func keepShrinks(old, plan backup.Plan) bool {
+	a, b := old.Settings, plan.Settings
+	endless := func(s backup.Settings) bool { return s.KeepWithin == 0 && !s.KeepCounts.Any() }
+	for i, count := range b.KeepCounts.Each() {
+		if count.N < a.KeepCounts.Each()[i].N && !endless(b) {
+			return true
+		}
+	}
+	return b.KeepWithin < a.KeepWithin && !endless(b) || endless(a) && !endless(b) && len(old.Targets) > 0 ||
+		plan.OnDemand().KeepWithin < old.OnDemand().KeepWithin || max(b.KeepMinimum, 1) < max(a.KeepMinimum, 1)
 }
 
 // safer tells whether the first policy secures more destinations than the second.
@@ -219,7 +231,10 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 		if was, is := max(a.KeepMinimum, 1), max(b.KeepMinimum, 1); was != is {
 			say("keep.minimum %d becomes %d, from each target's next recovery point on", was, is)
 		}
-		becomes("keep.within", a.KeepWithin, b.KeepWithin, "", ", "+fresh+": recovery points that are there keep their day")
+		if was, is := a.KeepCounts.String(), b.KeepCounts.String(); was != is {
+			say("the counts of keep, %s, become %s, from each target's next recovery point on", cmp.Or(was, "none"), cmp.Or(is, "none"))
+		}
+		becomes("keep.within", a.KeepWithin, b.KeepWithin, "none", ", "+fresh+": recovery points that are there keep their day")
 	}
 	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
 	for _, queue := range without(old.OnDemandReplyTo, plan.OnDemandReplyTo) {
@@ -304,6 +319,21 @@ func newest(minimum int) string {
 	return "the newest verified one"
 }
 
+// lasting says how long recovery points of a target stay that has left.
+func lasting(s backup.Settings) string {
+	beyond := newest(s.KeepMinimum)
+	if counts := s.KeepCounts.String(); counts != "" {
+		beyond = "the ones that the counts hold (" + counts + ")"
+	}
+	if s.KeepWithin == 0 {
+		if s.KeepCounts.Any() {
+			return beyond
+		}
+		return "no rule of keep limits their time"
+	}
+	return fmt.Sprintf("each until its day (keep.within %s), and %s beyond that", duration(s.KeepWithin, "none"), beyond)
+}
+
 // unprotected returns the targets that no plan backs up any more, and what becomes of their recovery points.
 func unprotected(before, after []backup.Plan) []string {
 	var lines []string
@@ -314,8 +344,7 @@ func unprotected(before, after []backup.Plan) []string {
 			if slices.ContainsFunc(after, held) || slices.Contains(lines, line) {
 				continue
 			}
-			lines = append(lines, line, fmt.Sprintf("  its recovery points stay: each until its day (keep.within %s), and %s beyond that",
-				duration(old.Settings.KeepWithin, "none"), newest(old.Settings.KeepMinimum)), "  "+wayBack(target, after))
+			lines = append(lines, line, "  its recovery points stay: "+lasting(old.Settings), "  "+wayBack(target, after))
 		}
 	}
 	return lines

@@ -96,7 +96,7 @@ func (s *step) abandons(ctx context.Context, code, who string) (cause, backup.Re
 		return abandons, why, nil
 	}
 	late := backup.Point{ID: r.ID, Target: r.Target, Expires: s.clock().Add(s.Timings.Recheck)}
-	return abandons, why, deletion.PutDue(ctx, s.Catalog, late, s.clock())
+	return abandons, why, deletion.PutDue(ctx, s.Catalog, late, nil, s.clock())
 }
 
 // restoreOver asks Azure about a restore that was begun. It returns nil if the service answers that it shows nothing of it.

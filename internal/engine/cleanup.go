@@ -95,11 +95,17 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	service, _ := e.Services.Of(target)
 	review := retention.NewReview(now, service.Restorable)
 	left := map[string]backup.Point{} // only what is needed below: a history may be long
-	for page, err := range backup.PointPages(ctx, e.Catalog, target, last) {
+	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.CountedPrefix, last) {
 		if err != nil {
 			return err
 		}
-		for _, p := range page {
+		for _, row := range page.Counted {
+			c, zone, err := e.countedRow(row)
+			if review.Count(c, zone, err); err != nil {
+				report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %w", target, err))
+			}
+		}
+		for _, p := range page.Points {
 			if err := e.review(ctx, review, &p, report); err != nil {
 				return err
 			}
@@ -110,9 +116,11 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	}
 	decisions, others := review.Decide()
 	report.Kept += others
+	looks := map[string]deletion.Look{}
 	for _, d := range decisions {
 		if d.Keep {
 			report.Kept++
+			looks[d.Point.ID] = deletion.Look{Rests: d.Rests, Next: d.Next}
 			continue
 		}
 		p, err := e.expire(ctx, d, now)
@@ -148,7 +156,7 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	}
 	var errs []error
 	for _, d := range entries {
-		errs = append(errs, e.dueIndex(now).DropOrMove(ctx, d, left[d.Point]))
+		errs = append(errs, e.dueIndex(now).DropOrMove(ctx, d, left[d.Point], looks[d.Point]))
 	}
 	return errors.Join(errs...)
 }
@@ -190,7 +198,7 @@ func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time
 // dueIndex drops or moves the entries of due points.
 func (e *Engine) dueIndex(now time.Time) deletion.Index {
 	return deletion.Index{
-		Load: e.load, Apply: e.apply, MayBegin: e.Ownership().MayBegin, RemoveLate: e.removeLate, Recheck: e.Timings.Recheck, Now: now,
+		Catalog: e.Catalog, Load: e.load, Apply: e.apply, MayBegin: e.Ownership().MayBegin, RemoveLate: e.removeLate, Recheck: e.Timings.Recheck, Now: now,
 		RemoveManifests: func(ctx context.Context, p backup.Point) error {
 			return limited(ctx, func(ctx context.Context) error { return e.keeper().Delete(ctx, p) })
 		},

@@ -51,6 +51,8 @@ type Engine struct {
 	// Search finds the resources of the services in these subscriptions, and says which of them it went through with the right to see
 	// all; nil: no service is looked for.
 	Search func(ctx context.Context, subscriptions []string) (backup.Inventory, error)
+	// Zone finds a time zone by its IANA name, in the program's own list.
+	Zone func(name string) (*time.Location, error)
 	// Now is this process's own clock. It measures short spans and checks that the catalog's clock is sane. Where the engine reads
 	// no row, it also decides: whether a request that the host gave up has expired, whether an answer is older than seven days,
 	// and the times of dead letters and refusals.

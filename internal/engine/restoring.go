@@ -158,7 +158,7 @@ func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backu
 		Until:  s.clock().Add(HoldSafety),
 		Reason: "restore " + r.ID + " is not confirmed; this is its safety backup",
 	}
-	if err := deletion.PutDue(ctx, s.Catalog, p, s.clock()); err != nil {
+	if err := deletion.PutDue(ctx, s.Catalog, p, nil, s.clock()); err != nil {
 		return err
 	}
 	undo := s.snapshot()

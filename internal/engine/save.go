@@ -162,8 +162,8 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 			return s.save(ctx, slices.DeleteFunc(more, func(w backup.Write) bool { return w.Key == clash.Key })...)
 		case strings.HasPrefix(clash.Row, backup.ArtifactPrefix):
 			return errTaken
-		case errors.Is(err, backup.ErrChanged):
-			return errConflict // one of the recovery points that change with the run
+		case errors.Is(err, backup.ErrChanged), strings.HasPrefix(clash.Row, backup.CountedPrefix):
+			return errConflict // one of the recovery points that change with the run, or the row of its plan's counts
 		}
 	}
 	if err != nil {

@@ -53,7 +53,7 @@ func newHarness(t *testing.T) *harness {
 	s.storage = &storage{catalog: memory.NewCatalog(clock), queue: memory.NewQueue(clock)}
 	s.provider = &fakeProvider{stage: s}
 	s.engine = &engine.Engine{
-		Catalog: s.storage, Queue: s.storage, Manifests: &s.manifests, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock,
+		Catalog: s.storage, Queue: s.storage, Manifests: &s.manifests, App: "contoso-app", Timings: engine.DefaultTimings(), Zone: time.LoadLocation, Now: clock,
 		Services: known, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": s.provider},
 		NewID: func() string {
 			s.idsMu.Lock()

@@ -20,7 +20,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	if s.run.Restore != nil {
 		return s.safetyBackedUp(ctx, p, files)
 	}
-	points, err := backup.RecentPoints(ctx, s.Catalog, p.Target, 2*retention.Trailing, func(points []backup.Point) bool {
+	page, err := backup.RecentPointsAndCounted(ctx, s.Catalog, p.Target, 2*retention.Trailing, func(points []backup.Point) bool {
 		trusted := 0
 		for _, p := range points {
 			if p.InBaseline() {
@@ -32,15 +32,19 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(points, func(b backup.Point) bool { return b.ID == p.ID }) {
+	if slices.ContainsFunc(page.Points, func(b backup.Point) bool { return b.ID == p.ID }) {
 		return errConflict // another invocation was faster, and its recovery point must not be compared with itself
 	}
-	p, made := retention.CheckSize(p, points, s.clock())
-	if err := deletion.PutDue(ctx, s.Catalog, p, s.clock()); err != nil {
+	p, made := retention.CheckSize(p, page.Points, s.clock())
+	counted, err := s.count(ctx, s.run, page.Counted, append([]backup.Point{p}, made...), s.clock())
+	if err != nil {
+		return err
+	}
+	if err := deletion.PutDue(ctx, s.Catalog, p, counted.out, s.clock()); err != nil {
 		return err
 	}
 	s.toOutbox(manifest.NoteMade(p, files, s.clock()))
-	writes := p.Insert(files)
+	writes := append(p.Insert(files), counted.writes...)
 	for _, m := range made {
 		writes = append(writes, m.Replace())
 		s.toOutbox(event.PointAccepted(m), manifest.Note(m, manifest.Accepted, m.Accepted.Time))
@@ -101,7 +105,7 @@ func (e *Engine) changePoint(
 		if err != nil {
 			return backup.Point{}, err
 		}
-		s := e.newStep(run, now, read)
+		s, was := e.newStep(run, now, read), p.State
 		events, err := change(run, &p, now)
 		switch {
 		case err != nil:
@@ -116,7 +120,15 @@ func (e *Engine) changePoint(
 			return backup.Point{}, err
 		}
 		s.toOutbox(events...)
-		err = s.save(ctx, p.Replace())
+		writes := []backup.Write{p.Replace()}
+		if was != backup.Live && p.State == backup.Live {
+			counted, err := e.countAccepted(ctx, run, p, now)
+			if err != nil {
+				return backup.Point{}, err
+			}
+			writes = append(writes, counted...)
+		}
+		err = s.save(ctx, writes...)
 		if errors.Is(err, errConflict) {
 			continue // cleanup, another person or the run's own event: read what it is now
 		}

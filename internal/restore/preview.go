@@ -72,7 +72,7 @@ func spelled(plans []backup.Plan, id string) string {
 // NewRun makes the run of the request, with the ID; asked is the time of the request's claim.
 func (p Preview) NewRun(q Request, id string, asked time.Time) backup.Run {
 	return backup.Run{
-		ID: id, State: backup.Queued, Target: p.Destination, Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Settings.For(p.Destination),
+		ID: id, State: backup.Queued, Target: p.Destination, Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Safety().For(p.Destination),
 		Unpublished: true,
 		Restore: &backup.Restoring{
 			Step:  backup.StepValidating,

@@ -15,6 +15,10 @@ type Decision struct {
 	Point  backup.Point
 	Keep   bool
 	Reason string
+	// Rests says that only a new recovery point, or a person, can change it. Next is the time from which on the point may expire;
+	// zero if that is not known.
+	Rests bool
+	Next  time.Time
 }
 
 // Review decides which recovery points of one target expire. It takes them page by page, in any order, and holds only the points
@@ -33,13 +37,29 @@ type Review struct {
 	// first.
 	newest backup.Point
 	good   []backup.Point
-	// unread says why a point cannot be read.
+	// unread says why a point, or the row of a plan's counts, cannot be read.
 	unread string
+	// counted has the rows of the plans with counts.
+	counted map[string]countedIn
+}
+
+type countedIn struct {
+	Counted
+	zone *time.Location
 }
 
 // NewReview begins a review at an instant, of a target whose service can restore a backup for a time; 0 for any time.
 func NewReview(now time.Time, restorable time.Duration) *Review {
-	return &Review{now: now, restorable: restorable, artifacts: map[string]string{}}
+	return &Review{now: now, restorable: restorable, artifacts: map[string]string{}, counted: map[string]countedIn{}}
+}
+
+// Count takes the row of a plan's counts, with the time zone of its days. An error says why it cannot be read.
+func (r *Review) Count(c Counted, zone *time.Location, err error) {
+	if err != nil {
+		r.unread = "nothing of the target is deleted: " + err.Error()
+		return
+	}
+	r.counted[c.Plan] = countedIn{c, zone}
 }
 
 // Past says whether the point may have to go: it is past its time, or its deletion was begun.
@@ -118,19 +138,46 @@ func (r *Review) minimum(p backup.Point) (n int, among bool) {
 	return n, slices.ContainsFunc(r.good[:min(n, len(r.good))], func(o backup.Point) bool { return o.ID == p.ID })
 }
 
+// day returns the day on which the point expires, and whether it never does. A point without one has the one of its plan's newest
+// keep.within. Without that too it goes once no count holds it, but a suspect one, which no count judges, stays.
+func (r *Review) day(p backup.Point) (day time.Time, endless bool) {
+	if !p.Expires.IsZero() {
+		return p.Expires, false
+	}
+	c := r.counted[p.Plan]
+	if c.Within > 0 {
+		return p.Created.Add(c.Within), false
+	}
+	return time.Time{}, p.Safety || p.OnDemand || p.State == backup.Suspect || !c.Counts.Any()
+}
+
 func (r *Review) decide(p backup.Point) Decision {
-	ended := "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339)
+	day, endless := r.day(p)
+	ended := "keep.within ended at " + day.UTC().Format(time.RFC3339)
+	if p.Expires.IsZero() && day.IsZero() {
+		ended = "no rule of keep holds it"
+	}
+	counted, counts := r.counted[p.Plan]
 	minimum, among := r.minimum(p)
 	kept := func(reason string) Decision { return Decision{Point: p, Keep: true, Reason: reason} }
 	hold, held := p.LongestHold(r.now)
 	switch {
 	case r.unread != "":
 		return kept(r.unread)
-	case !p.Expires.After(p.Created):
+	case !p.Expires.IsZero() && !p.Expires.After(p.Created):
 		return kept("it expired at " + p.Expires.UTC().Format(time.RFC3339) + ", not after it was written. That is a mistake, " +
 			"so cleanup keeps it")
 	case p.State == backup.Deleting:
 		return Decision{Point: p, Reason: "its deletion was begun"}
+	case counted.Holds(p.ID):
+		return Decision{Point: p, Keep: true, Reason: counted.Why(p.ID, counted.zone, r.now), Rests: true}
+	case p.Counted && !counts:
+		return kept("the row of the catalog that says which recovery points the counts of plan " + p.Plan + " hold is gone: the plan's " +
+			"next backup of the target writes it")
+	case endless:
+		return Decision{Point: p, Keep: true, Reason: "no rule of keep limits its time", Rests: true}
+	case r.now.Before(day):
+		return Decision{Point: p, Keep: true, Reason: "kept until " + day.UTC().Format(time.RFC3339) + ": keep.within", Next: day}
 	case p.ID == r.newest.ID:
 		return kept("the newest verified recovery point of the target")
 	case among && minimum == 1:

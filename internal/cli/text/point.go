@@ -22,6 +22,9 @@ const CopyOnly = "copy only"
 // Fate says when a recovery point was or will be deleted.
 func Fate(clock Clock, p api.Point) string {
 	until := "kept until " + clock.At(p.Expires)
+	if p.Expires.IsZero() {
+		until = "kept as its plan says"
+	}
 	end, held := heldUntil(p)
 	switch {
 	case held && end.IsZero():

@@ -19,6 +19,7 @@ func TestFateOfARecoveryPoint(t *testing.T) {
 		"live":             {api.Point{State: "live", Expires: day(5)}, "kept until 2026-01-05T00:00:00Z"},
 		"held for longer":  {api.Point{State: "live", Expires: day(5), Held: day(8)}, "held until 2026-01-08T00:00:00Z"},
 		"held for less":    {api.Point{State: "live", Expires: day(9), Held: day(8)}, "kept until 2026-01-09T00:00:00Z, held until 2026-01-08T00:00:00Z"},
+		"without a day":    {api.Point{State: "live"}, "kept as its plan says"},
 		"suspect":          {api.Point{State: "suspect", Expires: day(5)}, "suspect, kept until 2026-01-05T00:00:00Z"},
 		"suspect and held": {api.Point{State: "suspect", Expires: day(5), Held: day(8)}, "suspect, held until 2026-01-08T00:00:00Z"},
 		"held by a person": {

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
+	"lifeboat/internal/retention"
+)
+
+// counting is the change that a verified recovery point makes beside itself where its plan has counts.
+type counting struct {
+	// writes change the row of the plan's counts, in the transaction that makes the point.
+	writes []backup.Write
+	// out are the points that no count holds any more. Their entries are written before that transaction: after a death in between
+	// cleanup finds that the row still holds them.
+	out []string
+}
+
+// count adds verified points of a run's plan and target to the ones that the plan's counts hold. Rows are the target's rows of plans with
+// counts, as they were just read. The run's settings are the plan as it was when the run was made: the newest run says the rules.
+// A plan that never had counts has no row, and gets none.
+func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, points []backup.Point, now time.Time) (counting, error) {
+	points = slices.DeleteFunc(slices.Clone(points), func(p backup.Point) bool { return !retention.MayCount(p, run.Plan) })
+	at := slices.IndexFunc(rows, func(row backup.Row) bool { return row.Key == backup.CountedKey(run.Target, run.Plan) })
+	if len(points) == 0 || at < 0 && !run.Settings.KeepCounts.Any() {
+		return counting{}, nil
+	}
+	var was retention.Counted
+	if at >= 0 {
+		var err error
+		if was, err = retention.ReadCounted(rows[at]); err != nil {
+			return counting{}, nil //nolint:nilerr // cleanup names the row, and deletes nothing of the target as long as it cannot be read
+		}
+	}
+	is, anew := was, false
+	if !run.ScheduledTime.Before(was.Row.Clock.Began) {
+		zone, err := e.zone(run.Settings.KeepCounts.Zone)
+		if err != nil {
+			return counting{}, err
+		}
+		is, anew = was.Renew(run.Plan, run.Settings, e.service(run.Target).Restorable, zone)
+	}
+	zone, err := e.zone(is.Counts.Zone)
+	if err != nil {
+		return counting{}, err
+	}
+	var out []string
+	if anew {
+		if is, out, err = e.countAll(ctx, run.Target, is, zone, now); err != nil {
+			return counting{}, err
+		}
+	}
+	is, more := is.Add(zone, now, points...)
+	out = append(out, more...)
+	for _, p := range was.Row.Kept {
+		if !is.Holds(p.ID) && !slices.Contains(out, p.ID) {
+			out = append(out, p.ID)
+		}
+	}
+	return counting{writes: []backup.Write{is.Write(run.Target)}, out: out}, nil
+}
+
+// countAll judges all points of the plan anew, since its rules have changed. It reads them in pages, and returns the ones past their day
+// that no count holds.
+func (e *Engine) countAll(
+	ctx context.Context, target string, is retention.Counted, zone *time.Location, now time.Time,
+) (_ retention.Counted, out []string, err error) {
+	timeless := map[string]bool{}
+	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.PointPrefix, backup.Behind(backup.PointPrefix)) {
+		if err != nil {
+			return is, nil, err
+		}
+		points := slices.DeleteFunc(page.Points, func(p backup.Point) bool { return !retention.MayCount(p, is.Plan) })
+		for _, p := range points {
+			if !now.Before(p.Expires) {
+				timeless[p.ID] = true
+			}
+		}
+		var left []string
+		is, left = is.Add(zone, now, points...)
+		out = append(out, left...)
+	}
+	return is, slices.DeleteFunc(out, func(id string) bool { return !timeless[id] }), nil
+}
+
+// countAccepted adds a point that a person accepts, and has cleanup look at the ones whose places it takes.
+func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p backup.Point, now time.Time) ([]backup.Write, error) {
+	row, _, err := e.Catalog.Get(ctx, backup.CountedKey(p.Target, p.Plan))
+	rows := []backup.Row{row}
+	switch {
+	case errors.Is(err, backup.ErrNotFound):
+		rows = nil
+	case errors.Is(err, backup.ErrUnreadable):
+		return nil, nil // cleanup names the row
+	case err != nil:
+		return nil, fmt.Errorf("read which recovery points the counts of plan %s hold: %w", p.Plan, err)
+	}
+	counted, err := e.count(ctx, run, rows, []backup.Point{p}, now)
+	if err != nil {
+		return nil, err
+	}
+	out := counted.out
+	if len(out) > 0 {
+		err = deletion.PutOut(ctx, e.Catalog, p.Target, out, now.Add(orphanAge), now)
+	}
+	return counted.writes, err
+}
+
+// zone returns the time zone of a plan's counts.
+func (e *Engine) zone(name string) (*time.Location, error) {
+	if name == "" {
+		return time.UTC, nil
+	}
+	zone, err := e.Zone(name)
+	if err != nil {
+		return nil, fmt.Errorf("find the time zone by whose clocks the plan counts its recovery points: %w", err)
+	}
+	return zone, nil
+}
+
+// countedRow is a row of a plan's counts, with the time zone of its days.
+func (e *Engine) countedRow(row backup.Row) (retention.Counted, *time.Location, error) {
+	c, err := retention.ReadCounted(row)
+	if err != nil {
+		return c, nil, err
+	}
+	zone, err := e.zone(c.Counts.Zone)
+	return c, zone, err
+}

@@ -1,0 +1,108 @@
+package retention
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// Counted is the row of a plan in a target's partition: it says which recovery points the plan's counts hold. A recovery point that
+// comes changes it in the transaction that makes the point. So no step reads a history, unless a person has edited the rules.
+type Counted struct {
+	Plan   string        `json:"Plan"`
+	Counts backup.Counts `json:"Counts,omitzero"`
+	// Within is the plan's keep.within. It gives a day to points that have none of their own.
+	Within time.Duration `json:"Within,omitempty"`
+	// Horizon is the time for which the service can restore a backup; 0 for any time.
+	Horizon time.Duration `json:"Horizon,omitempty"`
+	Row     Row           `json:"Row"`
+
+	backup.Carried
+	etag string
+}
+
+// ReadCounted reads the row. The error is an [backup.ErrUnreadable].
+func ReadCounted(row backup.Row) (Counted, error) {
+	c, err := backup.Decode[Counted](row)
+	c.etag = row.ETag
+	return c, err
+}
+
+// Renew returns the row under the rules that now hold, and says whether its points must be judged anew, all of them.
+func (c Counted) Renew(plan string, s backup.Settings, horizon time.Duration, zone *time.Location) (renewed Counted, anew bool) {
+	c.Plan, c.Counts, c.Within, c.Horizon = plan, s.KeepCounts, s.KeepWithin, horizon
+	if key := c.key(zone); c.Row.Rules != key {
+		c.Row = Row{Rules: key, Clock: c.Row.Clock}
+		return c, true
+	}
+	return c, false
+}
+
+// PolicyOf returns the policy of a plan's settings.
+func PolicyOf(s backup.Settings) Policy {
+	c := s.KeepCounts
+	return Policy{
+		Last: c.Last, Hourly: c.Hourly, Daily: c.Daily, Weekly: c.Weekly, Monthly: c.Monthly, Yearly: c.Yearly,
+		Within: s.KeepWithin, Minimum: max(s.KeepMinimum, DefaultMinimum),
+	}
+}
+
+// Rules returns the rules by which the row is kept: the counts alone.
+func (c Counted) Rules(zone *time.Location) Rules {
+	p := PolicyOf(backup.Settings{KeepCounts: c.Counts})
+	p.Minimum = 0
+	return Rules{Policy: p, Zone: zone, Horizon: c.Horizon}
+}
+
+// key names all that a person may edit.
+func (c Counted) key(zone *time.Location) string {
+	r := c.Rules(zone)
+	r.Within = c.Within
+	return r.Key()
+}
+
+// MayCount says whether the point is one that counts may hold: the plan's schedule made it, and it is verified.
+func MayCount(p backup.Point, plan string) bool { return p.Plan == plan && p.Live() && !p.OnDemand }
+
+// Add adds points, and returns the ones that no count holds any more.
+func (c Counted) Add(zone *time.Location, now time.Time, points ...backup.Point) (Counted, []string) {
+	counted := make([]Point, len(points))
+	for i, p := range points {
+		counted[i] = Point{ID: p.ID, Began: p.Began}
+		if p.Began.IsZero() { // a version before counts made it
+			counted[i].Began = p.Created
+		}
+	}
+	row, change := c.Rules(zone).Add(c.Row, now, counted...)
+	c.Row = row
+	return c, change.Out
+}
+
+// Holds says whether a count holds the point.
+func (c Counted) Holds(point string) bool {
+	return slices.ContainsFunc(c.Row.Kept, func(is Kept) bool { return is.ID == point })
+}
+
+// Write returns the write of the row.
+func (c Counted) Write(target string) backup.Write {
+	return backup.InsertOrReplace(backup.CountedKey(target, c.Plan), c.etag, backup.Encode(c))
+}
+
+// Why says why a point is held, with all its reasons.
+func (c Counted) Why(point string, zone *time.Location, now time.Time) string {
+	points := make([]Point, len(c.Row.Kept))
+	for i, p := range c.Row.Kept {
+		points[i] = p.point()
+	}
+	text := ""
+	for _, v := range c.Rules(zone).Evaluate(points, c.Row.Clock, now) {
+		for _, r := range v.Reasons {
+			if v.ID == point && r.Keeps {
+				text += ", " + r.String()
+			}
+		}
+	}
+	return fmt.Sprintf("kept by plan %s%s", c.Plan, text)
+}
