@@ -14,11 +14,11 @@ import (
 func TestProgressOfARun(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
 	for want, v := range map[string]run{
-		"running":                         {State: "running", Status: "Running"},
-		"running, asked Azure 1 time":     {State: "running", Status: "Running", Polls: 1},
-		"running, asked Azure 2 times":    {State: "running", Status: "Running", Polls: 2},
-		"failed":                          {State: "failed", Status: "Failed", Polls: 2},
-		"waiting: Busy: it is  at it":     {State: "waiting", Status: "NotStarted", Polls: 2, Waiting: &api.Problem{Code: "Busy", Message: "it is\x1b at it"}},
+		"running":                                   {State: "running", Status: "Running"},
+		"running, asked Azure 1 time":               {State: "running", Status: "Running", Polls: 1},
+		"running, asked Azure 2 times":              {State: "running", Status: "Running", Polls: 2},
+		"failed":                                    {State: "failed", Status: "Failed", Polls: 2},
+		"waiting: Busy: it is  at it":               {State: "waiting", Status: "NotStarted", Polls: 2, Waiting: &api.Problem{Code: "Busy", Message: "it is\x1b at it"}},
 		"succeeded: 1.0 KiB, kept as its plan says": {State: "succeeded", Status: "Succeeded", Polls: 2, Point: &api.Point{State: "live", Size: 1024}},
 		"succeeded: 7 B, suspect, kept as its plan says: smaller": {
 			State: "succeeded", Status: "Succeeded", Point: &api.Point{State: "suspect", Size: 7, Suspicion: &api.Problem{Code: "C", Message: "smaller"}},

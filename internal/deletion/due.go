@@ -195,21 +195,11 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 	}
 	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
 	if d.Out {
-		rest, err := x.rest(ctx, d.Point)
-		switch {
-		case err != nil:
+		more, own, err := x.out(ctx, d, look)
+		if err != nil {
 			return err
-		case rest.Row == "":
-			stays = false // its own entry has a time
-		case look.Rests:
-			// The run that makes it expire may be about to save that.
-			if stays = x.Now.Sub(d.Created) < LongestKept*x.Recheck; stays {
-				writes = append(writes, outEntry(d.Point, d.Target, x.Now.Add(x.Recheck), d.Created))
-				stays = false
-			}
-		default:
-			writes = append(writes, backup.Write{Op: backup.Delete, Key: rest.Key, ETag: rest.ETag})
 		}
+		stays, writes = stays && own, append(writes, more...)
 	}
 	if d.Released {
 		stays = stays && !look.Rests
@@ -226,13 +216,12 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 			}
 		}
 		key, body := backup.DueKey(x.Now.Add(wait), d.Point), d.row.Body
-		switch {
-		case d.Released:
+		if d.Released {
 			key = backup.DueOnceKey(x.Now.Add(wait), d.Point)
-		case look.Rests:
+		} else if look.Rests {
 			key = backup.RestKey(d.Point)
-			body = dueOf(p, d.Created)
-		case p.State != "" && p.State != backup.Unreadable:
+		}
+		if !d.Released && p.State != "" && p.State != backup.Unreadable {
 			body = dueOf(p, d.Created)
 		}
 		writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: body})
@@ -243,11 +232,20 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 	return late
 }
 
-// rest returns the entry of a point at rest; one without a key if there is none.
-func (x Index) rest(ctx context.Context, point string) (backup.Row, error) {
-	row, _, err := x.Catalog.Get(ctx, backup.RestKey(point))
-	if errors.Is(err, backup.ErrNotFound) {
-		return backup.Row{}, nil
+// out returns the writes for the end of an entry of a point that no count holds any more, and says whether the point then needs an entry
+// of its own. If its own one is at rest, this one takes its place. While a count still holds the point, the run that makes it expire
+// may be about to save that: so the entry stays for a week.
+func (x Index) out(ctx context.Context, d Due, look Look) (writes []backup.Write, own bool, err error) {
+	rest, _, err := x.Catalog.Get(ctx, backup.RestKey(d.Point))
+	switch {
+	case errors.Is(err, backup.ErrNotFound):
+		return nil, false, nil // its own entry has a time
+	case err != nil:
+		return nil, false, err
+	case !look.Rests:
+		return []backup.Write{{Op: backup.Delete, Key: rest.Key, ETag: rest.ETag}}, true, nil
+	case x.Now.Sub(d.Created) < LongestKept*x.Recheck:
+		return []backup.Write{outEntry(d.Point, d.Target, x.Now.Add(x.Recheck), d.Created)}, false, nil
 	}
-	return row, err
+	return nil, false, nil
 }

@@ -24,6 +24,11 @@ func TestAttention(t *testing.T) {
 		return []backup.Plan{p}
 	}
 	before := with(func(*backup.Plan) {})
+	counting := func(counts backup.Counts) []backup.Plan {
+		return with(func(p *backup.Plan) {
+			p.Settings.KeepWithin, p.Settings.KeepCounts, p.OnDemandKeepWithin = 0, counts, 90*day
+		})
+	}
 	for name, c := range map[string]struct {
 		old, edited []backup.Plan
 		want, back  []string
@@ -51,6 +56,16 @@ func TestAttention(t *testing.T) {
 			with(func(p *backup.Plan) { p.Restore.Into, p.Restore.Safety = nil, backup.SafetyNever }),
 			nil, nil,
 		},
+		"a lower count":  {counting(backup.Counts{Daily: 7, Weekly: 4}), counting(backup.Counts{Daily: 7, Weekly: 3}), []string{"keep"}, nil},
+		"a count less":   {counting(backup.Counts{Daily: 7, Weekly: 4}), counting(backup.Counts{Daily: 9}), []string{"keep"}, []string{"keep"}},
+		"a higher count": {counting(backup.Counts{Daily: 7}), counting(backup.Counts{Daily: 8, Yearly: 1}), nil, []string{"keep"}},
+		"no more keep":   {counting(backup.Counts{Daily: 7}), counting(backup.Counts{}), nil, []string{"keep"}},
+		"the first keep": {counting(backup.Counts{}), counting(backup.Counts{Daily: 7}), []string{"keep"}, nil},
+		"counts in place of a time": {
+			before, counting(backup.Counts{Daily: 20}), []string{"keep"}, []string{"keep"},
+		},
+		"counts beside a time":  {before, with(func(p *backup.Plan) { p.Settings.KeepCounts.Daily = 7 }), nil, []string{"keep"}},
+		"fewer newest ones":     {with(func(p *backup.Plan) { p.Settings.KeepMinimum = 3 }), before, []string{"keep"}, nil},
 		"kept for less time":    {before, with(func(p *backup.Plan) { p.Settings.KeepWithin = 19 * day }), []string{"keep"}, nil},
 		"by hand for less time": {before, with(func(p *backup.Plan) { p.OnDemandKeepWithin = day }), []string{"keep"}, nil},
 		"paused":                {before, with(func(p *backup.Plan) { p.Paused = true }), []string{"paused"}, nil},

@@ -115,6 +115,12 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 		}
 	}
 	decisions, others := review.Decide()
+	if err := e.countAgain(ctx, target, review, now); err != nil {
+		return err
+	}
+	if err := e.wake(ctx, target, decisions, entries, now); err != nil {
+		return err
+	}
 	report.Kept += others
 	looks := map[string]deletion.Look{}
 	for _, d := range decisions {
@@ -159,6 +165,22 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 		errs = append(errs, e.dueIndex(now).DropOrMove(ctx, d, left[d.Point], looks[d.Point]))
 	}
 	return errors.Join(errs...)
+}
+
+// wake has the next cleanup look at the points without a day that this one deletes for the sake of others, since their own entries may be
+// at rest.
+func (e *Engine) wake(ctx context.Context, target string, decisions []retention.Decision, entries []deletion.Due, now time.Time) error {
+	var out []string
+	for _, d := range decisions {
+		there := slices.ContainsFunc(entries, func(due deletion.Due) bool { return due.Point == d.Point.ID })
+		if !d.Keep && !there && (d.Point.Counted || d.Point.Expires.IsZero()) {
+			out = append(out, d.Point.ID)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return deletion.PutOut(ctx, e.Catalog, target, out, now, now)
 }
 
 // review adds the point to the review, as it is without readers that have ended.

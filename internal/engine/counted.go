@@ -49,43 +49,41 @@ func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, p
 	if err != nil {
 		return counting{}, err
 	}
-	var out []string
+	var past []string
 	if anew {
-		if is, out, err = e.countAll(ctx, run.Target, is, zone, now); err != nil {
+		if is, past, err = e.countAll(ctx, run.Target, is, zone, now); err != nil {
 			return counting{}, err
 		}
 	}
-	is, more := is.Add(zone, now, points...)
-	out = append(out, more...)
+	is, out := is.Add(zone, now, points...)
 	for _, p := range was.Row.Kept {
-		if !is.Holds(p.ID) && !slices.Contains(out, p.ID) {
-			out = append(out, p.ID)
+		past = append(past, p.ID)
+	}
+	for _, id := range past {
+		if !is.Holds(id) && !slices.Contains(out, id) {
+			out = append(out, id)
 		}
 	}
 	return counting{writes: []backup.Write{is.Write(run.Target)}, out: out}, nil
 }
 
-// countAll judges all points of the plan anew, since its rules have changed. It reads them in pages, and returns the ones past their day
-// that no count holds.
+// countAll judges all points of the plan anew, since its rules have changed. It reads them in pages, and returns the ones past their day,
+// or without one: their entries may be at rest, and the new rules may give them a day.
 func (e *Engine) countAll(
 	ctx context.Context, target string, is retention.Counted, zone *time.Location, now time.Time,
-) (_ retention.Counted, out []string, err error) {
-	timeless := map[string]bool{}
+) (_ retention.Counted, past []string, err error) {
 	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.PointPrefix, backup.Behind(backup.PointPrefix)) {
 		if err != nil {
 			return is, nil, err
 		}
-		points := slices.DeleteFunc(page.Points, func(p backup.Point) bool { return !retention.MayCount(p, is.Plan) })
-		for _, p := range points {
-			if !now.Before(p.Expires) {
-				timeless[p.ID] = true
+		for _, p := range page.Points {
+			if p.Plan == is.Plan && (p.State == backup.Live || p.State == backup.Suspect) && !now.Before(p.Expires) {
+				past = append(past, p.ID)
 			}
 		}
-		var left []string
-		is, left = is.Add(zone, now, points...)
-		out = append(out, left...)
+		is, _ = is.Add(zone, now, slices.DeleteFunc(page.Points, func(p backup.Point) bool { return !retention.MayCount(p, is.Plan) })...)
 	}
-	return is, slices.DeleteFunc(out, func(id string) bool { return !timeless[id] }), nil
+	return is, past, nil
 }
 
 // countAccepted adds a point that a person accepts, and has cleanup look at the ones whose places it takes.
@@ -109,6 +107,25 @@ func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p backup.Poi
 		err = deletion.PutOut(ctx, e.Catalog, p.Target, out, now.Add(orphanAge), now)
 	}
 	return counted.writes, err
+}
+
+// countAgain saves the rows of counts that took a point again, before anything of the target is deleted.
+func (e *Engine) countAgain(ctx context.Context, target string, review *retention.Review, now time.Time) error {
+	rows, out := review.Changed()
+	if len(rows) == 0 {
+		return nil
+	}
+	if len(out) > 0 {
+		if err := deletion.PutOut(ctx, e.Catalog, target, out, now, now); err != nil {
+			return err
+		}
+	}
+	for _, row := range rows {
+		if _, err := e.Catalog.Apply(ctx, row.Write(target)); err != nil {
+			return fmt.Errorf("save which recovery points the counts of plan %s hold: %w", row.Plan, err)
+		}
+	}
+	return nil
 }
 
 // zone returns the time zone of a plan's counts.

@@ -3,6 +3,7 @@ package retention
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,17 +41,20 @@ type Review struct {
 	// unread says why a point, or the row of a plan's counts, cannot be read.
 	unread string
 	// counted has the rows of the plans with counts.
-	counted map[string]countedIn
+	counted map[string]*countedIn
 }
 
 type countedIn struct {
 	Counted
 	zone *time.Location
+	// changed says that the row took a point again, and out are the points that it let go for that.
+	changed bool
+	out     []string
 }
 
 // NewReview begins a review at an instant, of a target whose service can restore a backup for a time; 0 for any time.
 func NewReview(now time.Time, restorable time.Duration) *Review {
-	return &Review{now: now, restorable: restorable, artifacts: map[string]string{}, counted: map[string]countedIn{}}
+	return &Review{now: now, restorable: restorable, artifacts: map[string]string{}, counted: map[string]*countedIn{}}
 }
 
 // Count takes the row of a plan's counts, with the time zone of its days. An error says why it cannot be read.
@@ -59,7 +63,7 @@ func (r *Review) Count(c Counted, zone *time.Location, err error) {
 		r.unread = "nothing of the target is deleted: " + err.Error()
 		return
 	}
-	r.counted[c.Plan] = countedIn{c, zone}
+	r.counted[c.Plan] = &countedIn{Counted: c, zone: zone}
 }
 
 // Past says whether the point may have to go: it is past its time, or its deletion was begun.
@@ -138,6 +142,32 @@ func (r *Review) minimum(p backup.Point) (n int, among bool) {
 	return n, slices.ContainsFunc(r.good[:min(n, len(r.good))], func(o backup.Point) bool { return o.ID == p.ID })
 }
 
+// count returns the row of the point's plan, and whether there is one. A point past its day is added again: the points which took its
+// place may be beyond the horizon by now.
+func (r *Review) count(p backup.Point, day time.Time, endless bool) (c *countedIn, counts bool) {
+	c, counts = r.counted[p.Plan]
+	if !counts {
+		return &countedIn{}, false
+	}
+	if !c.Counts.Any() || c.Holds(p.ID) || !MayCount(p, c.Plan) || endless || r.now.Before(day) {
+		return c, true
+	}
+	if again, out := c.Add(c.zone, r.now, p); again.Holds(p.ID) {
+		c.Counted, c.out, c.changed = again, append(c.out, out...), true
+	}
+	return c, true
+}
+
+// Changed returns the rows of counts that took a point again, each with the points that no count holds any more for it.
+func (r *Review) Changed() (rows []Counted, out []string) {
+	for _, plan := range slices.Sorted(maps.Keys(r.counted)) {
+		if c := r.counted[plan]; c.changed {
+			rows, out = append(rows, c.Counted), append(out, c.out...)
+		}
+	}
+	return rows, out
+}
+
 // day returns the day on which the point expires, and whether it never does. A point without one has the one of its plan's newest
 // keep.within. Without that too it goes once no count holds it, but a suspect one, which no count judges, stays.
 func (r *Review) day(p backup.Point) (day time.Time, endless bool) {
@@ -145,10 +175,13 @@ func (r *Review) day(p backup.Point) (day time.Time, endless bool) {
 		return p.Expires, false
 	}
 	c := r.counted[p.Plan]
-	if c.Within > 0 {
+	switch {
+	case c != nil && c.Within > 0:
 		return p.Created.Add(c.Within), false
+	case p.Safety, p.OnDemand, p.State == backup.Suspect, c == nil, !c.Counts.Any():
+		return time.Time{}, true
 	}
-	return time.Time{}, p.Safety || p.OnDemand || p.State == backup.Suspect || !c.Counts.Any()
+	return time.Time{}, false
 }
 
 func (r *Review) decide(p backup.Point) Decision {
@@ -157,7 +190,7 @@ func (r *Review) decide(p backup.Point) Decision {
 	if p.Expires.IsZero() && day.IsZero() {
 		ended = "no rule of keep holds it"
 	}
-	counted, counts := r.counted[p.Plan]
+	counted, counts := r.count(p, day, endless)
 	minimum, among := r.minimum(p)
 	kept := func(reason string) Decision { return Decision{Point: p, Keep: true, Reason: reason} }
 	hold, held := p.LongestHold(r.now)

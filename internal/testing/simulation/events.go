@@ -240,7 +240,7 @@ func (w *World) suspected(p *backup.Point) {
 	case 2:
 		w.in(26*time.Hour, func() { w.accept(p.ID, 1) })
 	case 3, 4:
-		w.at(p.Expires.Add(oneOf(w.choices, 0, 5*time.Minute)), func() { w.accept(p.ID, 1) })
+		w.at(lastDay(p).Add(oneOf(w.choices, 0, 5*time.Minute)), func() { w.accept(p.ID, 1) })
 	}
 }
 

@@ -25,7 +25,7 @@ func (w *World) wished(p *backup.Point) {
 		return
 	}
 	c := w.choices
-	at := oneOf(c, w.now.Add(time.Hour), p.Expires, p.Expires.Add(5*time.Minute), p.Expires.Add(6*time.Hour))
+	at := oneOf(c, w.now.Add(time.Hour), lastDay(p), lastDay(p).Add(5*time.Minute), lastDay(p).Add(6*time.Hour))
 	h := &holder{point: p.ID, release: oneOf(c, time.Duration(0), 11*time.Minute, 2*day, 9*day, 20*day)}
 	lasts := oneOf(c, time.Duration(0), 3*time.Hour, 5*day, 30*day)
 	w.at(at, func() {

@@ -155,7 +155,7 @@ func (h *host) nextTimer() time.Time {
 // nextCleanup returns the time at which the timer of cleanup finds something due; zero if nothing is due.
 func (h *host) nextCleanup() time.Time {
 	rows := h.w.rows("due", 1)
-	if len(rows) == 0 {
+	if len(rows) == 0 || strings.HasPrefix(rows[0].Row, "rest-") {
 		return time.Time{}
 	}
 	at, first := keyTime(rows[0].Row), h.lastCleanup.Add(cleanupPeriod)

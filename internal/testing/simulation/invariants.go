@@ -208,6 +208,7 @@ var Invariants = []Invariant{
 	{"a far smaller point is suspect", "5", suspectIsSmall},
 	{"the newest recovery point stays", "6", newestStays},
 	{"the newest scheduled recovery points stay, as many as the plan says", "6", minimumStays},
+	{"what a count holds stays", "6", countsHold},
 	{"every deletion has its reason", "6", deletionReason},
 	{"what storage keeps can be restored", "6", keptStays},
 	{"nothing is done by a clock that jumped", "6", saneClock},
@@ -595,7 +596,8 @@ func earned(w *World, moment any) string {
 			return "the artifact of " + w.ledger.runName(r.ID) + " is that of a stranger, begun before the run"
 		case b.size == 0 || b.run != r.ID && b.run != "" || b.modified.Before(r.Started.Add(-5*time.Second)):
 			return "the artifact of " + w.ledger.runName(r.ID) + " is empty, or not of this run"
-		case !m.is.Expires.Equal(b.modified.Add(r.Settings.KeepWithin)):
+		case r.Settings.KeepWithin == 0 && !m.is.Expires.IsZero(),
+			r.Settings.KeepWithin > 0 && !m.is.Expires.Equal(b.modified.Add(r.Settings.KeepWithin)):
 			return "the recovery point of " + w.ledger.runName(r.ID) + " does not expire when its plan says"
 		case m.is.SHA256 != digestOf(b) || m.is.Size != b.size || m.is.ETag != b.etag:
 			return "what is recorded of the artifact of " + w.ledger.runName(r.ID) + " is not what is there"
@@ -869,7 +871,7 @@ func (w *World) toldOfPoint(id, kind string) string {
 		return "told of the recovery point of " + name + ", which has none"
 	case kind == "altered" && w.service(p.Target).blob(p.Artifact) != nil && !w.tampered(p):
 		return "told that the recovery point of " + name + " is altered, and it is not"
-	case strings.HasPrefix(kind, "kept") && w.service(p.Target).blob(p.Artifact) == nil:
+	case strings.HasPrefix(kind, "kept") && p.State != backup.Expired && w.service(p.Target).blob(p.Artifact) == nil: // else it came late
 		return "told that storage keeps the recovery point of " + name + ", and its artifact is gone"
 	case kind == "deleted" && w.service(p.Target).blob(p.Artifact) != nil:
 		return "told that the recovery point of " + name + " is deleted, and its artifact is there"
@@ -1065,7 +1067,7 @@ func retentionGoesOn(w *World, moment any) string {
 			if n, rank := w.minimum(p, since, 7*time.Hour); 0 <= rank && rank < n {
 				continue
 			}
-			if newer && !w.heldLately(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
+			if newer && !w.stays(p, points) && !w.heldLately(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
 				return fmt.Sprintf("the recovery point of %s expired %s ago, and is still there", w.ledger.runName(p.ID),
 					w.now.Sub(p.Expires))
 			}
@@ -1081,10 +1083,10 @@ func retentionGoesOn(w *World, moment any) string {
 			return "nobody was told that the recovery point of " + f.name + " is altered"
 		case p.State == backup.Deleting:
 			return "the deletion of the recovery point of " + f.name + " is never ended"
-		case p.Safety && canRestore(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour &&
+		case p.Safety && canRestore(p) && !p.Expires.IsZero() && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour &&
 			w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return "the safety backup of " + f.name + " expired, nobody holds it, and it is still there"
-		case p.State == backup.Suspect && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
+		case p.State == backup.Suspect && !w.stays(p, w.ledger.live[p.ID[:16]]) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return fmt.Sprintf("the suspect recovery point of %s expired %s ago, and is still there", f.name, w.now.Sub(p.Expires))
 		}
 	}

@@ -190,7 +190,7 @@ func (v *invocation) engine() *engine.Engine {
 		Catalog: v, Queue: v, Manifests: manifests{v}, App: v.on.app.name, Services: known, Providers: providers,
 		Timings: engine.DefaultTimings(), Stopped: stopped,
 		Concurrency: v.w.concurrency, Parallelism: 1,
-		Now: v.clock, NewID: v.w.newID, Left: v.on.book.Left,
+		Zone: zone, Now: v.clock, NewID: v.w.newID, Left: v.on.book.Left,
 	}
 }
 

@@ -504,6 +504,9 @@ func (l *ledger) keyName(k backup.Key) string {
 	if run, ok := strings.CutPrefix(k.Row, "point-"); ok {
 		return "point " + l.runName(k.Partition+"-"+run)
 	}
+	if point, ok := strings.CutPrefix(k.Row, "rest-"); ok {
+		return "due entry at rest of " + l.runName(point)
+	}
 	if k.Partition == "inflight" || k.Partition == "due" {
 		return k.Partition + " entry of " + keyTime(k.Row).Format("2 January 15:04:05")
 	}

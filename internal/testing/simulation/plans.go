@@ -40,6 +40,7 @@ type planSpec struct {
 	Keep, ByHand time.Duration
 	// Minimum is keep.minimum; 0 if it is not there.
 	Minimum int
+	Counts  backup.Counts
 	Paused  bool
 	// Concurrency is the plan's own limit, 0 without a limit.
 	Concurrency int
@@ -90,6 +91,9 @@ func (f *planFile) draw(name string, targets []string) planSpec {
 		Minimum: oneOf(c, 0, 0, 2, 4),
 	}
 	f.drawPolicy(&p)
+	if f.w.countsToo() {
+		f.drawCounts(&p, backup.Counts{Last: 2}, backup.Counts{Daily: 3}, backup.Counts{Daily: 2, Weekly: 2}, backup.Counts{Hourly: 2, Monthly: 2})
+	}
 	return p
 }
 
@@ -97,6 +101,10 @@ func (p planSpec) plan() backup.Plan {
 	days := uint64(1<<7 - 1)
 	if p.Days != 0 {
 		days = p.Days
+	}
+	counts := p.Counts
+	if counts.Any() {
+		counts.Zone = zones[p.Zone].String()
 	}
 	return backup.Plan{
 		Name: p.Name, Targets: p.Targets, Expression: fmt.Sprintf("%d %d * * (%b)", p.Minute, p.Hour, days),
@@ -106,7 +114,7 @@ func (p planSpec) plan() backup.Plan {
 		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand, Restore: p.policy(),
 		Settings: backup.Settings{
 			Storage: backup.Storage{Account: accountAfter(p.Moves), Container: "own-{name}"}, KeepWithin: p.Keep, KeepMinimum: p.Minimum,
-			Concurrency: p.Concurrency,
+			KeepCounts: counts, Concurrency: p.Concurrency,
 		},
 	}
 }
@@ -183,7 +191,10 @@ func (f *planFile) edit() string {
 	switch c.pick(8) {
 	case 0:
 		p.Keep, p.Minimum = oneOf(c, 3*day, day, 29*day), oneOf(c, p.Minimum, 0, 3)
-		what = fmt.Sprintf("keeps for %s, %d at least", p.Keep, max(p.Minimum, 1))
+		if f.w.countsToo() {
+			f.drawCounts(p, backup.Counts{}, backup.Counts{Last: 1}, backup.Counts{Daily: 4, Monthly: 2}, p.Counts)
+		}
+		what = fmt.Sprintf("keeps for %s, %d at least, %s", p.Keep, max(p.Minimum, 1), p.Counts)
 	case 1:
 		p.Hour, p.Minute = c.pick(24), c.pick(60)
 		f.edited[p.Name] = f.w.now

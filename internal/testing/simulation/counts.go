@@ -1,0 +1,131 @@
+package simulation
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
+)
+
+// countsToo says whether the plans of the world have counts: in one of four worlds. The others stay as they are without them.
+func (w *World) countsToo() bool { return w.choices.seed%4 == 2 }
+
+// drawCounts gives a plan counts. Where its keep has no within, its backups by hand have a time of their own, as plan.yaml gives them.
+func (f *planFile) drawCounts(p *planSpec, all ...backup.Counts) {
+	c := f.w.choices
+	p.Counts = oneOf(c, all...)
+	if c.pick(2) == 0 && p.Counts.Any() {
+		p.Keep = 0
+	}
+	if p.Keep == 0 && !p.Counts.Any() {
+		p.Keep = 3 * day
+	}
+	if p.Keep == 0 && p.ByHand == 0 {
+		p.ByHand = 20 * day
+	}
+}
+
+// zone finds one of the zones of the plans.
+func zone(name string) (*time.Location, error) {
+	for _, z := range zones {
+		if z.String() == name {
+			return z, nil
+		}
+	}
+	return nil, fmt.Errorf("no plan has the zone %s", name)
+}
+
+// counted has what the rules say of the scheduled points of a plan and target: by the run of the newest verified one, at the time at which
+// that one came.
+type counted struct {
+	settings backup.Settings
+	held     map[string]bool
+	// since is the time of the last change.
+	since time.Time
+}
+
+// counted judges the points of the plan and target of a point, of those that are live. With now it judges by the present time, and not by
+// the one at which the newest came: points leave the horizon.
+func (w *World) counted(of *backup.Point, live []*backup.Point, now bool) (c counted) {
+	var good []*backup.Point
+	for _, p := range live {
+		if p.Plan == of.Plan && p.State == backup.Live && !p.Safety && !p.OnDemand {
+			good = append(good, p)
+			c.since = backup.Later(c.since, backup.Later(p.Created, p.Accepted.Time))
+		}
+	}
+	if len(good) == 0 {
+		return c
+	}
+	newest := slices.MaxFunc(good, func(a, b *backup.Point) int {
+		return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID))
+	})
+	c.settings = w.ledger.runs[newest.ID].run.Settings
+	policy := retention.PolicyOf(backup.Settings{KeepCounts: c.settings.KeepCounts})
+	policy.Minimum = 0
+	in, err := zone(cmp.Or(c.settings.KeepCounts.Zone, "UTC"))
+	if err != nil {
+		panic(err) // all plans have one of them
+	}
+	rules := retention.Rules{Policy: policy, Zone: in, Horizon: horizons[w.service(of.Target).behaviour.Type]}
+	var points []retention.Point
+	for _, p := range good {
+		points = append(points, retention.Point{ID: p.ID, Began: p.Began})
+	}
+	c.held = map[string]bool{}
+	at := c.since
+	if now {
+		at = w.now
+	}
+	for _, v := range rules.Evaluate(points, retention.Clock{}, at) {
+		c.held[v.ID] = v.Keep && c.settings.KeepCounts.Any()
+	}
+	return c
+}
+
+// countsHold: no point is given up that a count of its plan holds, nor one without a day that no count judges, nor one before the day
+// that its plan's keep.within gives it.
+func countsHold(w *World, moment any) string {
+	m, ok := moment.(kept)
+	if !ok || m.was == nil || !canRestore(m.was) || canRestore(m.is) || m.is.Safety || m.is.State == backup.Altered {
+		return ""
+	}
+	all := append(slices.Clone(m.others), m.was)
+	c, now := w.counted(m.was, all, false), w.counted(m.was, all, true)
+	day := m.was.Created.Add(c.settings.KeepWithin)
+	switch name := w.ledger.runName(m.is.ID); {
+	case m.was.State == backup.Live && c.held[m.was.ID] && now.held[m.was.ID]:
+		return fmt.Sprintf("a count of %s holds %s, and it is given up", c.settings.KeepCounts, name)
+	case !m.was.Expires.IsZero():
+	case c.settings.KeepWithin > 0 && w.now.Before(day.Add(-clockTolerance)):
+		return fmt.Sprintf("%s is given up %s before the day that its plan gives it", name, day.Sub(w.now))
+	case c.settings.KeepWithin == 0 && (m.was.State == backup.Suspect || m.was.OnDemand || !c.settings.KeepCounts.Any()):
+		return name + " has no day on which it expires, no count judges it, and it is given up"
+	}
+	return ""
+}
+
+// stays says whether counts are why a point past its day, or without one, may still be there in the end.
+func (w *World) stays(p *backup.Point, live []*backup.Point) bool {
+	c := w.counted(p, live, false)
+	switch {
+	case c.held[p.ID], w.counted(p, live, true).held[p.ID], w.now.Sub(c.since) < 7*time.Hour:
+		return true
+	case !p.Expires.IsZero():
+		return false
+	case c.settings.KeepWithin > 0:
+		return w.now.Sub(p.Created) < c.settings.KeepWithin+7*time.Hour
+	}
+	return p.State == backup.Suspect || p.OnDemand || !c.settings.KeepCounts.Any()
+}
+
+// lastDay returns the day on which the point expires, or some days after it was made if it has none.
+func lastDay(p *backup.Point) time.Time {
+	if p.Expires.IsZero() {
+		return p.Created.Add(2 * day)
+	}
+	return p.Expires
+}
