@@ -73,7 +73,7 @@ var reaches = map[string]time.Duration{
 
 const day = 24 * time.Hour
 
-// counts warns of counts that see more than the service can restore, and of those that keep only one recovery point.
+// counts warns of a count that sees more than the service can restore, and of counts that keep only one recovery point.
 func (r *reader) counts(keep *yaml.Node, p backup.Plan, widest time.Duration) {
 	s := p.Settings
 	if !s.KeepCounts.Any() {

@@ -8,8 +8,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Counted is the row of a plan in a target's partition: it says which recovery points the plan's counts hold. A recovery point that
-// comes changes it in the transaction that makes the point. So no step reads a history, unless a person has edited the rules.
+// Counted is the row of a plan in a target's partition: it names the recovery points that the plan's counts hold. A new recovery point
+// changes it in its own transaction. So no step reads a history, unless a person has edited the rules.
 type Counted struct {
 	Plan   string        `json:"Plan"`
 	Counts backup.Counts `json:"Counts,omitzero"`

@@ -158,7 +158,7 @@ func (r *Review) count(p backup.Point, day time.Time, endless bool) (c *countedI
 	return c, true
 }
 
-// Changed returns the rows of counts that took a point again, each with the points that no count holds any more for it.
+// Changed returns the rows of counts that took a point again, and the points that lost their places for it.
 func (r *Review) Changed() (rows []Counted, out []string) {
 	for _, plan := range slices.Sorted(maps.Keys(r.counted)) {
 		if c := r.counted[plan]; c.changed {

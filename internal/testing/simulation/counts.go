@@ -47,7 +47,7 @@ type counted struct {
 	since time.Time
 }
 
-// counted judges the points of the plan and target of a point, of those that are live. With now it judges by the present time, and not by
+// counted judges the live points of the plan and target of a point. With now it judges by the present time, and not by
 // the one at which the newest came: points leave the horizon.
 func (w *World) counted(of *backup.Point, live []*backup.Point, now bool) (c counted) {
 	var good []*backup.Point
@@ -108,7 +108,7 @@ func countsHold(w *World, moment any) string {
 	return ""
 }
 
-// stays says whether counts are why a point past its day, or without one, may still be there in the end.
+// stays says whether a point past its day, or without one, may still be there in the end because of counts.
 func (w *World) stays(p *backup.Point, live []*backup.Point) bool {
 	c := w.counted(p, live, false)
 	switch {
