@@ -381,6 +381,31 @@ func TestCleanupAmidANight(t *testing.T) {
 	}
 }
 
+// TestAPointTakesAPlaceAgain checks that a point past its day stays if the one in its place is beyond what the service can restore: a point
+// that is in no count while it is within its time is added again before it expires.
+func TestAPointTakesAPlaceAgain(t *testing.T) {
+	s := newThinning(t, backup.Counts{Monthly: 2})
+	s.engine.Services, s.plan.Settings.KeepWithin = known, 29*day
+	for s.now.Before(time.Date(2026, 3, 29, 2, 30, 0, 0, time.UTC)) {
+		s.night(1000)
+	}
+	there := func(day string) bool { return slices.Contains(strings.Fields(s.there()), day) }
+	if !there("02-28") || !there("03-01") || there("02-27") {
+		t.Fatalf("there are %s", s.there())
+	}
+	s.now = s.now.Add(34 * time.Hour) // nothing was backed up in the night
+	s.cleanup()
+	if !there("03-01") {
+		t.Errorf("there are %s: the 1st of March is the oldest that can be restored, and February has none", s.there())
+	}
+	for range 5 {
+		s.night(1000)
+	}
+	if !there("03-31") || there("02-28") || there("03-01") {
+		t.Errorf("there are %s", s.there())
+	}
+}
+
 // TestHeldPointsAndCounts checks that a held point takes its place in the counts and outlives it, and goes once it is released.
 func TestHeldPointsAndCounts(t *testing.T) {
 	s := newThinning(t, backup.Counts{Last: 2})

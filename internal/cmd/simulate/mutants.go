@@ -194,7 +194,6 @@ var mutants = []mutant{
 	{"a count lets nothing go", "internal/engine/counted.go", "backup.Write{is.Write(run.Target)}, out: out}, nil", "backup.Write{is.Write(run.Target)}}, nil"},
 	{"a row of counts is not saved with its point", "internal/engine/suspect.go", "append(p.Insert(files), counted.writes...)", "p.Insert(files)"},
 	{"an edited count sees only the points that counts held", "internal/engine/counted.go", "\tif anew {", "\tif anew && now.IsZero() {"},
-	{"a count takes no point that is past its day", "internal/retention/review.go", "again.Holds(p.ID) {", "again.Holds(p.ID) && r.now.IsZero() {"},
 	{
 		"an entry is dropped while a count still holds its point", "internal/deletion/due.go",
 		"case x.Now.Sub(d.Created) < LongestKept*x.Recheck:", "case x.Now.Sub(d.Created) < x.Recheck:",
