@@ -23,6 +23,9 @@ func (h *handler) cleanup(ctx context.Context, _ invocation) (fields, error) {
 	}
 	told := fitting(deletions)
 	did := fields{"targets": report.Scanned, "kept": report.Kept, "deletions": told}
+	if n := len(report.SoftDeleted); n > 0 {
+		did["softDeleted"] = n
+	}
 	if more := len(deletions) - len(told); more > 0 {
 		did["omitted"] = more
 	}

@@ -522,7 +522,7 @@ func TestOnlyBadNewsAlarms(t *testing.T) {
 		"plan.accepted": "info", "plan.refused": "warn", "target.unprotected": "warn", "schedule.missed": "warn", "clock.skewed": "warn",
 		"message.deadlettered": "warn", "restore.accepted": "info", "restore.waiting": "info", "restore.started": "info",
 		"restore.succeeded": "info", "restore.previewed": "info", "restore.canceled": "info", "restore.refused": "warn",
-		"restore.failed": "warn", "restore.unknown": "warn", "recovery-point.held": "info", "recovery-point.released": "info",
+		"restore.failed": "warn", "restore.unknown": "warn", "recovery-point.held": "info", "recovery-point.released": "info", "recovery-point.softdeleted": "info", "recovery-point.recovered": "info",
 	} {
 		d := newApp(nil)
 		q := logged{d.queue, zerolog.New(&d.log)}
@@ -570,6 +570,8 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		{ID: "endless", Since: at(2), By: "invocation 1", Reason: "case"},
 		{ID: "ends", Since: at(3), By: "invocation 2", Reason: "test", Until: at(16)},
 	}
+	s.Point.SoftDelete = time.Hour
+	s.Point.SoftDeletion = backup.SoftDeletion{Since: at(4), Until: at(5), Reason: "a secret", ID: "x", By: "invocation 3"}
 	now := func() time.Time { return at(15) }
 	text, err := json.Marshal((&handler{Config: Config{Now: now, Engine: &engine.Engine{Services: services.All().Known()}}}).view(s))
 	if err != nil {
@@ -581,13 +583,14 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		`"restore":{"recoveryPoint":"point","source":"source","kind":"selective","key":"key","restoreRegion":"region",` +
 		`"expires":"2026-03-01T07:00:00Z","requestedBy":"who","reason":"why","previewHash":"hash","safetyBackup":true,"warning":"warning"},` +
 		`"error":{"code":"Code","message":"words","target":"` + target + `","details":[{"code":"Hint","message":"do it"}]},` +
-		`"recoveryPoint":{"state":"suspect","storageAccount":"backups","blob":"c/artifact","sizeInBytes":8,"sha256":"sum","sku":"sku",` +
+		`"recoveryPoint":{"state":"softDeleted","storageAccount":"backups","blob":"c/artifact","sizeInBytes":8,"sha256":"sum","sku":"sku",` +
 		`"createdDateTime":"2026-03-01T09:00:00Z","expiresDateTime":"2026-03-01T10:00:00Z","deletedDateTime":"2026-03-01T11:00:00Z",` +
 		`"decision":"decision","evidence":"restored","restoredDateTime":"2026-03-01T14:00:00Z","note":"note","suspicion":{"code":"Small","message":"smaller","target":"` + target + `",` +
 		`"details":[{"code":"Hint","message":"look"}]},"acceptedDateTime":"2026-03-01T12:00:00Z","acceptedBy":"somebody",` +
 		`"acceptedReason":"fine","safetyBackup":true,"heldUntilDateTime":"2026-03-01T13:00:00Z",` +
 		`"holds":[{"id":"endless","sinceDateTime":"2026-03-01T02:00:00Z","by":"invocation 1","reason":"case"},` +
-		`{"id":"ends","sinceDateTime":"2026-03-01T03:00:00Z","by":"invocation 2","reason":"test","untilDateTime":"2026-03-01T16:00:00Z"}]}`
+		`{"id":"ends","sinceDateTime":"2026-03-01T03:00:00Z","by":"invocation 2","reason":"test","untilDateTime":"2026-03-01T16:00:00Z"}],"softDeleteInSeconds":3600,` +
+		`"softDeletion":{"sinceDateTime":"2026-03-01T04:00:00Z","untilDateTime":"2026-03-01T05:00:00Z","reason":"a secret","by":"invocation 3"}}`
 	if !strings.HasPrefix(string(text), want) || !strings.Contains(string(text), `"notIncluded":[`) {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
@@ -638,7 +641,7 @@ func TestEachRouteSaysWhatItIsFor(t *testing.T) {
 	d := newApp(nil)
 	for path, allow := range map[string]string{
 		"/api/backups": "POST", "/api/targets": "GET", "/api/coverage": "GET", "/api/runs": "GET", "/api/runs/x": "GET", "/api/batches/x": "GET", "/api/recovery-points": "GET",
-		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/recovery-points/x/hold": "POST", "/api/recovery-points/x/release": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
+		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/recovery-points/x/hold": "POST", "/api/recovery-points/x/release": "POST", "/api/recovery-points/x/delete": "POST", "/api/recovery-points/x/undelete": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
 		"/api/restores/x/cancel": "POST", "/api/restores/x/confirm": "POST", "/api/health": "GET, HEAD", "/api/metrics": "GET, HEAD",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE"} {

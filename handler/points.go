@@ -6,12 +6,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"unicode/utf8"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/request"
+	"lifeboat/internal/stop"
 )
 
 func (h *handler) viewRecoveryPoint(r *http.Request, p backup.Point) api.RecoveryPoint {
@@ -82,6 +84,13 @@ func (h *handler) acceptPoint(w http.ResponseWriter, r *http.Request) error {
 
 // holdPoint holds a recovery point: {"reason": why, "until": time}, where until may be missing.
 func (h *handler) holdPoint(w http.ResponseWriter, r *http.Request) error {
+	return h.changeHold(w, r, h.Engine.Hold)
+}
+
+// changeHold makes a change by which a person holds a recovery point.
+func (h *handler) changeHold(
+	w http.ResponseWriter, r *http.Request, change func(context.Context, string, backup.PersonHold) (backup.Point, error),
+) error {
 	texts, err := readTexts(r, "reason", "until")
 	if err != nil {
 		return err
@@ -95,7 +104,7 @@ func (h *handler) holdPoint(w http.ResponseWriter, r *http.Request) error {
 	id, err := meant(r, h.Engine.BackupID)
 	var p backup.Point
 	if err == nil {
-		p, err = h.Engine.Hold(r.Context(), id, hold)
+		p, err = change(r.Context(), id, hold)
 	}
 	return h.answerPoint(w, r, p, err)
 }
@@ -118,6 +127,34 @@ func (h *handler) releasePoint(w http.ResponseWriter, r *http.Request) error {
 	return h.answerPoint(w, r, p, err)
 }
 
+// deletePoint soft-deletes a recovery point: {"reason": why}.
+func (h *handler) deletePoint(w http.ResponseWriter, r *http.Request) error {
+	texts, err := readTexts(r, "reason")
+	if err != nil {
+		return err
+	}
+	id, err := meant(r, h.Engine.BackupID)
+	if err != nil {
+		return pointError(err, r.PathValue("id"))
+	}
+	active, err := h.Plans.Current(r.Context())
+	if err != nil {
+		return err
+	}
+	p, err := h.Engine.RecoveryPoint(r.Context(), id)
+	if err == nil {
+		planned := slices.ContainsFunc(active.Plans, func(plan backup.Plan) bool { return plan.Has(p.Target) })
+		p, err = h.Engine.SoftDelete(r.Context(), id,
+			backup.SoftDeletion{ID: backup.HoldID(h.requestID(r)), By: h.caller(r), Reason: texts["reason"]}, planned)
+	}
+	return h.answerPoint(w, r, p, err)
+}
+
+// undeletePoint ends the soft deletion of a recovery point, and holds it: {"reason": why, "until": time}, where until may be missing.
+func (h *handler) undeletePoint(w http.ResponseWriter, r *http.Request) error {
+	return h.changeHold(w, r, h.Engine.Undelete)
+}
+
 // pointError returns the error for the ID of a recovery point; nil without an error.
 func pointError(err error, id string) error {
 	switch {
@@ -131,6 +168,18 @@ func pointError(err error, id string) error {
 		return refuse(http.StatusConflict, "HoldReleased", id, "%v", err)
 	case errors.Is(err, engine.ErrTooManyHolds):
 		return refuse(http.StatusConflict, "TooManyHolds", id, "%v", err)
+	case errors.Is(err, engine.ErrNotSoftDeleted):
+		return refuse(http.StatusConflict, "NotSoftDeleted", id, "%v", err)
+	case errors.Is(err, engine.ErrDeletionUndone):
+		return refuse(http.StatusConflict, "DeletionUndone", id, "%v", err)
+	case errors.Is(err, engine.ErrHeld):
+		return refuse(http.StatusConflict, "RecoveryPointHeld", id, "%v", err)
+	case errors.Is(err, engine.ErrInUse):
+		return refuse(http.StatusConflict, "RecoveryPointInUse", id, "%v", err)
+	case errors.Is(err, engine.ErrNewest):
+		return refuse(http.StatusConflict, "NewestRecoveryPoint", id, "%v", err)
+	case stop.Reason(err) != "":
+		return refuse(http.StatusConflict, "Stopped", id, "nothing is deleted: %v", err)
 	case errors.Is(err, engine.ErrNotEnded):
 		return refuse(http.StatusConflict, "RestoreNotEnded", id, "%v", err)
 	}

@@ -122,6 +122,23 @@ func TestHoldAndRelease(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d %s", c.call, c.name, w.Code, w.Body, c.status, c.want)
 		}
 	}
+	for _, c := range []struct {
+		name, call, request, body string
+		status                    int
+		want                      string
+	}{
+		{"without a reason", "delete", "", `{}`, 400, `"target":"reason"`},
+		{"with an end", "delete", "", `{"reason":"why","until":"2099-01-01T00:00:00Z"}`, 400, `"target":"until"`},
+		{"the newest", "delete", "", `{"reason":"why"}`, 409, "NewestRecoveryPoint"},
+		{"a live one", "undelete", "", `{"reason":"why"}`, 409, "NotSoftDeleted"},
+		{"without a reason", "undelete", "", `{}`, 400, `"target":"reason"`},
+		{"until no time", "undelete", "", `{"reason":"why","until":"tomorrow"}`, 400, `"target":"until"`},
+	} {
+		w := d.call("POST", "/api/recovery-points/"+id+"/"+c.call, c.body)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s %s: %d %s, want %d %s", c.call, c.name, w.Code, w.Body, c.status, c.want)
+		}
+	}
 	for i := range backup.MostHolds + 1 {
 		w := d.call("POST", "/api/recovery-points/"+id+"/hold", `{"reason":"case"}`, "Repeatability-Request-ID", strings.Repeat("x", i+1))
 		if w.Code != 200 {

@@ -47,6 +47,8 @@ func HTTPFunctions() []HTTPFunction {
 				{http.MethodPost, "/api/recovery-points/{id}/accept", owners((*handler).acceptPoint)},
 				{http.MethodPost, "/api/recovery-points/{id}/hold", owners((*handler).holdPoint)},
 				{http.MethodPost, "/api/recovery-points/{id}/release", owners((*handler).releasePoint)},
+				{http.MethodPost, "/api/recovery-points/{id}/delete", owners((*handler).deletePoint)},
+				{http.MethodPost, "/api/recovery-points/{id}/undelete", owners((*handler).undeletePoint)},
 				{http.MethodPost, "/api/restores", owners((*handler).postRestore)},
 				{http.MethodGet, "/api/restores/{id}", (*handler).getRestore},
 				{http.MethodPost, "/api/restores/{id}/cancel", owners((*handler).cancelRestore)},

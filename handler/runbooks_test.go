@@ -216,6 +216,15 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	id := d.point(t, backup.Suspect)
 	d.call("POST", "/api/recovery-points/"+id+"/accept", "")
 	d.ended(t, id)
+	bad := newApp(nil)
+	unwanted := bad.point(t, backup.Suspect)
+	bad.ended(t, unwanted)
+	for _, call := range []string{"delete", "undelete"} {
+		if w := bad.call("POST", "/api/recovery-points/"+unwanted+"/"+call, `{"reason":"case 4711"}`); w.Code != 200 {
+			t.Errorf("%s: %d %s", call, w.Code, w.Body)
+		}
+	}
+	d.log.Write(bad.log.Bytes())
 	d.call("POST", "/api/recovery-points/"+id+"/hold", `{"reason":"case 4711"}`, "Repeatability-Request-ID", "h")
 	d.call("POST", "/api/recovery-points/"+id+"/release", `{"hold":"`+backup.HoldID("h")+`"}`)
 	for _, text := range []string{`{"id":"i","target":"` + target + `","requestedBy":"a pipeline","reason":"a deployment"}`, `{"id":"j","plan":"weekly"}`} {

@@ -56,6 +56,10 @@ func (h *handler) viewPoint(p backup.Point) api.Point {
 	for _, hold := range p.HeldBy(h.Now()) {
 		holds = append(holds, api.Hold{ID: hold.ID, Since: hold.Since, By: hold.By, Reason: hold.Reason, Until: hold.Until})
 	}
+	var soft *api.SoftDeletion
+	if d := p.SoftDeletion; p.IsSoftDeleted() {
+		soft = &api.SoftDeletion{Since: d.Since, Until: d.Until, Reason: d.Reason, By: d.By}
+	}
 	var kept *api.Kept
 	if k := p.KeptByStorage; !k.Again.IsZero() {
 		kept = &api.Kept{Until: k.Until, Again: k.Again, Reason: viewReason(k.Reason, p.Target)}
@@ -71,7 +75,7 @@ func (h *handler) viewPoint(p backup.Point) api.Point {
 		Changed:   changed,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: p.Accepted.Time, AcceptedBy: p.Accepted.By,
 		AcceptReason: p.Accepted.Reason, Safety: p.Safety, Held: p.Held.Until, Holds: holds,
-		Kept: kept,
+		Kept: kept, SoftDelete: int64(p.SoftDelete.Seconds()), SoftDeletion: soft,
 	}
 }
 

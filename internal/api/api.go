@@ -136,6 +136,9 @@ type Point struct {
 	Held   time.Time `json:"heldUntilDateTime,omitzero"`
 	// Holds are the holds by people that have not ended, oldest first: it stays until the last of them has.
 	Holds []Hold `json:"holds,omitempty"`
+	// SoftDelete is the time for which it stays soft-deleted, in seconds, and SoftDeletion says that it is so.
+	SoftDelete   int64         `json:"softDeleteInSeconds,omitempty"`
+	SoftDeletion *SoftDeletion `json:"softDeletion,omitempty"`
 	// Kept says that it is past its time, and why it was not deleted: storage does not let it be deleted, or it is altered.
 	Kept *Kept `json:"keptByStorage,omitempty"`
 }
@@ -147,6 +150,14 @@ type Hold struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	Until  time.Time `json:"untilDateTime,omitzero"`
+}
+
+// SoftDeletion is the decision to delete a recovery point. By is missing if the policy of its plan has decided.
+type SoftDeletion struct {
+	Since  time.Time `json:"sinceDateTime"`
+	Until  time.Time `json:"untilDateTime"`
+	Reason string    `json:"reason"`
+	By     string    `json:"by,omitempty"`
 }
 
 // Change is a change of a service: when, of what, and by which operation of Azure.

@@ -67,6 +67,8 @@ type Settings struct {
 	// KeepMinimum is the number of newest verified recovery points of a target that stay, whatever their age; 0 means 1. Points of
 	// backups by hand count for none.
 	KeepMinimum int `json:"keepMinimum,omitempty"`
+	// SoftDelete is the time for which a recovery point stays soft-deleted before its artifact is deleted; 0: none.
+	SoftDelete time.Duration `json:"softDelete,omitempty"`
 	// Blocks are the parts of the plan that hold for one service each.
 	Blocks Blocks `json:"blocks,omitempty"`
 	// Concurrency is the number of operations of the plan that may run at once; with 0 only the engine's own bound holds.

@@ -20,6 +20,8 @@ const (
 	Deleting PointState = "deleting"
 	// Expired: its artifact is gone.
 	Expired PointState = "expired"
+	// SoftDeleted is the name in answers for a live or suspect point that is soft-deleted. No row has this state.
+	SoftDeleted PointState = "softDeleted"
 	// CopyOnly is the name in events and answers for a live point from which Azure can restore nothing. No row has this state.
 	CopyOnly PointState = "copyOnly"
 	// Unreadable: this version cannot read the row, for the given reason, and knows only the point's ID. As long as a target has
@@ -28,7 +30,7 @@ const (
 )
 
 // PointStates are the states of the recovery points that there are, in answers: an expired one is gone.
-var PointStates = []PointState{Live, CopyOnly, Suspect, Altered, Deleting, Unreadable}
+var PointStates = []PointState{Live, CopyOnly, Suspect, SoftDeleted, Altered, Deleting, Unreadable}
 
 // Point is a recovery point: the result of a run that succeeded and was verified. Its row stands beside the run's row.
 type Point struct {
@@ -60,8 +62,12 @@ type Point struct {
 	// OnDemand: it was asked for, and no schedule made it. It has a time of its own, and counts for no Minimum.
 	OnDemand bool `json:"OnDemand,omitempty"`
 	// Minimum is the number of newest verified points of its plan and target that stay, while this is the newest of them; 0 means 1.
-	Minimum int       `json:"KeepMinimum,omitempty"`
-	Deleted time.Time `json:"Deleted,omitzero"`
+	Minimum int `json:"KeepMinimum,omitempty"`
+	// SoftDelete is the time for which it stays soft-deleted; 0: none. SoftDeletion says that it is, and Undone is the newest undo.
+	SoftDelete   time.Duration `json:"SoftDelete,omitempty"`
+	SoftDeletion SoftDeletion  `json:"SoftDeletion,omitzero"`
+	Undone       Undo          `json:"Undone,omitzero"`
+	Deleted      time.Time     `json:"Deleted,omitzero"`
 	// Reason says why it was deleted, or why that did not succeed.
 	Reason Reason `json:"Reason,omitzero"`
 	// Note says which part of it could not be checked, and why.
@@ -161,7 +167,7 @@ func NewPoint(r Run, v Verification, of Service) Point {
 	p := Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message, Changed: r.Changed,
-		Created: v.Modified, AsOf: asOf, Minimum: r.Settings.KeepMinimum,
+		Created: v.Modified, AsOf: asOf, Minimum: r.Settings.KeepMinimum, SoftDelete: r.Settings.SoftDelete,
 		OnDemand: r.ScheduledTime.IsZero(), Began: r.ScheduledTime, Counted: r.Settings.KeepCounts.Any(),
 		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks),
 	}
@@ -184,7 +190,10 @@ func (p Point) StateTime() time.Time {
 
 // Called returns its state by the name that people and other systems see.
 func (p Point) Called() PointState {
-	if p.State == Live && p.CopyOnly {
+	switch {
+	case p.IsSoftDeleted() && (p.State == Live || p.State == Suspect):
+		return SoftDeleted
+	case p.State == Live && p.CopyOnly:
 		return CopyOnly
 	}
 	return p.State
@@ -202,8 +211,8 @@ func UnreadableRow(err error) Reason {
 	return NewReason("RowUnreadable", err.Error(), "Deploy the version of Lifeboat that wrote it again. If no version of Lifeboat wrote it, delete it from the table.")
 }
 
-// Live says that the point can be restored, and counts as verified.
-func (p Point) Live() bool { return p.State == Live && !p.Safety }
+// Live says that the point can be restored, counts as verified, and is to stay.
+func (p Point) Live() bool { return p.State == Live && !p.Safety && !p.IsSoftDeleted() }
 
 // Unaccepted says that the point was suspect, and was not accepted.
 func (p Point) Unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.Time.IsZero() }

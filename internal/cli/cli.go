@@ -148,7 +148,7 @@ settings cannot be used.`,
 	proof.GroupID = ofApp
 	root.AddCommand(
 		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.selectionCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
-		sh.acceptCommand(), sh.holdCommand(), sh.releaseCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
+		sh.acceptCommand(), sh.holdCommand(), sh.releaseCommand(), sh.deleteCommand(), sh.undeleteCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
 		versionCommand(sh), usage.CompletionCommand(), bugs, proof,
 	)
 	root.SetHelpCommand(usage.HelpCommand())

@@ -66,6 +66,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"restore", "contoso-eu", "--point", ""}, []string{restored, goodRun, olderRun}},
 		{[]string{"accept", ""}, []string{suspectRun}},
 		{[]string{"release", ""}, []string{olderRun}},
+		{[]string{"undelete", ""}, []string{softRun}},
 		{[]string{"cancel", ""}, []string{queued}},
 		{[]string{"confirm", ""}, []string{restored}},
 		{[]string{"batch", ""}, []string{batchID}},

@@ -258,6 +258,7 @@ func TestEveryCommandTakesItsIDAsAPart(t *testing.T) {
 	for command, path := range map[string]string{
 		"run": "/api/runs/a%2Fb%3Fc", "batch": "/api/batches/a%2Fb%3Fc", "accept": "/api/recovery-points/a%2Fb%3Fc/accept",
 		"release": "/api/recovery-points/a%2Fb%3Fc", "hold --reason why": "/api/recovery-points/a%2Fb%3Fc/hold",
+		"delete --yes --reason why": "/api/recovery-points/a%2Fb%3Fc/delete", "undelete --reason why": "/api/recovery-points/a%2Fb%3Fc/undelete",
 		"cancel": "/api/restores/a%2Fb%3Fc/cancel", "confirm": "/api/restores/a%2Fb%3Fc/confirm",
 	} {
 		var asked string

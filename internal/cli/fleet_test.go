@@ -112,6 +112,7 @@ var (
 	queued     = backup.NewRunID(eu, fleetNow.Add(-time.Minute), "request incident-1")
 	restored   = backup.NewRunID(eu, fleetNow.Add(-3*time.Hour), "request incident-2")
 	olderRun   = backup.NewRunID(eu, fleetNow.Add(-82*time.Hour), "nightly")
+	softRun    = backup.NewRunID(fleetTargets[1].id, fleetNow.Add(-82*time.Hour), "nightly")
 	heldBy     = "fe05bcdcdc49"
 	batchID    = backup.Digest("batch-1", 32)
 	fleetNow   = now
@@ -160,6 +161,14 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 			case day == 2 && i == 0:
 				point.State = backup.Suspect
 				point.Suspicion = backup.Reason{Code: "SizeSuspect", Message: "it has 20.0 MiB, less than half of the usual 50.0 MiB"}
+			}
+			if run.ID == softRun {
+				point.SoftDeletion = backup.SoftDeletion{
+					Since: fleetNow.Add(-time.Hour), Until: fleetNow.Add(6 * 24 * time.Hour), ID: "a2ebcf99c73f", By: "invocation 77aa", Reason: "it has a secret",
+				}
+			}
+			if run.ID == suspectRun {
+				point.SoftDelete = 7 * 24 * time.Hour
 			}
 			if run.ID == olderRun {
 				point.Holds = []backup.PersonHold{{

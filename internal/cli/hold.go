@@ -33,14 +33,14 @@ of RFC 3339.`,
 		Example: `  lifeboat hold 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "case 4711"
   lifeboat hold 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "until the audit is over" --until 30d`,
 	}
+	return sh.holding(c, "hold")
+}
+
+// holding completes a command whose call holds a recovery point.
+func (sh Shell) holding(c *cobra.Command, call string) *cobra.Command {
 	why := c.Flags().String("reason", "", "the reason in `WORDS`, for all who see the hold")
 	until := c.Flags().String("until", "", "the `TIME` at which the hold ends")
-	c.PreRunE = func(c *cobra.Command, _ []string) error {
-		if strings.TrimSpace(*why) == "" {
-			return usage.Misuse(c, "it wants a --reason")
-		}
-		return nil
-	}
+	c.PreRunE = needsReason(why)
 	return sh.calling(c, func(ctx context.Context, r remote, args []string) error {
 		body := map[string]string{"reason": *why}
 		if c.Flags().Changed("until") {
@@ -49,12 +49,22 @@ of RFC 3339.`,
 				err = fmt.Errorf("%q is %s, which has passed: write a time to come, such as 30d", text.Plain(*until), r.clock.Ago(end))
 			}
 			if err != nil {
-				return usage.Error(fmt.Sprintf("lifeboat hold: --until: %v\n", err))
+				return usage.Error(fmt.Sprintf("lifeboat %s: --until: %v\n", call, err))
 			}
 			body["until"] = end.UTC().Format(time.RFC3339)
 		}
-		return r.changeHold(ctx, args[0], "hold", body)
+		return r.changeHold(ctx, args[0], call, body)
 	})
+}
+
+// needsReason refuses a command without its reason.
+func needsReason(why *string) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		if strings.TrimSpace(*why) == "" {
+			return usage.Misuse(c, "it wants a --reason")
+		}
+		return nil
+	}
 }
 
 // releaseCommand ends a hold.
@@ -108,12 +118,15 @@ func onlyHold(clock text.Clock, p point) (string, error) {
 	return "", fmt.Errorf("%s", strings.Join(lines, "\n"))
 }
 
-// changeHold asks for a hold or its release, and prints the point as it is then.
+// changeHold asks for a hold, its release, a deletion or its undo, and prints the point as it is then.
 func (r remote) changeHold(ctx context.Context, id, what string, body map[string]string) error {
 	return asking(func(id string) client.Call {
 		return client.Call{Method: http.MethodPost, Path: "/api/recovery-points/" + url.PathEscape(id) + "/" + what, Body: body, RequestID: r.RequestID}
 	}, readPoint, func(r remote, _ context.Context, p point) error {
-		lines := []string{fmt.Sprintf("%s  %s, %s", p.ID, text.State(p.Point), text.Fate(r.clock, p.Point))}
+		lines := []string{p.ID + "  " + text.Standing(r.clock, p.Point)}
+		if d := p.SoftDeletion; d != nil {
+			lines = append(lines, text.Plain(text.SoftDeletion(*d)))
+		}
 		for _, h := range p.Holds {
 			lines = append(lines, "held "+text.Hold(r.clock, h))
 		}

@@ -141,6 +141,9 @@ func (r remote) runTable(_ context.Context, v run) error {
 		for _, hold := range p.Holds {
 			row("held", text.Hold(r.clock, hold))
 		}
+		if d := p.SoftDeletion; d != nil {
+			row("soft-deleted", r.clock.Ago(d.Since)+",", text.SoftDeletion(*d))
+		}
 		row("evidence", text.Evidence(r.clock, *p))
 		row("note", p.Note)
 		if c := p.Changed; c != nil {

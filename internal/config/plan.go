@@ -164,6 +164,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	r.restore(n, &p)
 	r.blocks(n, &p)
 	r.keep(n, &p)
+	p.Settings.SoftDelete = r.softDelete(n)
 	p.Settings.Concurrency = r.whole(n, "concurrency")
 	if onDemand := field(n, "onDemand"); onDemand != nil {
 		if within := r.within(field(onDemand, "keep"), p.Targets); within > 0 {
@@ -483,6 +484,22 @@ func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
 		r.warn(at, "within %s is in seconds, which are meant for trials: write hours, days or weeks, such as 30d", at.Value)
 	}
 	return within
+}
+
+// softDelete reads the time for which recovery points stay soft-deleted.
+func (r *reader) softDelete(n *yaml.Node) time.Duration {
+	text, at := r.text(n, "softDelete")
+	switch text {
+	case "":
+		return backup.DefaultSoftDelete
+	case "off", "0w", "0d", "0h", "0s":
+		return 0
+	}
+	soft, _ := r.duration(n, "softDelete", backup.LongestSoftDelete, "write off, or a time of 365d at the most")
+	if soft > 0 && strings.HasSuffix(text, "s") && !r.shortened {
+		r.warn(at, "softDelete %s is in seconds, which are meant for trials: write hours, days or weeks, such as 7d", text)
+	}
+	return soft
 }
 
 // inMinutes matches a time in minutes.

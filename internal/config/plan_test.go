@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestParsePlan(t *testing.T) {
 				"Microsoft.Storage/storageAccounts/contosobackups",
 			Container: "lifeboat",
 		},
-		KeepWithin: 30 * 24 * time.Hour,
+		KeepWithin: 30 * 24 * time.Hour, SoftDelete: backup.DefaultSoftDelete,
 	}
 	if plans[0].Settings != want {
 		t.Errorf("settings: got %+v, want %+v", plans[0].Settings, want)
@@ -108,6 +109,10 @@ var wrong = map[string]struct{ old, new, want string }{
 	"jitter is no time":             {"timeZone: UTC", "jitter: 20", `plan.yaml:17: jitter is the number 20, and must be text: 20 is not a time such as 30d`},
 	"jitter past window":            {"timeZone: UTC", "window: 10m\n    jitter: 20m", `plan.yaml:18: jitter must be shorter than window`},
 	"window is no time":             {"timeZone: UTC", "window: 3 hours", `plan.yaml:17: "3 hours" is not a time such as 30d`},
+	"softDelete, too long":          {"timeZone: UTC", "softDelete: 366d", `plan.yaml:17: "366d" is neither off nor a time such as 7d, of 365 days at the most`},
+	"softDelete, in hours":          {"timeZone: UTC", "softDelete: 8761h", `plan.yaml:17: "8761h" is neither off nor a time such as 7d`},
+	"softDelete, in months":         {"timeZone: UTC", "softDelete: 1m", `plan.yaml:17: "1m" is neither off nor a time such as 7d`},
+	"softDelete, in words":          {"timeZone: UTC", "softDelete: never", `plan.yaml:17: "never" is neither off nor a time such as 7d`},
 	"concurrency":                   {"timeZone: UTC", "concurrency: 0", `plan.yaml:17: concurrency 0 is not a whole number from 1 to 500`},
 	"concurrency, in words":         {"timeZone: UTC", "concurrency: few", `plan.yaml:17: concurrency is the text "few", and must be a whole number from 1 to 500`},
 	"identity":                      {"timeZone: UTC", "identity: contoso", `plan.yaml:17: "contoso" is neither system nor accessKey nor the client ID`},
@@ -192,6 +197,23 @@ func TestParsePlanReadsNumbersAsEditorsDo(t *testing.T) {
 	}
 }
 
+// TestSoftDelete: the time is as it was written, and seconds get a warning.
+func TestSoftDelete(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"off": 0, "0d": 0, "0s": 0, "365d": backup.LongestSoftDelete, "8760h": backup.LongestSoftDelete, "52w": 364 * 24 * time.Hour, "90s": 90 * time.Second,
+	} {
+		plans, warnings, err := reader.Parse("plan.yaml", []byte(strings.Replace(good, "timeZone: UTC", "softDelete: "+text, 1)))
+		if err != nil || plans[1].Settings.SoftDelete != want || plans[0].Settings.SoftDelete != backup.DefaultSoftDelete {
+			t.Errorf("softDelete %s: %v, %v", text, plans, err)
+			continue
+		}
+		warned := slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, "softDelete 90s is in seconds") })
+		if warned != (text == "90s") {
+			t.Errorf("softDelete %s: %q", text, warnings)
+		}
+	}
+}
+
 // TestParsePlanTakesAliases checks that an alias counts as its text.
 func TestParsePlanTakesAliases(t *testing.T) {
 	text := strings.NewReplacer("timeZone: Europe/Zurich", "timeZone: &zone Europe/Zurich", "timeZone: UTC", "timeZone: *zone",
@@ -214,6 +236,7 @@ func TestParsePlanWhole(t *testing.T) {
 	text := strings.NewReplacer("*/10 * * * * *", "*/10 * * L * *", "targets: ["+one+"]", "targets: ["+one+", "+two+", "+three+"]", "within: 90s", "within: 90s, minimum: 3, last: 2, hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 3", "timeZone: UTC", `timeZone: UTC
     jitter: 20m
     window: 3h
+    softDelete: 2w
     concurrency: 12
     identity: 0c0ffee0-0000-4000-8000-0000000000aa
     hsm: {access: sas}
@@ -237,7 +260,7 @@ func TestParsePlanWhole(t *testing.T) {
 		Expression: "*/10 * * L * *", Jitter: 20 * time.Minute, Window: 3 * time.Hour, Paused: true,
 		Settings: backup.Settings{
 			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others", Zone: "z12"},
-			KeepWithin: 90 * time.Second, KeepMinimum: 3, Concurrency: 12,
+			KeepWithin: 90 * time.Second, KeepMinimum: 3, SoftDelete: 14 * 24 * time.Hour, Concurrency: 12,
 			KeepCounts: backup.Counts{Last: 2, Hourly: 24, Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3, Zone: "UTC"},
 			Blocks:     `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
 		},
@@ -265,7 +288,7 @@ func TestParsePlanWhole(t *testing.T) {
 	// The first plan has no other values.
 	bare := plans[0]
 	bare.Name, bare.Targets, bare.Schedule, bare.Expression = "", nil, schedule.Schedule{}, ""
-	bare.Settings.Storage, bare.Settings.KeepWithin = backup.Storage{}, 0
+	bare.Settings.Storage, bare.Settings.KeepWithin, bare.Settings.SoftDelete = backup.Storage{}, 0, 0
 	if !reflect.DeepEqual(bare, backup.Plan{}) {
 		t.Errorf("what was not written was read: %+v", bare)
 	}

@@ -23,7 +23,7 @@ type Due struct {
 	Plan  string            `json:"Plan,omitempty"`
 	Size  int64             `json:"Size,omitempty"`
 	State backup.PointState `json:"State,omitempty"`
-	// Released says that the entry was written because a hold was released. The point has its own entry besides, which may be due a week
+	// Released says that the entry was written because a hold was released, or because a person deletes the point. The point has its own entry besides, which may be due a week
 	// later: it was moved while the point was held. This one is dropped once the other one must have come back.
 	Released bool `json:"Released,omitempty"`
 	// Out says that the entry was written because a new recovery point takes the place of this one in its plan's counts: its own one
@@ -190,26 +190,32 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 	}
 	hold, held := p.LongestHold(x.Now)
 	held = held && p.State != backup.Deleting && p.State != backup.Expired
-	if d.Released {
-		stays = stays && p.State != "" && !x.Now.Before(p.Expires) && x.Now.Sub(d.Created) < LongestKept*x.Recheck
-	}
 	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
 	if d.Out {
 		more, own, err := x.out(ctx, d, look)
 		if err != nil {
 			return err
 		}
-		stays, writes = stays && own, append(writes, more...)
+		writes = append(writes, more...)
+		d.Released = !own && p.IsSoftDeleted() // its own one comes later than the end of that
+		stays = stays && (own || d.Released)
 	}
 	if d.Released {
-		stays = stays && !look.Rests
+		needed := p.IsSoftDeleted() || !x.Now.Before(p.Expires) && x.Now.Sub(d.Created) < LongestKept*x.Recheck
+		stays = stays && p.State != "" && needed && !look.Rests
 	}
 	if stays {
 		wait := max(x.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(x.Now), look.Next.Sub(x.Now))
+		switch {
+		case p.IsSoftDeleted() && x.Now.Before(p.SoftDeletion.Until):
+			wait = max(p.SoftDeletion.Until.Sub(x.Now), backup.Resolution)
+		case !p.IsSoftDeleted(): // it was undeleted before its time was over
+			wait = max(wait, p.Expires.Sub(x.Now))
+		}
 		if p.Undeleted.Hashing.Offset > 0 {
 			wait = backup.Resolution // the next timer run reads on
 		}
-		if held { // nothing but time or its release ends a hold, and the release writes an entry: no need to come back each time
+		if held && !x.Now.Before(p.SoftDeletion.Until) { // nothing but time or its release ends a hold, and the release writes an entry: no need to come back each time
 			wait = LongestKept * x.Recheck
 			if !hold.Until.IsZero() {
 				wait = min(wait, max(hold.Until.Sub(x.Now), backup.Resolution))

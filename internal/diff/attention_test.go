@@ -64,9 +64,12 @@ func TestAttention(t *testing.T) {
 		"counts in place of a time": {
 			before, counting(backup.Counts{Daily: 20}), []string{"keep"}, []string{"keep"},
 		},
-		"counts beside a time":  {before, with(func(p *backup.Plan) { p.Settings.KeepCounts.Daily = 7 }), nil, []string{"keep"}},
-		"fewer newest ones":     {with(func(p *backup.Plan) { p.Settings.KeepMinimum = 3 }), before, []string{"keep"}, nil},
-		"kept for less time":    {before, with(func(p *backup.Plan) { p.Settings.KeepWithin = 19 * day }), []string{"keep"}, nil},
+		"counts beside a time": {before, with(func(p *backup.Plan) { p.Settings.KeepCounts.Daily = 7 }), nil, []string{"keep"}},
+		"fewer newest ones":    {with(func(p *backup.Plan) { p.Settings.KeepMinimum = 3 }), before, []string{"keep"}, nil},
+		"kept for less time":   {before, with(func(p *backup.Plan) { p.Settings.KeepWithin = 19 * day }), []string{"keep"}, nil},
+		"no softDelete any more": {
+			with(func(p *backup.Plan) { p.Settings.SoftDelete = 7 * day }), before, []string{"keep"}, nil,
+		},
 		"by hand for less time": {before, with(func(p *backup.Plan) { p.OnDemandKeepWithin = day }), []string{"keep"}, nil},
 		"paused":                {before, with(func(p *backup.Plan) { p.Paused = true }), []string{"paused"}, nil},
 		"another name, and kept for less time": {

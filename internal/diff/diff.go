@@ -121,7 +121,8 @@ func keepShrinks(old, plan backup.Plan) bool {
 		}
 	}
 	return b.KeepWithin < a.KeepWithin && !endless(b) || endless(a) && !endless(b) && len(old.Targets) > 0 ||
-		plan.OnDemand().KeepWithin < old.OnDemand().KeepWithin || max(b.KeepMinimum, 1) < max(a.KeepMinimum, 1)
+		plan.OnDemand().KeepWithin < old.OnDemand().KeepWithin || max(b.KeepMinimum, 1) < max(a.KeepMinimum, 1) ||
+		b.SoftDelete < a.SoftDelete
 }
 
 // safer tells whether the first policy secures more destinations than the second.
@@ -235,6 +236,7 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 			say("the counts of keep, %s, become %s, from each target's next recovery point on", cmp.Or(was, "none"), cmp.Or(is, "none"))
 		}
 		becomes("keep.within", a.KeepWithin, b.KeepWithin, "none", ", "+fresh+": recovery points that are there keep their day")
+		becomes("softDelete", a.SoftDelete, b.SoftDelete, "off", ", "+fresh+": recovery points that are there keep their time")
 	}
 	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
 	for _, queue := range without(old.OnDemandReplyTo, plan.OnDemandReplyTo) {

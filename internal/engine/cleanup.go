@@ -24,6 +24,8 @@ type CleanupReport struct {
 	// Kept counts the other recovery points that it read, and left alone.
 	Deletions []retention.Decision
 	Kept      int
+	// SoftDeleted are the recovery points that it soft-deleted, with the reasons.
+	SoftDeleted []retention.Decision
 	// Stopped says why it deleted nothing, or nothing more; "" if it could.
 	Stopped string
 	// SurveyDue says that it is time for [Engine.Survey], with Coverage, the row as it was read, at Now by the catalog's clock.
@@ -123,17 +125,28 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	}
 	report.Kept += others
 	looks := map[string]deletion.Look{}
+	if err := e.unmark(ctx, decisions, left, now); err != nil {
+		return err // before another one is deleted in favor of a point that is not live yet
+	}
 	for _, d := range decisions {
 		if d.Keep {
 			report.Kept++
 			looks[d.Point.ID] = deletion.Look{Rests: d.Rests, Next: d.Next}
 			continue
 		}
-		p, err := e.expire(ctx, d, now)
+		act := e.expire
+		if d.Mark {
+			act = e.softDelete
+		}
+		p, err := act(ctx, d, now)
 		if stop.Reason(err) != "" {
 			return err
 		}
-		if left[p.ID] = p; p.State != backup.Expired {
+		if left[p.ID] = p; d.Mark && err == nil {
+			report.SoftDeleted = append(report.SoftDeleted, d)
+			continue
+		}
+		if p.State != backup.Expired {
 			d.Keep, d.Reason = true, p.Reason.Message
 		}
 		if err != nil {
@@ -155,7 +168,7 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 			return err
 		}
 	}
-	if slices.ContainsFunc(decisions, func(d retention.Decision) bool { return !d.Keep && d.Point.Unaccepted() }) {
+	if slices.ContainsFunc(decisions, func(d retention.Decision) bool { return d.Unmark || !d.Keep && d.Point.Unaccepted() }) {
 		if err := e.mark(ctx, target); err != nil { // health goes by no other that is deleted: the newest live one stays
 			return err
 		}
@@ -211,10 +224,37 @@ func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time
 	if err != nil {
 		return d.Point, err
 	}
+	expiry := e.deletion(now)
+	expiry.Provider = provider
+	return expiry.Delete(ctx, d, files)
+}
+
+// deletion returns a deletion without its provider.
+func (e *Engine) deletion(now time.Time) deletion.Deletion {
 	return deletion.Deletion{
-		Catalog: e.Catalog, Provider: provider, Announce: e.Outbox().Announce, CallTime: callTime, Recheck: e.Timings.Recheck, Now: now,
+		Catalog: e.Catalog, Announce: e.Outbox().Announce, CallTime: callTime, Recheck: e.Timings.Recheck, Now: now,
 		MayBegin: e.Ownership().MayBegin,
-	}.Delete(ctx, d, files)
+	}
+}
+
+// softDelete soft-deletes one point, and returns it as it is then.
+func (e *Engine) softDelete(ctx context.Context, d retention.Decision, now time.Time) (backup.Point, error) {
+	return e.deletion(now).Mark(ctx, d)
+}
+
+// unmark ends the soft deletion of each point that the policy never deletes.
+func (e *Engine) unmark(ctx context.Context, decisions []retention.Decision, left map[string]backup.Point, now time.Time) error {
+	for i, d := range decisions {
+		if !d.Unmark {
+			continue
+		}
+		p, err := e.deletion(now).Unmark(ctx, d)
+		if err != nil {
+			return err
+		}
+		decisions[i].Point, left[p.ID] = p, p
+	}
+	return nil
 }
 
 // dueIndex drops or moves the entries of due points.

@@ -33,37 +33,45 @@ var (
 // row, too. Until a restore has ended, it holds its safety backup itself.
 func (e *Engine) Hold(ctx context.Context, id string, h backup.PersonHold) (backup.Point, error) {
 	if !backup.IsHoldReason(h.Reason) {
-		return backup.Point{}, request.Malformed("reason", "a hold needs a reason of 1 to %d characters, none of them unreadable",
-			backup.LongestHoldReason)
+		return backup.Point{}, malformedReason("hold")
 	}
 	return e.changeHolds(ctx, id, func(p *backup.Point, now time.Time) ([]backup.Event, error) {
-		holds := p.HeldBy(now)
-		if i := slices.IndexFunc(holds, func(is backup.PersonHold) bool { return is.ID == h.ID }); i >= 0 {
-			if !holds[i].Same(h) {
-				return nil, fmt.Errorf("%w: it has held %s", ErrRequestReused, p.ID)
-			}
-			return nil, nil
+		h, news, err := addHold(p, h, now)
+		if err != nil || !news {
+			return nil, err
 		}
-		switch {
-		case p.Released.Hold == h.ID:
-			return nil, fmt.Errorf("%w, at %s by %s: hold it under another request ID", ErrHoldReleased,
-				p.Released.Time.UTC().Format(time.RFC3339), p.Released.By)
-		case p.State == backup.Deleting:
-			return nil, fmt.Errorf("%w: the deletion of the recovery point %s has begun: %s", ErrNothingToHold, p.ID, p.Reason.Message)
-		case p.State == backup.Expired:
-			return nil, fmt.Errorf("%w: the recovery point %s is expired: %s", ErrNothingToHold, p.ID, p.Reason.Message)
-		case h.Over(now):
-			return nil, request.Malformed("until", "%s is not later than now, %s", h.Until.UTC().Format(time.RFC3339),
-				now.UTC().Format(time.RFC3339))
-		case slices.ContainsFunc(holds, h.Same):
-			return nil, nil
-		case len(holds) >= backup.MostHolds:
-			return nil, fmt.Errorf("%w: a recovery point has at most %d at a time", ErrTooManyHolds, backup.MostHolds)
-		}
-		h.Since = now
-		p.Holds = append(holds, h)
 		return []backup.Event{event.PointHeld(*p, h), manifest.NoteHold(*p, manifest.Held, h.ID, now)}, nil
 	})
+}
+
+// addHold adds a hold to the point, from now on. That is no news if the point has it, or another one with its reason and end.
+func addHold(p *backup.Point, h backup.PersonHold, now time.Time) (is backup.PersonHold, news bool, err error) {
+	holds := p.HeldBy(now)
+	if i := slices.IndexFunc(holds, func(is backup.PersonHold) bool { return is.ID == h.ID }); i >= 0 {
+		if !holds[i].Same(h) {
+			return h, false, fmt.Errorf("%w: it has held %s", ErrRequestReused, p.ID)
+		}
+		return h, false, nil
+	}
+	if p.Released.Hold == h.ID {
+		return h, false, fmt.Errorf("%w, at %s by %s: hold it under another request ID", ErrHoldReleased,
+			p.Released.Time.UTC().Format(time.RFC3339), p.Released.By)
+	}
+	if err := begun(*p, ErrNothingToHold); err != nil {
+		return h, false, err
+	}
+	switch {
+	case h.Over(now):
+		return h, false, request.Malformed("until", "%s is not later than now, %s", h.Until.UTC().Format(time.RFC3339),
+			now.UTC().Format(time.RFC3339))
+	case slices.ContainsFunc(holds, h.Same):
+		return h, false, nil
+	case len(holds) >= backup.MostHolds:
+		return h, false, fmt.Errorf("%w: a recovery point has at most %d at a time", ErrTooManyHolds, backup.MostHolds)
+	}
+	h.Since = now
+	p.Holds = append(holds, h)
+	return h, true, nil
 }
 
 // ReleaseHold ends a person's hold of a recovery point, and publishes an event. A repeat changes nothing. It returns ErrNotFound if

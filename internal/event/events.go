@@ -274,6 +274,38 @@ func PointReleased(p backup.Point, h backup.PersonHold, r backup.HoldRelease) ba
 	return backup.Event{ID: p.ID + ".released." + h.ID, Type: "lifeboat.recovery-point.released", Subject: p.Target, Time: r.Time, Data: data}
 }
 
+// PointSoftDeleted makes the event about a recovery point that a person deletes. Its ID is stable: a request deletes once at most.
+func PointSoftDeleted(p backup.Point) backup.Event {
+	d := p.SoftDeletion
+	data := encode(struct {
+		Point  string    `json:"recoveryPoint,omitempty"`
+		Plan   string    `json:"plan,omitempty"`
+		Target string    `json:"target,omitempty"`
+		Since  time.Time `json:"sinceDateTime,omitzero"`
+		Until  time.Time `json:"untilDateTime,omitzero"`
+		By     string    `json:"by,omitempty"`
+		Asked  string    `json:"requestReason,omitempty"`
+	}{p.ID, p.Plan, p.Target, d.Since.UTC(), d.Until.UTC(), d.By, d.Reason})
+	return backup.Event{
+		ID: p.ID + ".softdeleted." + d.ID, Type: "lifeboat.recovery-point.softdeleted", Subject: p.Target, Time: d.Since, Data: data,
+	}
+}
+
+// PointRecovered makes the event that a person has undone the soft deletion of a recovery point, and holds it. Its ID is stable: a request
+// undoes once at most.
+func PointRecovered(p backup.Point, h backup.PersonHold, was backup.SoftDeletion, at time.Time) backup.Event {
+	data := encode(struct {
+		Point     string    `json:"recoveryPoint,omitempty"`
+		Plan      string    `json:"plan,omitempty"`
+		Target    string    `json:"target,omitempty"`
+		Since     time.Time `json:"sinceDateTime,omitzero"`
+		Recovered time.Time `json:"recoveredDateTime,omitzero"`
+		By        string    `json:"by,omitempty"`
+		Asked     string    `json:"requestReason,omitempty"`
+	}{p.ID, p.Plan, p.Target, was.Since.UTC(), at.UTC(), h.By, h.Reason})
+	return backup.Event{ID: p.ID + ".recovered." + h.ID, Type: "lifeboat.recovery-point.recovered", Subject: p.Target, Time: at, Data: data}
+}
+
 // These are the types of the events about a recovery point that is past its time: it could not be deleted, it is altered, or it is
 // deleted after one of these. Where storage turns out to keep it for a time, the first of them is taken back.
 const (

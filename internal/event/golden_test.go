@@ -122,6 +122,9 @@ func samples(zone *time.Location) (events []backup.Event) {
 	add(event.PointHeld(point, hold))
 	hold.ID, hold.Until = "5e1a0c7d3b92", ago(-24)
 	add(event.PointHeld(point, hold), event.PointReleased(point, hold, backup.HoldRelease{Hold: hold.ID, Time: now, By: "invocation 7d1c"}))
+	deleted := point
+	deleted.SoftDeletion = backup.SoftDeletion{Since: ago(2), Until: ago(-166), ID: "a2ebcf99c73f", By: "invocation 77aa", Reason: "it has a secret"}
+	add(event.PointSoftDeleted(deleted), event.PointRecovered(point, hold, deleted.SoftDeletion, now))
 	lost := health.Incomplete{Target: target, Plan: "nightly", Storage: storage, Artifacts: 7, Manifests: 3, First: "contoso-2026032602", Found: now, Alarm: "1"}
 	add(event.CatalogIncomplete(lost), event.CatalogComplete(lost, now))
 	missed := schedule.MissedRuns{Plan: "nightly", First: ago(49), Last: ago(1), Count: 3, Why: "no timer run read the plan", Found: now}
@@ -199,7 +202,8 @@ func TestNoMemberIsEmpty(t *testing.T) {
 			event.TargetUnprotected(health.TargetHealth{}, ""), event.TargetLeft(health.Departed{}, ""), event.PointAccepted(backup.Point{}),
 			event.PointNotDeleted(backup.Point{}, "k", backup.Reason{}, at), event.PointDeleted(backup.Point{}),
 			event.PointKept(backup.Point{}, backup.Reason{}, at), event.PointHeld(backup.Point{}, backup.PersonHold{}),
-			event.PointReleased(backup.Point{}, backup.PersonHold{}, backup.HoldRelease{}), event.ScheduleMissed(schedule.MissedRuns{}),
+			event.PointReleased(backup.Point{}, backup.PersonHold{}, backup.HoldRelease{}),
+			event.PointSoftDeleted(backup.Point{}), event.PointRecovered(backup.Point{}, backup.PersonHold{}, backup.SoftDeletion{}, at), event.ScheduleMissed(schedule.MissedRuns{}),
 			event.PlanTurned(event.PlanTurn{}), event.PlanChanged(event.PlanEdit{}), event.Checked(check.Report{}), event.DeadLettered(event.DeadLetter{}), event.Stop(stop.Switch{}, "", at),
 			event.AppRefused(event.AppTurn{}), event.AppReplaced("", "", "", at), event.CatalogComplete(health.Incomplete{}, at),
 		}) {

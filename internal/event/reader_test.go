@@ -52,7 +52,8 @@ type data struct {
 	AcceptedDateTime, ActiveSinceDateTime, CreatedDateTime, DeletedDateTime        time.Time
 	EndedDateTime, ExpiresDateTime, FirstScheduledTime, LastScheduledTime          time.Time
 	NextScheduledTime, OwnerSinceDateTime, ProcessDateTime, ScheduledTime          time.Time
-	ReleasedDateTime, SinceDateTime, StoppedSinceDateTime, StorageDateTime         time.Time
+	RecoveredDateTime, ReleasedDateTime, SinceDateTime, StoppedSinceDateTime       time.Time
+	StorageDateTime                                                                time.Time
 	UntilDateTime                                                                  time.Time
 }
 

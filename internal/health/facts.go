@@ -53,17 +53,17 @@ func (s Snapshot) Facts() Facts {
 		f.Unread = s.Unread.Error()
 	}
 	live := s.newest(backup.Point.Live)
-	suspect := s.newest(func(p backup.Point) bool { return p.State == backup.Suspect })
+	suspect := s.newest(suspect)
 	for i, p := range s.Points {
 		oldest := !slices.ContainsFunc(s.Points, func(o backup.Point) bool { return o.Plan == p.Plan && o.Created.Before(p.Created) })
 		if one := &s.Points[i]; one != live && one != suspect && !oldest {
 			continue
 		}
 		fact := pointFact{ID: p.ID, State: p.State, Plan: p.Plan, Created: p.Created, AsOf: p.AsOf, CopyOnly: p.CopyOnly}
-		if fact.State == backup.Live && p.Safety {
-			fact.State = backup.Expired // a safety backup protects nothing
+		if fact.State == backup.Live && p.Safety || p.IsSoftDeleted() {
+			fact.State = backup.Expired // a safety backup protects nothing, nor does a point that goes
 		}
-		if p.State == backup.Suspect {
+		if fact.State == backup.Suspect {
 			fact.Suspicion = p.Suspicion
 		}
 		f.Points = append(f.Points, fact)

@@ -279,7 +279,7 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 		return backup.UnreadableRow(s.RowError)
 	}
 	suspect := s.newest(func(p backup.Point) bool {
-		return p.State == backup.Suspect && (h.Point == nil || p.Created.After(h.Point.Created))
+		return suspect(p) && (h.Point == nil || p.Created.After(h.Point.Created))
 	})
 	without := 0
 	var last *backup.Run
@@ -341,6 +341,9 @@ func unread(err error) backup.Reason {
 
 // byHand says how a target is backed up before its next scheduled time.
 const byHand = "If it must not wait for the next scheduled time, ask for a backup by hand."
+
+// suspect says whether the point is suspect, and is to stay.
+func suspect(p backup.Point) bool { return p.State == backup.Suspect && !p.IsSoftDeleted() }
 
 // newest returns the newest of such recovery points; nil if there is none.
 func (s Snapshot) newest(such func(backup.Point) bool) *backup.Point {

@@ -29,7 +29,7 @@ type Manifest struct {
 	Files []backup.File   `json:"files,omitempty"`
 }
 
-// Change is a change of a recovery point that a catalog made of manifests must know. Each but the last three happens once at most:
+// Change is a change of a recovery point that a catalog made of manifests must know. Each but those by a person and the last happens once at most:
 // so the name of a manifest, which ends with it, is the same in each repeat.
 type Change string
 
@@ -41,7 +41,11 @@ const (
 	Altered   Change = "altered"
 	Held      Change = "held"     // by a person; like Released it can happen again, and then has another name
 	Released  Change = "released" // it is no longer held by that person
-	Restored  Change = "restored" // by a restore that has succeeded; it can happen again, and then has another name
+	// SoftDeleted: a person deletes it, and it is there until its time for that is over. Undeleted: a person has undone that or the decision
+	// of the policy, and holds it.
+	SoftDeleted Change = "softDeleted"
+	Undeleted   Change = "undeleted"
+	Restored    Change = "restored" // by a restore that has succeeded; it can happen again, and then has another name
 )
 
 // eventType is the type of a manifest in the outbox.
@@ -70,7 +74,7 @@ func NoteRestored(p backup.Point, run string, at time.Time) backup.Event {
 	return e
 }
 
-// NoteHold is [Note] for a hold by a person, or for its release.
+// NoteHold is [Note] for a hold by a person or its release, and for a deletion by a person or its undo: each has an ID.
 func NoteHold(p backup.Point, c Change, hold string, at time.Time) backup.Event {
 	e := Note(p, c, at)
 	e.ID += "." + hold

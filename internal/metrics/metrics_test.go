@@ -170,7 +170,7 @@ func TestStateOfTheWhole(t *testing.T) {
 	for family, want := range map[string]int{
 		"lifeboat_timer_last_run_timestamp_seconds": 1, "lifeboat_timer_deadline_timestamp_seconds": 1, "lifeboat_plan_last_missed_timestamp_seconds": 1,
 		"lifeboat_plan_evaluation_due_timestamp_seconds": 2, "lifeboat_plan_targets": 3 * 5, "lifeboat_plan_last_runs": 3 * 12, "lifeboat_restores": 12,
-		"lifeboat_recovery_points": 3*6 + 1, "lifeboat_restore_waiting_since_timestamp_seconds": 1, "lifeboat_restore_incomplete_timestamp_seconds": 2,
+		"lifeboat_recovery_points": 3*7 + 1, "lifeboat_restore_waiting_since_timestamp_seconds": 1, "lifeboat_restore_incomplete_timestamp_seconds": 2,
 		"lifeboat_target_failed_run_timestamp_seconds": 1, "lifeboat_catalog_incomplete": 1, "lifeboat_recovery_point_timestamp_seconds": 2,
 		"lifeboat_target_unprotected": 3,
 	} {

@@ -20,6 +20,9 @@ type Decision struct {
 	// zero if that is not known.
 	Rests bool
 	Next  time.Time
+	// Mark says that the point is soft-deleted first, instead of deleted. Unmark says that a kept point is soft-deleted, and is to be no
+	// longer: the policy never deletes it, as it is now.
+	Mark, Unmark bool
 }
 
 // Review decides which recovery points of one target expire. It takes them page by page, in any order, and holds only the points
@@ -68,7 +71,8 @@ func (r *Review) Count(c Counted, zone *time.Location, err error) {
 
 // Past says whether the point may have to go: it is past its time, or its deletion was begun.
 func (r *Review) Past(p backup.Point) bool {
-	return p.State == backup.Deleting || p.State != backup.Expired && p.State != backup.Unreadable && !r.now.Before(p.Expires)
+	return p.State == backup.Deleting || p.State != backup.Expired && p.State != backup.Unreadable &&
+		(!r.now.Before(p.Expires) || p.IsSoftDeleted())
 }
 
 // Add takes a point.
@@ -76,7 +80,7 @@ func (r *Review) Add(p backup.Point) {
 	if p.State == backup.Unreadable {
 		r.unread = "nothing of the target is deleted: " + p.Reason.Message
 	}
-	if p.Live() && !p.Created.After(r.now) {
+	if stays(p) && !p.Created.After(r.now) {
 		if r.newest.ID == "" || newestFirst(p, r.newest) < 0 {
 			r.newest = p
 		}
@@ -115,16 +119,19 @@ func (r *Review) keep(p backup.Point) {
 // and so does a point with Readers: they are the restores that have not ended. A point kept by storage is left alone until its deletion is to be tried again. A point that expired before
 // or at the time of its writing stays for good: its expiry is a mistake. A point whose artifact is also named by a kept point stays. If
 // one point cannot be read, all stay: its purpose is unknown.
+//
+// A point that expires is soft-deleted first, for its own time. At the end of that all of this is decided again, except that a person's
+// deletion takes the newest ones too.
 func (r *Review) Decide() (decisions []Decision, others int) {
 	decisions = make([]Decision, len(r.past))
 	for i, p := range r.past {
-		decisions[i] = r.decide(p)
-		if decisions[i].Keep {
+		decisions[i] = r.soften(r.decide(p))
+		if decisions[i].Keep || decisions[i].Mark {
 			r.keep(p)
 		}
 	}
 	for i, d := range decisions {
-		if other := r.artifacts[d.Point.Location()]; !d.Keep && other != "" {
+		if other := r.artifacts[d.Point.Location()]; !d.Keep && !d.Mark && other != "" {
 			decisions[i].Keep, decisions[i].Reason = true, "the recovery point "+other+" names the same artifact"
 		}
 	}
@@ -148,6 +155,9 @@ func (r *Review) count(p backup.Point, day time.Time, endless bool) (c *countedI
 	c, counts = r.counted[p.Plan]
 	if !counts {
 		return &countedIn{}, false
+	}
+	if p.SoftDeletion.Person() && c.Holds(p.ID) {
+		c.Row, c.changed = c.Row.Remove(p.ID), true
 	}
 	if !c.Counts.Any() || c.Holds(p.ID) || !MayCount(p, c.Plan) || endless || r.now.Before(day) {
 		return c, true
@@ -186,6 +196,7 @@ func (r *Review) day(p backup.Point) (day time.Time, endless bool) {
 
 func (r *Review) decide(p backup.Point) Decision {
 	day, endless := r.day(p)
+	person := p.SoftDeletion.Person()
 	ended := "keep.within ended at " + day.UTC().Format(time.RFC3339)
 	if p.Expires.IsZero() && day.IsZero() {
 		ended = "no rule of keep holds it"
@@ -197,19 +208,19 @@ func (r *Review) decide(p backup.Point) Decision {
 	switch {
 	case r.unread != "":
 		return kept(r.unread)
-	case !p.Expires.IsZero() && !p.Expires.After(p.Created):
+	case !p.Expires.IsZero() && !p.Expires.After(p.Created) && !person:
 		return kept("it expired at " + p.Expires.UTC().Format(time.RFC3339) + ", not after it was written. That is a mistake, " +
 			"so cleanup keeps it")
 	case p.State == backup.Deleting:
 		return Decision{Point: p, Reason: "its deletion was begun"}
 	case counted.Holds(p.ID):
 		return Decision{Point: p, Keep: true, Reason: counted.Why(p.ID, counted.zone, r.now), Rests: true}
-	case p.Counted && !counts:
+	case p.Counted && !counts && !person:
 		return kept("the row of the catalog that says which recovery points the counts of plan " + p.Plan + " hold is gone: the plan's " +
 			"next backup of the target writes it")
-	case endless:
+	case endless && !person:
 		return Decision{Point: p, Keep: true, Reason: "no rule of keep limits its time", Rests: true}
-	case r.now.Before(day):
+	case r.now.Before(day) && !person:
 		return Decision{Point: p, Keep: true, Reason: "kept until " + day.UTC().Format(time.RFC3339) + ": keep.within", Next: day}
 	case p.ID == r.newest.ID:
 		return kept("the newest verified recovery point of the target")

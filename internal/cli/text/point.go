@@ -10,14 +10,19 @@ import (
 
 // State returns the state of the point in words for people.
 func State(p api.Point) string {
-	if p.State == backup.CopyOnly {
+	switch p.State {
+	case backup.CopyOnly:
 		return CopyOnly
+	case backup.SoftDeleted:
+		return softDeleted
 	}
 	return string(p.State)
 }
 
 // CopyOnly is the name of a point from which Azure can restore nothing.
 const CopyOnly = "copy only"
+
+const softDeleted = "soft-deleted"
 
 // Fate says when a recovery point was or will be deleted.
 func Fate(clock Clock, p api.Point) string {
@@ -49,8 +54,21 @@ func Fate(clock Clock, p api.Point) string {
 		return until
 	case p.State == backup.Suspect, p.State == backup.CopyOnly:
 		return State(p) + ", " + until
+	case p.SoftDeletion != nil && p.State == backup.SoftDeleted && (!held || !end.IsZero() && !end.After(p.SoftDeletion.Until)):
+		return softDeleted + ", there until " + clock.At(p.SoftDeletion.Until)
+	case p.State == backup.SoftDeleted:
+		return softDeleted + ", " + until
 	}
 	return string(p.State)
+}
+
+// Standing says the state of the point, and its fate.
+func Standing(clock Clock, p api.Point) string {
+	fate, state := Fate(clock, p), State(p)
+	if strings.HasPrefix(fate, state) {
+		return fate
+	}
+	return state + ", " + fate
 }
 
 // heldUntil returns the end of the last hold: of the people's, and of the one of a restore that is not confirmed. It is zero if one lasts
@@ -75,6 +93,14 @@ func Hold(clock Clock, h api.Hold) string {
 	return Plain(until + ", since " + clock.At(h.Since) + ", by " + h.By + ": " + h.Reason + " (hold " + h.ID + ")")
 }
 
+// SoftDeletion says who deletes a point, and why.
+func SoftDeletion(d api.SoftDeletion) string {
+	if d.By == "" {
+		return d.Reason
+	}
+	return "deleted by " + d.By + ": " + d.Reason
+}
+
 // Why returns why people hold the point, and behind that the rest that there is to say about it.
 func Why(p api.Point) string {
 	var words []string
@@ -91,6 +117,8 @@ func Why(p api.Point) string {
 // while it was made.
 func decision(p api.Point) string {
 	switch {
+	case p.SoftDeletion != nil && p.State == backup.SoftDeleted:
+		return Plain(SoftDeletion(*p.SoftDeletion))
 	case p.Decision != "":
 		return Plain(p.Decision)
 	case p.State == backup.Suspect:

@@ -35,6 +35,17 @@ func TestFateOfARecoveryPoint(t *testing.T) {
 		"held, and kept by storage": {
 			api.Point{State: "live", Expires: day(5), Holds: []api.Hold{{}}, Kept: &api.Kept{}}, "live, kept by storage, held until it is released",
 		},
+		"soft-deleted": {
+			api.Point{State: "softDeleted", Expires: day(5), SoftDeletion: &api.SoftDeletion{Until: day(9)}}, "soft-deleted, there until 2026-01-09T00:00:00Z",
+		},
+		"soft-deleted and held for less": {
+			api.Point{State: "softDeleted", Expires: day(5), SoftDeletion: &api.SoftDeletion{Until: day(9)}, Holds: []api.Hold{{Until: day(8)}}},
+			"soft-deleted, there until 2026-01-09T00:00:00Z",
+		},
+		"soft-deleted and held": {
+			api.Point{State: "softDeleted", Expires: day(5), SoftDeletion: &api.SoftDeletion{Until: day(9)}, Holds: []api.Hold{{}}},
+			"soft-deleted, held until it is released",
+		},
 		"being deleted": {api.Point{State: "deleting", Expires: day(5)}, "deleting"},
 		"deleted":       {api.Point{State: "expired", Expires: day(5), Deleted: day(6)}, "deleted 2026-01-06T00:00:00Z"},
 	} {
@@ -51,6 +62,8 @@ func TestFateOfARecoveryPoint(t *testing.T) {
 		"a safety backup":         {api.Point{State: "live", Safety: true}, "safety backup of the restore of the same ID"},
 		"accepted with a reason":  {api.Point{State: "live", Suspicion: &api.Problem{Code: "SizeSuspect"}, AcceptedBy: "me", AcceptReason: "fine"}, "accepted by me: fine"},
 		"accepted without a word": {api.Point{State: "live", Suspicion: &api.Problem{Code: "SizeSuspect"}, AcceptedBy: "me"}, "accepted by me"},
+		"soft-deleted":            {api.Point{State: "softDeleted", SoftDeletion: &api.SoftDeletion{Reason: "old\x1b"}}, "old "},
+		"deleted by a person":     {api.Point{State: "softDeleted", SoftDeletion: &api.SoftDeletion{Reason: "a secret", By: "me"}}, "deleted by me: a secret"},
 		"changed":                 {api.Point{State: "live", Changed: &api.Change{Resource: "x"}}, "changed during backup"},
 		"changed and suspect":     {api.Point{State: "suspect", Suspicion: &api.Problem{Code: "SizeSuspect"}, Changed: &api.Change{}}, "SizeSuspect"},
 		"held":                    {api.Point{State: "live", Holds: []api.Hold{{Reason: "case\x1b 4711"}}}, "held: case  4711"},

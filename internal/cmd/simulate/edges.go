@@ -57,12 +57,12 @@ var edges = []edge{
 		"	case held:", "	case held && r.now.IsZero():",
 	},
 	{
-		"./internal/engine TestHoldRacesCleanup", "a hold takes back the decision of cleanup", "internal/engine/hold.go",
-		"case p.State == backup.Deleting:", "case p.State == backup.Deleting && p.Plan == \"\":",
+		"./internal/engine TestHoldRacesCleanup", "a hold takes back the decision of cleanup", "internal/engine/undelete.go",
+		"	case backup.Deleting:\n		return fmt.Errorf", "	case \"never\":\n		return fmt.Errorf",
 	},
 	{
-		"./internal/engine TestHoldAfterAKilledCleanup", "a point whose deletion died halfway can be held", "internal/engine/hold.go",
-		"case p.State == backup.Deleting:", "case p.State == backup.Deleting && p.Undeleted.Since.IsZero() == false:",
+		"./internal/engine TestHoldAfterAKilledCleanup", "a point whose deletion died halfway can be held", "internal/engine/undelete.go",
+		"switch p.State {", "if p.State == backup.Deleting && p.Undeleted.Since.IsZero() {\n		return nil\n	}\n	switch p.State {",
 	},
 	{
 		"./internal/engine TestARepeatedHoldIsOne", "a repeated release ends a later hold", "internal/engine/hold.go",
@@ -70,7 +70,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestARepeatedHoldIsOne", "a hold that was released comes back with a repeat of its request", "internal/engine/hold.go",
-		"case p.Released.Hold == h.ID:", "case p.Released.Hold == h.ID && h.Reason == \"\":",
+		"if p.Released.Hold == h.ID {", "if p.Released.Hold == h.ID && h.Reason == \"\" {",
 	},
 	{
 		"./internal/engine TestARepeatedHoldIsOne", "the same wish twice is two holds", "internal/engine/hold.go",
@@ -94,7 +94,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAReleasedPointIsCountedOnce", "each release leaves an entry for good", "internal/deletion/due.go",
-		"x.Now.Sub(d.Created) < LongestKept*x.Recheck\n	}\n	writes", "x.Now.Sub(d.Created) < 1000*LongestKept*x.Recheck\n	}\n	writes",
+		"x.Now.Sub(d.Created) < LongestKept*x.Recheck\n		stays", "x.Now.Sub(d.Created) < 1000*LongestKept*x.Recheck\n		stays",
 	},
 	{
 		"./internal/engine TestAReleasedPointIsCountedOnce", "a released point counts twice", "internal/deletion/due.go",

@@ -229,7 +229,7 @@ var mutants = []mutant{
 	},
 	{
 		"suspect points stand in for live ones", "internal/retention/review.go",
-		"if p.Live() && !p.Created", "if (p.Live() || p.State == backup.Suspect) && !p.Created",
+		"if stays(p) && !p.Created", "if (stays(p) || p.State == backup.Suspect) && !p.Created",
 	},
 	{"no point is ever suspect", "internal/retention/size.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{
@@ -305,7 +305,7 @@ var mutants = []mutant{
 	},
 	{
 		"a safety backup counts as the newest live point", "internal/backup/point.go",
-		"return p.State == Live && !p.Safety }", "return p.State == Live }",
+		"return p.State == Live && !p.Safety && !p", "return p.State == Live && !p",
 	},
 	{
 		"the hold of a safety backup is ignored", "internal/retention/review.go",

@@ -45,7 +45,7 @@ class Events {
             Instant acceptedDateTime, Instant activeSinceDateTime, Instant createdDateTime, Instant deletedDateTime,
             Instant endedDateTime, Instant expiresDateTime, Instant firstScheduledTime, Instant lastScheduledTime,
             Instant nextScheduledTime, Instant ownerSinceDateTime, Instant processDateTime, Instant scheduledTime, Instant sinceDateTime,
-            Instant releasedDateTime, Instant stoppedSinceDateTime, Instant storageDateTime, Instant untilDateTime) {}
+            Instant recoveredDateTime, Instant releasedDateTime, Instant stoppedSinceDateTime, Instant storageDateTime, Instant untilDateTime) {}
 
     public static void main(String[] docs) throws Exception {
         var mapper = JsonMapper.builder().addModule(new JavaTimeModule()).disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)

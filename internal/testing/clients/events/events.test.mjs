@@ -43,7 +43,7 @@ const readData = struct({
   ...all(text, "recoveryPointState replaced request requestReason requestedBy row run safetyBackup source state status target warning"),
   ...all(time, "acceptedDateTime activeSinceDateTime createdDateTime deletedDateTime endedDateTime expiresDateTime firstScheduledTime"),
   ...all(time, "lastScheduledTime nextScheduledTime ownerSinceDateTime processDateTime scheduledTime sinceDateTime stoppedSinceDateTime"),
-  ...all(time, "releasedDateTime storageDateTime untilDateTime"),
+  ...all(time, "recoveredDateTime releasedDateTime storageDateTime untilDateTime"),
 });
 
 /** The data of every event. */

@@ -143,6 +143,7 @@ class Data(Strict):
     nextScheduledTime: datetime | None = None
     ownerSinceDateTime: datetime | None = None
     processDateTime: datetime | None = None
+    recoveredDateTime: datetime | None = None
     releasedDateTime: datetime | None = None
     scheduledTime: datetime | None = None
     sinceDateTime: datetime | None = None
