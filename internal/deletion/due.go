@@ -230,7 +230,11 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 		if !d.Released && p.State != "" && p.State != backup.Unreadable {
 			body = dueOf(p, d.Created)
 		}
-		writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: body})
+		if key == d.row.Key { // cleanup reads entries that are due within the resolution
+			writes = []backup.Write{{Op: backup.Replace, Key: key, ETag: d.row.ETag, Body: body}}
+		} else {
+			writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: body})
+		}
 	}
 	if err := x.Apply(ctx, writes...); err != nil {
 		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)

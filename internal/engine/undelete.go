@@ -141,7 +141,7 @@ func (e *Engine) Undelete(ctx context.Context, id string, h backup.PersonHold) (
 		if news {
 			events = append(events, event.PointHeld(*p, is))
 		}
-		return append(events, event.PointRecovered(*p, h, soft, now), manifest.NoteHold(*p, manifest.Undeleted, h.ID, now)), nil
+		return append(events, event.PointRecovered(*p, h, soft, now), manifest.NoteHold(*p, manifest.Recovered, h.ID, now)), nil
 	})
 }
 

@@ -34,7 +34,7 @@ func (s *harness) softPoints(n int) (ids []string) {
 // putDue has cleanup look at a point when its time is over, which a test has changed.
 func (s *harness) putDue(id string) {
 	s.t.Helper()
-	if err := deletion.PutDue(s.t.Context(), s.storage.catalog, s.point(id), s.now); err != nil {
+	if err := deletion.PutDue(s.t.Context(), s.storage.catalog, s.point(id), nil, s.now); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -289,7 +289,7 @@ func TestUndelete(t *testing.T) {
 		}
 	}
 	s.timerUntilSettled()
-	if name := backup.ManifestFolder + "/" + id + ".undeleted." + undo.ID + ".json"; !slices.Contains(s.manifestNames(), name) {
+	if name := backup.ManifestFolder + "/" + id + ".recovered." + undo.ID + ".json"; !slices.Contains(s.manifestNames(), name) {
 		t.Errorf("no manifest %s among %q", name, s.manifestNames())
 	}
 	for range 40 {
@@ -351,7 +351,7 @@ func TestDeleteByAPerson(t *testing.T) {
 			t.Errorf("told %d times: %v", n, data)
 		}
 		s.timerUntilSettled()
-		if name := backup.ManifestFolder + "/" + id + ".softDeleted." + d.ID + ".json"; !slices.Contains(s.manifestNames(), name) && soft > 0 {
+		if name := backup.ManifestFolder + "/" + id + ".softdeleted." + d.ID + ".json"; !slices.Contains(s.manifestNames(), name) && soft > 0 {
 			t.Errorf("no manifest %s among %q", name, s.manifestNames())
 		}
 		until := p.SoftDeletion.Until.Add(11 * time.Minute)

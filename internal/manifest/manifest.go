@@ -41,10 +41,10 @@ const (
 	Altered   Change = "altered"
 	Held      Change = "held"     // by a person; like Released it can happen again, and then has another name
 	Released  Change = "released" // it is no longer held by that person
-	// SoftDeleted: a person deletes it, and it is there until its time for that is over. Undeleted: a person has undone that or the decision
+	// SoftDeleted: a person deletes it, and it is there until its time for that is over. Recovered: a person has undone that or the decision
 	// of the policy, and holds it.
-	SoftDeleted Change = "softDeleted"
-	Undeleted   Change = "undeleted"
+	SoftDeleted Change = "softdeleted"
+	Recovered   Change = "recovered"
 	Restored    Change = "restored" // by a restore that has succeeded; it can happen again, and then has another name
 )
 

@@ -19,10 +19,11 @@ func stays(p backup.Point) bool {
 func (r *Review) soften(d Decision) Decision {
 	p := d.Point
 	soft := p.SoftDeletion
-	_, among := r.minimum(p)
 	switch {
+	case d.Keep && p.IsSoftDeleted():
+		_, among := r.minimum(p)
+		d.Unmark = r.unread == "" && p.State != backup.Deleting && (p.ID == r.newest.ID || among)
 	case d.Keep:
-		d.Unmark = p.IsSoftDeleted() && r.unread == "" && p.State != backup.Deleting && (p.ID == r.newest.ID || among)
 	case p.State == backup.Deleting:
 	case !p.IsSoftDeleted():
 		d.Mark = p.SoftDelete > 0

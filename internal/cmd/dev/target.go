@@ -78,7 +78,7 @@ func (r rhythm) plan() string {
 			[]target{ccf, ledger},
 		},
 	} {
-		fmt.Fprintf(&b, "  - name: %s\n    schedule: %q\n    keep: {within: %s}\n    %s\n    targets:\n", p.name, r.every, r.within,
+		fmt.Fprintf(&b, "  - name: %s\n    schedule: %q\n    keep: {within: %s}\n    softDelete: off\n    %s\n    targets:\n", p.name, r.every, r.within,
 			p.restore)
 		for _, t := range p.targets {
 			fmt.Fprintf(&b, "      - %s\n", t.id())

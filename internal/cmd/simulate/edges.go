@@ -53,6 +53,58 @@ var edges = []edge{
 		"if count.N < a.KeepCounts.Each()[i].N && !endless(b) {", "if count.N < a.KeepCounts.Each()[i].N && endless(b) {",
 	},
 	{
+		"./internal/engine TestUndoOfADeletionByAPerson", "soft delete: a late repeat deletes what was undone", "internal/engine/undelete.go",
+		"case p.Undone.Deletion == d.ID:", "case p.Undone.Deletion == d.ID && d.Reason == \"\":",
+	},
+	{
+		"./internal/engine TestUndoOfADeletionByAPerson", "soft delete: cleanup looks at an undeleted point each time", "internal/deletion/due.go",
+		"wait = max(wait, p.Expires.Sub(x.Now))", "wait = max(wait, 0)",
+	},
+	{
+		"./internal/engine TestRefusedDeletions", "soft delete: a person deletes what another one holds", "internal/engine/undelete.go",
+		"p.LongestHold(now); held {", "p.LongestHold(now); held && p.Size < 0 {",
+	},
+	{
+		"./internal/engine TestRefusedDeletions", "soft delete: a person deletes what a restore reads", "internal/engine/undelete.go",
+		"	if reader != \"\" {", "	if len(reader) > 1000 {",
+	},
+	{
+		"./internal/engine TestRefusedDeletions", "soft delete: a person deletes the newest point of a plan's target", "internal/engine/undelete.go",
+		"	return false, nil\n}", "	return true, nil\n}",
+	},
+	{
+		"./internal/engine TestRefusedDeletions", "soft delete: a point of the future stands in for the newest", "internal/engine/undelete.go",
+		" && !o.Created.After(now)", "",
+	},
+	{
+		"./internal/engine TestTheNewestIsLiveAgain", "soft delete: the newest point stays soft-deleted", "internal/retention/softdelete.go",
+		"(p.ID == r.newest.ID || among)", "among && p.ID != r.newest.ID",
+	},
+	{
+		"./internal/engine TestTheNewestIsLiveAgain", "soft delete: the newest point is deleted at the end of its time", "internal/retention/softdelete.go",
+		"	if !p.SoftDeletion.Person() {", "	if p.SoftDelete < 0 {",
+	},
+	{
+		"./internal/engine TestMinimumIsKept", "soft delete: a person's deletion counts for keep.minimum", "internal/retention/softdelete.go",
+		"	if !p.SoftDeletion.Person() {", "	if true {",
+	},
+	{
+		"./internal/engine TestAPersonTakesOver", "soft delete: a person's deletion puts off the policy's", "internal/engine/undelete.go",
+		"d.Until = soft.Until", "d.Until = backup.Later(d.Until, soft.Until)",
+	},
+	{
+		"./internal/engine TestDeleteByAPerson", "soft delete: cleanup looks at a deleted point only when it would have expired", "internal/engine/undelete.go",
+		"backup.Later(d.Until, now.Add(orphanAge)), now)", "backup.Later(p.Expires, d.Until), now)",
+	},
+	{
+		"./internal/engine TestStoppedAppMarksNothing", "soft delete: a person deletes while the app is stopped", "internal/engine/undelete.go",
+		"		if err := e.Ownership().MayBegin(ctx); err != nil {", "		if err := e.Ownership().MayBegin(ctx); err != nil && p.Size < 0 {",
+	},
+	{
+		"./internal/engine TestEachOrderOfSoftDeletion", "soft delete: an undo stays soft-deleted", "internal/engine/undelete.go",
+		"		p.SoftDeletion = backup.SoftDeletion{}\n", "",
+	},
+	{
 		"./internal/engine TestHold", "cleanup deletes what a person holds", "internal/retention/review.go",
 		"	case held:", "	case held && r.now.IsZero():",
 	},

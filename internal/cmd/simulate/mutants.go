@@ -312,6 +312,30 @@ var mutants = []mutant{
 		"case r.now.Before(p.Held.Until):", "case r.now.Before(p.Held.Until.AddDate(-1, 0, 0)):",
 	},
 	{
+		"soft delete: a point is deleted before the end of its time", "internal/retention/softdelete.go",
+		"case r.now.Before(soft.Until):", "case r.now.Before(soft.Until) && soft.Person():",
+	},
+	{
+		"soft delete: a point that expires is deleted at once", "internal/retention/softdelete.go",
+		"d.Mark = p.SoftDelete > 0", "d.Mark = p.SoftDelete > 0 && p.State == backup.Suspect",
+	},
+	{
+		"soft delete: a soft-deleted point counts as live", "internal/backup/point.go",
+		"!p.Safety && !p.IsSoftDeleted() }", "!p.Safety }",
+	},
+	{
+		"soft delete: what is soft-deleted is never deleted", "internal/retention/softdelete.go",
+		"case r.now.Before(soft.Until):", "case !soft.Since.IsZero():",
+	},
+	{
+		"soft delete: an undo does not hold the point", "internal/engine/undelete.go",
+		"		p.SoftDeletion = backup.SoftDeletion{}\n		if soft", "		p.SoftDeletion, p.Holds = backup.SoftDeletion{}, nil\n		if soft",
+	},
+	{
+		"soft delete: the mark is written over what changed meanwhile", "internal/deletion/softdelete.go",
+		"Reason: decided.Reason}\n", "Reason: decided.Reason}\n	p.RowETag = \"*\"\n",
+	},
+	{
 		"a person's hold is ignored", "internal/retention/review.go",
 		"	case held:", "	case held && p.Size < 0:",
 	},

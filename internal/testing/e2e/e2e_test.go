@@ -216,12 +216,12 @@ func planFor(schedule, keep string, services ...string) string {
 	return planOf(schedule, keep, targets...)
 }
 
-// planOf returns a plan of the targets by their resource IDs.
+// planOf returns a plan of the targets by their resource IDs. Its recovery points are deleted at once.
 func planOf(schedule, keep string, targets ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n  - name: test\n", stack.Account(stack.Backups),
 		stack.Container)
-	fmt.Fprintf(&b, "    schedule: %q\n    keep: {within: %s}\n    targets:\n", schedule, keep)
+	fmt.Fprintf(&b, "    schedule: %q\n    keep: {within: %s}\n    softDelete: off\n    targets:\n", schedule, keep)
 	for _, target := range targets {
 		fmt.Fprintf(&b, "      - %s\n", target)
 	}

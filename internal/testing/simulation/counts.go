@@ -10,8 +10,9 @@ import (
 	"lifeboat/internal/retention"
 )
 
-// countsToo says whether the plans of the world have counts: in one of four worlds. The others stay as they are without them.
-func (w *World) countsToo() bool { return w.choices.seed%4 == 2 }
+// countsToo says whether the plans of the world have counts: in two of eight worlds, of which one has soft deletion too. The others stay
+// as they are without them.
+func (w *World) countsToo() bool { return w.choices.seed%8 == 2 || w.choices.seed%8 == 3 }
 
 // drawCounts gives a plan counts. Where its keep has no within, its backups by hand have a time of their own, as plan.yaml gives them.
 func (f *planFile) drawCounts(p *planSpec, all ...backup.Counts) {
@@ -52,7 +53,7 @@ type counted struct {
 func (w *World) counted(of *backup.Point, live []*backup.Point, now bool) (c counted) {
 	var good []*backup.Point
 	for _, p := range live {
-		if p.Plan == of.Plan && p.State == backup.Live && !p.Safety && !p.OnDemand {
+		if p.Plan == of.Plan && p.State == backup.Live && !p.Safety && !p.OnDemand && !p.IsSoftDeleted() {
 			good = append(good, p)
 			c.since = backup.Later(c.since, backup.Later(p.Created, p.Accepted.Time))
 		}
@@ -90,7 +91,8 @@ func (w *World) counted(of *backup.Point, live []*backup.Point, now bool) (c cou
 // that its plan's keep.within gives it.
 func countsHold(w *World, moment any) string {
 	m, ok := moment.(kept)
-	if !ok || m.was == nil || !canRestore(m.was) || canRestore(m.is) || m.is.Safety || m.is.State == backup.Altered {
+	gone := func(p *backup.Point) bool { return !canRestore(p) || p.IsSoftDeleted() }
+	if !ok || m.was == nil || gone(m.was) || !gone(m.is) || m.is.Safety || m.is.State == backup.Altered || m.is.SoftDeletion.Person() {
 		return ""
 	}
 	all := append(slices.Clone(m.others), m.was)

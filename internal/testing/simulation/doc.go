@@ -9,6 +9,7 @@
 //	profile.go     which accidents a world knows, how often, and the weather of each day
 //	events.go      what befalls a day: outages, edits of the plan, jumping clocks, requests by hand
 //	holds.go       people who hold recovery points, and release them
+//	softdelete.go  people who delete recovery points, and take deletions back
 //	host.go        the Functions host: timers, queue triggers with leases, five deliveries, the poison queue
 //	invocation.go  one invocation: it runs through, or stops in front of each outside call while others run; it can die
 //	apps.go        the second app: its visits, its settings, takeovers (ownership.go checks what it may do)

@@ -20,6 +20,7 @@ type Figures struct {
 
 	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions, Touched        int
 	MissedRuns, Requests, Events, Happenings, Suspects, Acceptances, Holds, Ambiguous int
+	SoftDeletions, Undeletes                                                          int
 
 	Invocations, Interleaved, Calls, Writes, TimerRuns, Cleanups, Deliveries, StepMessages int
 
@@ -68,6 +69,8 @@ func (f *Figures) Add(o Figures) {
 		{&f.Suspects, o.Suspects},
 		{&f.Acceptances, o.Acceptances},
 		{&f.Holds, o.Holds},
+		{&f.SoftDeletions, o.SoftDeletions},
+		{&f.Undeletes, o.Undeletes},
 		{&f.Ambiguous, o.Ambiguous},
 		{&f.Invocations, o.Invocations},
 		{&f.Interleaved, o.Interleaved},
@@ -128,7 +131,8 @@ func (f *Figures) Print(out io.Writer) {
 		grouped(f.Looks), grouped(f.Ambiguous)))
 	line("deletions", f.Deletions, "of artifacts; "+grouped(f.Touched)+" times one was touched")
 	line("suspect points", f.Suspects, grouped(f.Acceptances)+" accepted")
-	line("holds", f.Holds, "of recovery points by people")
+	line("holds", f.Holds, fmt.Sprintf("of recovery points by people; %s deletions by people, %s undone deletions", grouped(f.SoftDeletions),
+		grouped(f.Undeletes)))
 	line("events", f.Events, "")
 	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s timer runs, %s cleanups", grouped(f.Interleaved),
 		grouped(f.TimerRuns), grouped(f.Cleanups)))

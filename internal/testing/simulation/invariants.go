@@ -103,6 +103,8 @@ type (
 		point string
 		hold  backup.PersonHold
 	}
+	// erasing is the moment at which the deletion of a recovery point by a person was answered; id is the one of the deletion.
+	erasing struct{ point, id string }
 	// restoreAsking is the moment before the start of a restore is sent.
 	restoreAsking struct {
 		v       *invocation
@@ -225,6 +227,7 @@ var Invariants = []Invariant{
 	{"a canceled restore never begins", "", canceledStays},
 	{"no artifact is deleted while a restore reads it", "7", readerKeeps},
 	{"what a person holds stays", "6", heldStays},
+	{"a recovery point is soft-deleted for its time, and then deleted", "6", softDeleted},
 	{"a safety backup comes first, and is held", "7", secured},
 	{"each kept artifact has its manifests, and no other has", "", manifestsKept},
 	{"the catalog knows every artifact", "", catalogComplete},
@@ -704,7 +707,7 @@ func (l *ledger) normal(of *backup.Point) (least, most int64, n int) {
 func newestStays(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
-		if m.was == nil || m.was.State != backup.Live || m.is.State == backup.Live || m.is.Safety {
+		if !m.leaves() {
 			return ""
 		}
 		if !slices.ContainsFunc(m.others, func(o *backup.Point) bool { return !o.Created.Before(m.is.Created) }) {
@@ -720,7 +723,7 @@ func newestStays(w *World, moment any) string {
 
 func minimumStays(w *World, moment any) string {
 	m, ok := moment.(kept)
-	if !ok || m.was == nil || m.was.State != backup.Live || m.is.State == backup.Live || m.is.Safety {
+	if !ok || !m.leaves() {
 		return ""
 	}
 	if n, rank := w.minimum(m.was, append(slices.Clone(m.others), m.was), -clockTolerance); 0 <= rank && rank < n {
@@ -747,7 +750,7 @@ func deletionReason(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
 		if m.was != nil && canRestore(m.was) && !canRestore(m.is) &&
-			w.now.Before(m.is.Expires.Add(-clockTolerance)) {
+			m.is.SoftDeletion.ID == "" && w.now.Before(m.is.Expires.Add(-clockTolerance)) {
 			return fmt.Sprintf("the recovery point of %s is given up %s before its time", w.ledger.runName(m.is.ID),
 				m.is.Expires.Sub(w.now))
 		}
@@ -918,6 +921,11 @@ func toldTruly(w *World, moment any) string {
 					return "nobody was told that the recovery point of " + f.name + " is held"
 				}
 			}
+			for _, id := range w.ledger.erased[f.run.ID] {
+				if w.ledger.told[f.run.ID+".softdeleted."+id] == "" {
+					return "nobody was told that a person has deleted the recovery point of " + f.name
+				}
+			}
 			if w.ledger.told[f.run.ID+"."+string(f.run.State)] == "" {
 				return fmt.Sprintf("nobody was told that %s is %s", f.name, f.run.State)
 			}
@@ -1083,10 +1091,10 @@ func retentionGoesOn(w *World, moment any) string {
 			return "nobody was told that the recovery point of " + f.name + " is altered"
 		case p.State == backup.Deleting:
 			return "the deletion of the recovery point of " + f.name + " is never ended"
-		case p.Safety && canRestore(p) && !p.Expires.IsZero() && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour &&
+		case p.Safety && canRestore(p) && !p.Expires.IsZero() && w.now.Sub(dueAt(p)) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour &&
 			w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return "the safety backup of " + f.name + " expired, nobody holds it, and it is still there"
-		case p.State == backup.Suspect && !w.stays(p, w.ledger.live[p.ID[:16]]) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
+		case p.State == backup.Suspect && !w.stays(p, w.ledger.live[p.ID[:16]]) && w.now.Sub(dueAt(p)) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return fmt.Sprintf("the suspect recovery point of %s expired %s ago, and is still there", f.name, w.now.Sub(p.Expires))
 		}
 	}

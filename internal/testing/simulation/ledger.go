@@ -38,7 +38,9 @@ type ledger struct {
 	// accepted has the IDs of the points that were suspect and became live.
 	accepted map[string]bool
 	// holds has the IDs of the holds that a point ever had, in their order.
-	holds      map[string][]string
+	holds map[string][]string
+	// erased has the IDs of the deletions by people that a point ever had.
+	erased     map[string][]string
 	missedRuns map[string][]schedule.MissedRuns
 	locks      map[string]string
 	// told has the types of the events that were sent, by their IDs.
@@ -81,7 +83,8 @@ func (l *ledger) unpublishedByPeople(run string) bool {
 		if !strings.Contains(key.Row, run) {
 			continue
 		}
-		if !strings.HasSuffix(key.Row, run+".accepted") && !strings.Contains(key.Row, run+".held.") && !strings.Contains(key.Row, run+".released.") {
+		if !strings.HasSuffix(key.Row, run+".accepted") && !slices.ContainsFunc([]string{"held", "released", "softdeleted", "recovered"},
+			func(word string) bool { return strings.Contains(key.Row, run+"."+word+".") }) {
 			return false
 		}
 		unpublished = true
@@ -178,7 +181,7 @@ func newLedger() ledger {
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, alarms: map[string]*alarm{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
-		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{}, holds: map[string][]string{},
+		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{}, holds: map[string][]string{}, erased: map[string][]string{},
 	}
 }
 
@@ -356,6 +359,10 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 	}
 	if was == nil {
 		w.wished(is)
+		w.unwanted(is)
+	}
+	if id := is.SoftDeletion.ID; id != "" && !slices.Contains(l.erased[is.ID], id) {
+		l.erased[is.ID] = append(l.erased[is.ID], id)
 	}
 	for _, h := range is.Holds {
 		if !slices.Contains(l.holds[is.ID], h.ID) {
@@ -367,7 +374,7 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 		l.accepted[is.ID] = was != nil
 	}
 	live := slices.DeleteFunc(l.live[write.Partition], func(p *backup.Point) bool { return p.ID == is.ID })
-	if is.State == backup.Live && !is.Safety {
+	if lives(is) {
 		live = append(live, is)
 	}
 	l.live[write.Partition] = live

@@ -113,7 +113,7 @@ func (w *World) manifestsOf(p *backup.Point) string {
 	case newest == nil:
 		return name + " is kept, and has no manifest"
 	case said.Artifact != p.Artifact || said.SHA256 != p.SHA256 || said.Safety != p.Safety || !said.Expires.Equal(p.Expires) ||
-		!said.Accepted.Time.Equal(p.Accepted.Time) || !said.Held.Until.Equal(p.Held.Until) || said.Released.Hold != p.Released.Hold || len(said.HeldBy(w.now)) != len(p.HeldBy(w.now)) || !said.Restored.Equal(p.Restored) || (said.State == backup.Altered) != (p.State == backup.Altered):
+		!said.Accepted.Time.Equal(p.Accepted.Time) || !said.Held.Until.Equal(p.Held.Until) || said.Released.Hold != p.Released.Hold || said.SoftDeletion.ID != p.SoftDeletion.ID || len(said.HeldBy(w.now)) != len(p.HeldBy(w.now)) || !said.Restored.Equal(p.Restored) || (said.State == backup.Altered) != (p.State == backup.Altered):
 		return fmt.Sprintf("%s is kept, and its newest manifest says something else: %s, and the row %s", name, newest.Point, backup.Encode(*p))
 	}
 	return ""

@@ -41,7 +41,9 @@ type planSpec struct {
 	// Minimum is keep.minimum; 0 if it is not there.
 	Minimum int
 	Counts  backup.Counts
-	Paused  bool
+	// SoftDelete is the time of softDelete.
+	SoftDelete time.Duration `json:",omitempty"`
+	Paused     bool
 	// Concurrency is the plan's own limit, 0 without a limit.
 	Concurrency int
 	// Moves counts the moves of the storage account that the plan knows of.
@@ -88,7 +90,7 @@ func (f *planFile) draw(name string, targets []string) planSpec {
 		Days:   oneOf(c, 0, 0, 0, uint64(0b0111110), 0b0010010),
 		Jitter: oneOf(c, 0, 20*time.Minute, 3*time.Hour), Window: oneOf(c, 0, 0, 3*time.Hour+30*time.Minute, 8*time.Hour),
 		Keep: oneOf(c, 2*day, 5*day, 12*day, 29*day), ByHand: oneOf(c, 0, day, 20*day), Concurrency: oneOf(c, 0, 0, 1, 2),
-		Minimum: oneOf(c, 0, 0, 2, 4),
+		Minimum: oneOf(c, 0, 0, 2, 4), SoftDelete: softDelete(c.seed),
 	}
 	f.drawPolicy(&p)
 	if f.w.countsToo() {
@@ -114,7 +116,7 @@ func (p planSpec) plan() backup.Plan {
 		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand, Restore: p.policy(),
 		Settings: backup.Settings{
 			Storage: backup.Storage{Account: accountAfter(p.Moves), Container: "own-{name}"}, KeepWithin: p.Keep, KeepMinimum: p.Minimum,
-			KeepCounts: counts, Concurrency: p.Concurrency,
+			KeepCounts: counts, SoftDelete: p.SoftDelete, Concurrency: p.Concurrency,
 		},
 	}
 }

@@ -212,7 +212,7 @@ func latestProtects(w *World, moment any) string {
 		if p.Accepted.Time.After(since) {
 			since = p.Accepted.Time
 		}
-		if p.State == backup.Live && !p.Safety && before(p) && p.Created.After(chosen.Created) && since.Before(m.v.begun.Add(-clockTolerance)) {
+		if lives(p) && before(p) && p.Created.After(chosen.Created) && since.Before(m.v.begun.Add(-clockTolerance)) {
 			return fmt.Sprintf("%s is not of the newest recovery point, which is that of %s", m.facts.name, w.ledger.runName(id))
 		}
 	}

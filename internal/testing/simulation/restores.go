@@ -82,7 +82,7 @@ func (w *World) canAsk(target string) bool {
 	return slices.ContainsFunc(w.file.specs, func(p planSpec) bool { return slices.Contains(p.Targets, target) }) &&
 		slices.ContainsFunc(w.ledger.byTarget[target], func(id string) bool {
 			p := w.ledger.points[id]
-			return p.State == backup.Live && !p.Safety && w.now.Sub(p.Created) < 20*day
+			return lives(p) && w.now.Sub(p.Created) < 20*day
 		})
 }
 

@@ -1,0 +1,239 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/stop"
+)
+
+// softDelete returns the time of softDelete in the plans of a world. In three of four worlds it is off, and people delete nothing, so that
+// these stay as they are without it.
+func softDelete(seed uint64) time.Duration {
+	if seed%4 != 2 {
+		return 0
+	}
+	return []time.Duration{day, 3 * day, 9 * day, 0}[seed/4%4]
+}
+
+// deleter is a person who deletes a recovery point, or takes its deletion back. The request keeps its ID in each repeat.
+type deleter struct {
+	point string
+	id    string
+	// until is the time of the hold after an undo; 0: until it is released.
+	lasts time.Duration
+	tries int
+}
+
+// unwanted may let a person delete a new recovery point before its time, and let one take back the deletion, by this person or by the
+// policy. The choices come from the point alone, so that they change no others.
+func (w *World) unwanted(p *backup.Point) {
+	if w.choices.seed%4 != 2 || w.ending || w.options.Calm {
+		return
+	}
+	hash := fnv.New64a()
+	hash.Write([]byte(p.ID))
+	c := rand.New(rand.NewPCG(w.choices.seed, hash.Sum64()))
+	soft := softDelete(w.choices.seed)
+	var marked time.Time
+	switch c.IntN(8) {
+	case 0:
+		marked = w.now.Add(pickOne(c, time.Hour, day, lastDay(p).Sub(w.now)-time.Hour))
+		w.at(marked, func() { w.erase(&deleter{point: p.ID, id: "erase " + p.ID}) })
+	case 1:
+		marked = lastDay(p).Add(5 * time.Minute)
+	default:
+		return
+	}
+	if c.IntN(3) == 0 {
+		return
+	}
+	undone := marked.Add(pickOne(c, time.Minute, time.Hour, soft/2, soft-5*time.Minute, soft, soft+6*time.Hour))
+	d := &deleter{point: p.ID, id: "undo " + p.ID, lasts: pickOne(c, 0, 3*time.Hour, 5*day)}
+	w.at(backup.Later(undone, w.now), func() { w.undelete(d, pickOne(c, 11*time.Minute, 2*day, 9*day)) })
+}
+
+func pickOne(c *rand.Rand, all ...time.Duration) time.Duration { return all[c.IntN(len(all))] }
+
+// later repeats a request of a person, unless the world ends.
+func (d *deleter) later(w *World, again func()) {
+	if d.tries < mostTries && !w.ending {
+		w.in(time.Minute, again)
+	}
+}
+
+// erase asks for the deletion, again and again until there is an answer.
+func (w *World) erase(d *deleter) {
+	if w.now.Before(w.host.down) {
+		w.at(w.host.down, func() { w.erase(d) })
+		return
+	}
+	w.choices.track = ofRequests
+	d.tries++
+	wish := backup.SoftDeletion{ID: backup.HoldID(d.id), Reason: "it has a secret"}
+	w.request(ofRequests, "delete "+w.ledger.runName(d.point), func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
+		wish.By = fmt.Sprintf("invocation %d", v.id)
+		_, err = e.SoftDelete(ctx, d.point, wish, true)
+		return err
+	}, func(v *invocation) {
+		refused := errors.Is(v.err, engine.ErrHeld) || errors.Is(v.err, engine.ErrInUse) || errors.Is(v.err, engine.ErrNewest) ||
+			errors.Is(v.err, engine.ErrPointGone) || errors.Is(v.err, engine.ErrNotEnded) || errors.Is(v.err, engine.ErrDeletionUndone)
+		switch {
+		case v.died || v.err != nil && !refused && stop.Reason(v.err) == "":
+			v.returned("")
+			d.later(w, func() { w.erase(d) })
+		case v.err != nil:
+			v.returned("")
+		default:
+			v.returned("deleted")
+			w.figures.SoftDeletions++
+			w.check(erasing{d.point, wish.ID})
+		}
+	})
+}
+
+// undelete asks for the end of a soft deletion, again and again until there is an answer, and releases the hold later.
+func (w *World) undelete(d *deleter, release time.Duration) {
+	if w.now.Before(w.host.down) {
+		w.at(w.host.down, func() { w.undelete(d, release) })
+		return
+	}
+	w.choices.track = ofRequests
+	hold := backup.PersonHold{ID: backup.HoldID(d.id), Reason: "it is needed"}
+	if d.tries++; d.lasts > 0 {
+		hold.Until = w.now.Add(d.lasts)
+		if d.tries > 1 { // a repeat must be the same request
+			d.id = fmt.Sprint(d.id, "+")
+			hold.ID = backup.HoldID(d.id)
+		}
+	}
+	w.request(ofRequests, "undelete "+w.ledger.runName(d.point), func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
+		hold.By = fmt.Sprintf("invocation %d", v.id)
+		_, err = e.Undelete(ctx, d.point, hold)
+		return err
+	}, func(v *invocation) {
+		refused := errors.Is(v.err, engine.ErrNothingToHold) || errors.Is(v.err, engine.ErrNotSoftDeleted) || errors.Is(v.err, engine.ErrNotEnded)
+		switch {
+		case v.died || v.err != nil && !refused:
+			v.returned("")
+			d.later(w, func() { w.undelete(d, release) })
+		case v.err != nil:
+			v.returned("")
+		default:
+			v.returned("undeleted")
+			w.figures.Undeletes++
+			w.check(holding{d.point, hold})
+			w.in(release, func() { w.release(&holder{point: d.point, hold: hold}) })
+		}
+	})
+}
+
+// lives tells whether the point can be restored, protects, and is to stay.
+func lives(p *backup.Point) bool {
+	return p.State == backup.Live && !p.Safety && p.SoftDeletion.Since.IsZero()
+}
+
+// leaves tells whether the change takes a point from those that live, or lets one go for good that the policy has soft-deleted.
+func (m kept) leaves() bool {
+	switch {
+	case m.was == nil || m.is.Safety || m.is.SoftDeletion.ID != "":
+		return false
+	case lives(m.was):
+		return !lives(m.is)
+	}
+	return m.was.State == backup.Live && m.is.State != backup.Live
+}
+
+// dueAt returns the time at which a cleanup has something to do about the point.
+func dueAt(p *backup.Point) time.Time {
+	if p.SoftDeletion.Since.IsZero() {
+		return p.Expires
+	}
+	return p.SoftDeletion.Until
+}
+
+// softDeleted: a recovery point is given up only behind its time as a soft-deleted one, which is the one of its run. A person alone may end
+// that, with a hold, or the rule for the newest. No held point gets into it. An answered deletion stands until an undo.
+func softDeleted(w *World, moment any) string {
+	switch m := moment.(type) {
+	case kept:
+		if m.was != nil {
+			return w.softChange(m)
+		}
+	case removed:
+		p := w.ledger.points[m.run]
+		if p != nil && p.Artifact == m.blob.name && w.softOf(p) > 0 && w.now.Before(dueAt(p).Add(-clockTolerance)) {
+			return w.ledger.artifactName(m.blob.name) + " is deleted, and its recovery point is soft-deleted for longer"
+		}
+	case erasing:
+		p := w.ledger.points[m.point]
+		if p.SoftDeletion.ID == "" && p.Undone.Deletion != m.id {
+			return "the deletion of the recovery point of " + w.ledger.runName(m.point) + " was answered, and it stays"
+		}
+	case over:
+		for _, f := range w.ledger.all {
+			p := w.ledger.points[f.run.ID]
+			if p == nil || p.SoftDeletion.Since.IsZero() || !canRestore(p) || w.heldLately(p) || w.now.Sub(p.KeptByStorage.Until) < 7*time.Hour {
+				continue
+			}
+			if w.now.Sub(p.SoftDeletion.Until) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour {
+				return fmt.Sprintf("the recovery point of %s is soft-deleted, and still there %s behind the end", f.name, w.now.Sub(p.SoftDeletion.Until))
+			}
+		}
+	}
+	return ""
+}
+
+// softOf returns the time of softDelete that the run of the point has.
+func (w *World) softOf(p *backup.Point) time.Duration {
+	return w.ledger.runs[p.ID].run.Settings.SoftDelete
+}
+
+// softChange returns what is wrong with the change of a point's mark.
+func (w *World) softChange(m kept) string {
+	name, soft := "the recovery point of "+w.ledger.runName(m.is.ID), w.softOf(m.is)
+	was, is := m.was.SoftDeletion, m.is.SoftDeletion
+	gone := canRestore(m.was) && !canRestore(m.is) && m.is.State != backup.Altered
+	switch {
+	case gone && was.Since.IsZero() && soft > 0:
+		return name + " is given up, and was never soft-deleted"
+	case gone && !was.Since.IsZero() && w.now.Before(was.Until.Add(-clockTolerance)):
+		return fmt.Sprintf("%s is given up %s before the end of its time as a soft-deleted one", name, was.Until.Sub(w.now))
+	case was.Since.IsZero() && !is.Since.IsZero():
+		switch {
+		case is.Until.Sub(is.Since) != soft || is.Since.Sub(w.now).Abs() > handlerDeadline+clockTolerance:
+			return fmt.Sprintf("%s is soft-deleted from %s to %s, at %s", name, is.Since, is.Until, w.now)
+		case is.ID == "" && w.now.Before(m.is.Expires.Add(-clockTolerance)):
+			return name + " is soft-deleted before its time"
+		case len(m.is.HeldBy(w.now.Add(clockTolerance))) > 0:
+			return name + " is soft-deleted while a person holds it"
+		case is.ID == "" && !w.stoppedSince().IsZero() && m.v != nil && m.v.begun.After(w.stoppedSince()):
+			return name + " is soft-deleted while the app is stopped"
+		}
+	case !was.Since.IsZero() && !is.Since.IsZero() && !was.Until.Equal(is.Until):
+		return name + " has another end of its time as a soft-deleted one"
+	case !was.Since.IsZero() && is.Since.IsZero() && len(m.is.HeldBy(w.now.Add(-handlerDeadline))) == 0:
+		if newer := slices.ContainsFunc(m.others, func(o *backup.Point) bool { return o.ID != m.is.ID && o.Created.After(m.is.Created) }); was.ID != "" ||
+			newer && max(w.ledger.runs[m.is.ID].run.Settings.KeepMinimum, w.mostMinimum(m.is.Target)) < 2 {
+			return name + " is soft-deleted no longer, and nobody wanted that"
+		}
+	}
+	return ""
+}
+
+// mostMinimum returns the largest keep.minimum that a run of the target ever had.
+func (w *World) mostMinimum(target string) (most int) {
+	for _, f := range w.ledger.all {
+		if f.run.Target == target {
+			most = max(most, f.run.Settings.KeepMinimum)
+		}
+	}
+	return most
+}
