@@ -30,7 +30,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestALostRowOfCountsDeletesNothing", "without the row of counts their points expire", "internal/retention/review.go",
-		"case p.Counted && !counts:", "case p.Counted && !counts && r.within > 1000:",
+		"case p.Counted && !counts && !person:", "case p.Counted && !counts && !person && r.within > 1000:",
 	},
 	{
 		"./internal/engine TestALostRowOfCountsDeletesNothing", "cleanup goes on without a row of counts that it cannot read", "internal/retention/review.go",
