@@ -33,19 +33,16 @@ func (d Deletion) Unmark(ctx context.Context, decided retention.Decision) (backu
 	return p, nil
 }
 
-// MoveDue has cleanup look at the point at that time, since a person is about to delete it. A point before its time has its entry at that
-// time, unless cleanup moves it just now: then, and past that time, the point gets one besides, which is not counted as a point.
-func MoveDue(ctx context.Context, catalog backup.Catalog, p backup.Point, at, now time.Time) error {
-	if now.Before(p.Expires) && !at.Before(p.Expires) {
-		return nil // cleanup moves the entry on when it is due
+// MoveDue has cleanup look at the point at that time, since a person is about to delete it, or to undelete it. Its own entry is moved if it
+// is where it is expected. Otherwise, as when cleanup moves it just now, the point gets one besides, which is not counted as a point.
+func MoveDue(ctx context.Context, catalog backup.Catalog, p backup.Point, from, at, now time.Time) error {
+	if from.IsZero() {
+		from = p.Created.Add(firstLook)
 	}
-	own := backup.DueKey(p.Expires, p.ID)
-	if p.Expires.IsZero() {
-		own = backup.DueKey(p.Created.Add(firstLook), p.ID)
-	}
+	own := backup.DueKey(from, p.ID)
 	row, _, err := catalog.Get(ctx, own)
 	if err == nil {
-		_, err = catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: backup.DueKey(at, p.ID), Body: dueOf(p, now)},
+		_, err = catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: backup.DueKey(at, p.ID), Body: dueOf(p, p.Created)},
 			backup.Write{Op: backup.Delete, Key: own, ETag: row.ETag})
 	}
 	if _, raced := errors.AsType[*backup.WriteError](err); raced || errors.Is(err, backup.ErrNotFound) {
@@ -55,7 +52,7 @@ func MoveDue(ctx context.Context, catalog backup.Catalog, p backup.Point, at, no
 		return PutReleased(ctx, catalog, p, at, now)
 	}
 	if err != nil {
-		return fmt.Errorf("note when the recovery point of run %s is deleted: %w", p.ID, err)
+		return fmt.Errorf("move the index entry of run %s: %w", p.ID, err)
 	}
 	return nil
 }

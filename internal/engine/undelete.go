@@ -64,10 +64,12 @@ func (e *Engine) SoftDelete(ctx context.Context, id string, d backup.SoftDeletio
 			d.Until = soft.Until
 		}
 		p.SoftDeletion = d
-		// The entry is written first, so that a crash leaves one too many. It is due after the save, as that of a release.
-		if err := deletion.MoveDue(ctx, e.Catalog, *p, backup.Later(d.Until, now.Add(orphanAge)), now); err != nil {
-			return nil, err
-		}
+		// The entry is moved first, so that a crash leaves one that is due too early. It is due after the save, as that of a release.
+		if at := backup.Later(d.Until, now.Add(orphanAge)); at.Before(p.Expires) || !now.Before(p.Expires) {
+			if err := deletion.MoveDue(ctx, e.Catalog, *p, p.Expires, at, now); err != nil {
+				return nil, err
+			}
+		} // else cleanup moves it on when the point is past its time
 		return []backup.Event{event.PointSoftDeleted(*p), manifest.NoteHold(*p, manifest.SoftDeleted, d.ID, now)}, nil
 	})
 }
@@ -136,6 +138,10 @@ func (e *Engine) Undelete(ctx context.Context, id string, h backup.PersonHold) (
 		p.SoftDeletion = backup.SoftDeletion{}
 		if soft.Person() {
 			p.Undone = backup.Undo{Deletion: soft.ID, Time: now, By: h.By}
+		}
+		// Cleanup looks soon, and then at the end of the hold.
+		if err := deletion.MoveDue(ctx, e.Catalog, *p, soft.Until, now.Add(orphanAge), now); err != nil {
+			return nil, err
 		}
 		var events []backup.Event
 		if news {

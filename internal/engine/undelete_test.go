@@ -324,6 +324,29 @@ func TestUndelete(t *testing.T) {
 	}
 }
 
+// TestAShortUndo: the hold of an undo ends long before the mark would have ended. Then the policy decides anew, within a quarter of an hour.
+func TestAShortUndo(t *testing.T) {
+	s := newHarness(t)
+	id := s.softPoints(2)[0]
+	s.change(id, func(p *backup.Point) { p.SoftDelete = 300 * day })
+	s.cleanup()
+	s.now = s.now.Add(day)
+	end := s.now.Add(40 * day)
+	if err := s.undelete(id, wish("one", "why", end)); err != nil {
+		t.Fatal(err)
+	}
+	for s.now.Before(end.Add(-time.Minute)) {
+		s.now = s.now.Add(min(6*time.Hour, end.Add(-time.Minute).Sub(s.now)))
+		if s.cleanup(); s.called(id) != "live" || s.rows("due") != 2 {
+			t.Fatalf("at %s it is %s, with %d entries", s.now, s.called(id), s.rows("due"))
+		}
+	}
+	s.now = end.Add(time.Minute)
+	if s.cleanup(); s.called(id) != "softDeleted" {
+		t.Errorf("the hold is over, and it is %s", s.called(id))
+	}
+}
+
 // TestDeleteByAPerson: a person's deletion marks the point at once, and cleanup deletes it at the end of its own time, long before it
 // would have expired. An undo ends it, and a late repeat of the deletion is known.
 func TestDeleteByAPerson(t *testing.T) {

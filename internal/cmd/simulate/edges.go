@@ -61,6 +61,10 @@ var edges = []edge{
 		"wait = max(wait, p.Expires.Sub(x.Now))", "wait = max(wait, 0)",
 	},
 	{
+		"./internal/engine TestAShortUndo", "soft delete: cleanup looks at an undeleted point when it would have been deleted", "internal/engine/undelete.go",
+		"soft.Until, now.Add(orphanAge), now)", "soft.Until, soft.Until.Add(time.Second), now)",
+	},
+	{
 		"./internal/engine TestRefusedDeletions", "soft delete: a person deletes what another one holds", "internal/engine/undelete.go",
 		"p.LongestHold(now); held {", "p.LongestHold(now); held && p.Size < 0 {",
 	},
@@ -94,7 +98,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestDeleteByAPerson", "soft delete: cleanup looks at a deleted point only when it would have expired", "internal/engine/undelete.go",
-		"backup.Later(d.Until, now.Add(orphanAge)), now)", "backup.Later(p.Expires, d.Until), now)",
+		"*p, p.Expires, at, now)", "*p, p.Expires, backup.Later(at, p.Expires), now)",
 	},
 	{
 		"./internal/engine TestStoppedAppMarksNothing", "soft delete: a person deletes while the app is stopped", "internal/engine/undelete.go",

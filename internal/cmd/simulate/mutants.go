@@ -332,8 +332,8 @@ var mutants = []mutant{
 		"		p.SoftDeletion = backup.SoftDeletion{}\n		if soft", "		p.SoftDeletion, p.Holds = backup.SoftDeletion{}, nil\n		if soft",
 	},
 	{
-		"soft delete: the mark is written over what changed meanwhile", "internal/deletion/softdelete.go",
-		"Reason: decided.Reason}\n", "Reason: decided.Reason}\n	p.RowETag = \"*\"\n",
+		"soft delete: every point has the default time", "internal/deletion/softdelete.go",
+		"d.Now.Add(p.SoftDelete)", "d.Now.Add(backup.DefaultSoftDelete)",
 	},
 	{
 		"a person's hold is ignored", "internal/retention/review.go",

@@ -220,20 +220,11 @@ func (w *World) softChange(m kept) string {
 	case !was.Since.IsZero() && !is.Since.IsZero() && !was.Until.Equal(is.Until):
 		return name + " has another end of its time as a soft-deleted one"
 	case !was.Since.IsZero() && is.Since.IsZero() && len(m.is.HeldBy(w.now.Add(-handlerDeadline))) == 0:
-		if newer := slices.ContainsFunc(m.others, func(o *backup.Point) bool { return o.ID != m.is.ID && o.Created.After(m.is.Created) }); was.ID != "" ||
-			newer && max(w.ledger.runs[m.is.ID].run.Settings.KeepMinimum, w.mostMinimum(m.is.Target)) < 2 {
+		newer := slices.ContainsFunc(m.others, func(o *backup.Point) bool { return o.Created.After(m.is.Created) })
+		n, rank := w.minimum(m.is, m.others, clockTolerance)
+		if was.ID != "" || newer && (rank < 0 || rank >= n) {
 			return name + " is soft-deleted no longer, and nobody wanted that"
 		}
 	}
 	return ""
-}
-
-// mostMinimum returns the largest keep.minimum that a run of the target ever had.
-func (w *World) mostMinimum(target string) (most int) {
-	for _, f := range w.ledger.all {
-		if f.run.Target == target {
-			most = max(most, f.run.Settings.KeepMinimum)
-		}
-	}
-	return most
 }
