@@ -90,7 +90,7 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 		Catalog: catalog, Queue: queues, App: settings.App,
 		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor),
 		Manifests: azure.Manifests{Client: azure.New(credential, options)}, Access: azure.Access{Client: azure.New(credential, options), NewName: uuid.NewString}, Own: own(queues, clients), Timings: engine.DefaultTimings().Scaled(settings.WaitFactor),
-		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Zone: config.Zone, Now: time.Now, NewID: uuid.NewString,
+		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, KeepHistory: settings.History, Zone: config.Zone, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {
 		app.Engine.Left = app.Plans.Left

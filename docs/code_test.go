@@ -22,6 +22,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
@@ -223,7 +224,7 @@ func TestGuards(t *testing.T) {
 	for _, no := range []string{"NotAllChecked", "NotAsked", "TakesLonger"} { // warnings, and a guard that is asked later
 		delete(coded, no)
 	}
-	for _, other := range []string{request.InvalidRequest, "RequestIdReused", backup.UnreadableRow(io.EOF).Code} {
+	for _, other := range []string{request.InvalidRequest, "RequestIdReused", engine.CarriedOut, backup.UnreadableRow(io.EOF).Code} {
 		coded[other] = true
 	}
 	same(t, "the guard's code", set("`([A-Z][a-z]+[A-Z]\\w+)`", section(t, page(t, "restore.md"), "Guards")), coded)

@@ -377,6 +377,9 @@ func (h *handler) abandonRun(w http.ResponseWriter, r *http.Request) error {
 
 // because returns the reason behind an ErrNotFound, if it has one for the caller.
 func because(err error) string {
+	if err == nil {
+		return ""
+	}
 	if _, why, ok := strings.Cut(err.Error(), backup.ErrNotFound.Error()+": the request "); ok {
 		return ": the request " + why
 	}

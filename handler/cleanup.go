@@ -26,6 +26,9 @@ func (h *handler) cleanup(ctx context.Context, _ invocation) (fields, error) {
 	if n := len(report.SoftDeleted); n > 0 {
 		did["softDeleted"] = n
 	}
+	if report.Pruned > 0 {
+		did["pruned"] = report.Pruned
+	}
 	if more := len(deletions) - len(told); more > 0 {
 		did["omitted"] = more
 	}

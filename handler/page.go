@@ -40,6 +40,14 @@ func list[T, V any](
 		part.NextLink = h.origin(r) + r.URL.Path + "?" + url.Values{
 			"target": {target}, "top": {strconv.Itoa(top)}, "after": {next},
 		}.Encode()
+	} else {
+		pruned, err := backup.ReadHistory(r.Context(), h.Engine.Catalog, target)
+		if err != nil {
+			return err
+		}
+		if pruned.Runs > 0 {
+			part.Pruned = &api.Pruned{Runs: pruned.Runs, Last: pruned.Last}
+		}
 	}
 	writeJSON(w, http.StatusOK, part)
 	return nil

@@ -37,9 +37,13 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 		return did, h.Engine.AnswerPreview(ctx, q, p)
 	}
 	run, err := h.Engine.Restore(ctx, q, active.Plans)
-	if errors.Is(err, engine.ErrRequestReused) {
+	switch {
+	case errors.Is(err, engine.ErrRequestReused):
 		did["note"] = err.Error()
 		return did, h.Engine.RefuseRequest(ctx, message, q, active.Plans, "RequestIdReused", err)
+	case errors.Is(err, engine.ErrCarriedOut):
+		did["note"] = err.Error()
+		return did, h.Engine.AnswerRepeat(ctx, message, q, active.Plans, err)
 	}
 	did["run"], did["target"], did["plan"], did["to"] = run.ID, run.Target, run.Plan, run.State
 	did.say(run.Reason)
@@ -73,6 +77,9 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, engine.ErrRequestReused) {
 		return refuse(http.StatusConflict, "RequestIdReused", "id", "%v: ask again under another ID", err)
 	}
+	if errors.Is(err, engine.ErrCarriedOut) {
+		return refuse(http.StatusConflict, "RequestCarriedOut", "id", "%v: if you want another restore, ask for it under another ID", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -95,7 +102,7 @@ func (h *handler) getRestore(w http.ResponseWriter, r *http.Request) error {
 		status, now, err = h.Engine.Status(r.Context(), id)
 	}
 	if errors.Is(err, backup.ErrNotFound) || err == nil && status.Run.Restore == nil {
-		return noRestore(r)
+		return noRestore(r, err)
 	}
 	if err != nil {
 		return err
@@ -104,8 +111,8 @@ func (h *handler) getRestore(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func noRestore(r *http.Request) error {
-	return refuse(http.StatusNotFound, "RestoreNotFound", r.PathValue("id"), "there is no restore %s", r.PathValue("id"))
+func noRestore(r *http.Request, err error) error {
+	return refuse(http.StatusNotFound, "RestoreNotFound", r.PathValue("id"), "there is no restore %s%s", r.PathValue("id"), because(err))
 }
 
 // cancelRestore cancels a restore that has begun nothing yet.
@@ -132,7 +139,7 @@ func (h *handler) confirmRestore(w http.ResponseWriter, r *http.Request) error {
 func (h *handler) answerRestore(w http.ResponseWriter, r *http.Request, status engine.Status, err error) error {
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
-		return noRestore(r)
+		return noRestore(r, err)
 	case errors.Is(err, engine.ErrNotWaiting):
 		return refuse(http.StatusConflict, "RestoreNotWaiting", r.PathValue("id"), "%v", err)
 	case errors.Is(err, engine.ErrNotEnded):

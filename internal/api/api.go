@@ -40,6 +40,14 @@ type Stop struct {
 type Page[T any] struct {
 	Value    []T    `json:"value"`
 	NextLink string `json:"nextLink,omitempty"`
+	// Pruned is on the last page if older entries were pruned.
+	Pruned *Pruned `json:"pruned,omitempty"`
+}
+
+// Pruned says how many runs of a target were pruned, because they were older than the history, and when the newest of these was made.
+type Pruned struct {
+	Runs int       `json:"runs"`
+	Last time.Time `json:"newestCreatedDateTime"`
 }
 
 // Run is a run as callers see it. Status is Azure's word for a long-running operation, so that Azure's own pollers end on it;

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +41,8 @@ const (
 	ArtifactPrefix = "artifact-"
 	OutboxPrefix   = "outbox-"
 
-	lockRow = "lock"
+	lockRow    = "lock"
+	historyRow = "history"
 )
 
 // The rows of SchedulePartition begin with these. A timer run reads the rows from [ActivePlanKey] on by one request, in this
@@ -67,8 +69,9 @@ const (
 	// of a run reads both by one request.
 	RestoreNotePrefix = AppsPrefix + "waiting-"
 
-	// missedRunsPrefix and FactsPrefix sort behind CheckpointPrefix, so that no idle timer run reads their rows.
-	missedRunsPrefix = "schedule-missed-"
+	// RecordPrefix, MissedRunsPrefix and FactsPrefix sort behind CheckpointPrefix, so that no idle timer run reads their rows.
+	RecordPrefix     = "recorded-"
+	MissedRunsPrefix = "schedule-missed-"
 	FactsPrefix      = "target-"
 )
 
@@ -87,6 +90,8 @@ var (
 	CheckKey = Key{Partition: SchedulePartition, Row: "last-check"}
 	// CoverageKey says which services no plan has, beside StockKey for the same reason.
 	CoverageKey = Key{Partition: SchedulePartition, Row: "last-coverage"}
+	// PrunedKey says when the history was pruned last, beside StockKey for the same reason.
+	PrunedKey = Key{Partition: SchedulePartition, Row: "last-history"}
 	// SelectionKey is the row that says which targets the plans select.
 	SelectionKey = Key{Partition: SchedulePartition, Row: "last-selection"}
 	// UndeliverableKey counts the events that were given up.
@@ -114,6 +119,16 @@ func NewRunID(target string, at time.Time, cause string) string {
 // Countdown makes a text that sorts the newest first.
 func Countdown(at time.Time) string { return fmt.Sprintf("%010d", 9_999_999_999-at.Unix()) }
 
+// RunTime returns the time in the ID of a run, for which [NewRunID] made it.
+func RunTime(id string) (time.Time, error) {
+	key, err := RunKey(id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	countdown, err := strconv.ParseInt(key.Row[len(RunPrefix):len(RunPrefix)+10], 10, 64)
+	return time.Unix(9_999_999_999-countdown, 0).UTC(), err
+}
+
 // RunKey returns the key of the run with the ID.
 func RunKey(id string) (Key, error) {
 	partition, row, _ := strings.Cut(id, "-")
@@ -138,6 +153,9 @@ func (r Run) Key() Key {
 	}
 	return k
 }
+
+// HistoryKey is the row that says which runs of the target were pruned.
+func HistoryKey(target string) Key { return Key{Partition: Partition(target), Row: historyRow} }
 
 // LockKey is the row that only one run of the target can own.
 func (r Run) LockKey() Key { return Key{Partition: r.Key().Partition, Row: lockRow} }
@@ -201,6 +219,11 @@ func DueOnceKey(at time.Time, point string) Key {
 	return Key{Partition: k.Partition, Row: k.Row + "-once"}
 }
 
+// DuePoint returns the ID of the recovery point that the entry is about.
+func DuePoint(k Key) string {
+	return strings.TrimSuffix(k.Row[min(len(TimeKey(time.Time{}))+1, len(k.Row)):], "-once")
+}
+
 // CheckpointKey is the row that says up to when the plan's scheduled times are dealt with.
 func CheckpointKey(plan string) Key { return ScheduleKey(CheckpointPrefix + plan) }
 
@@ -235,7 +258,12 @@ func OtherAppKey(app string) Key { return ScheduleKey(OtherAppPrefix + Digest(ap
 
 // MissedRunsKey comes from the missed period's plan and first scheduled time, so that a repeat writes the same row.
 func MissedRunsKey(m schedule.MissedRuns) Key {
-	return ScheduleKey(missedRunsPrefix + m.Plan + "." + TimeKey(m.First))
+	return ScheduleKey(MissedRunsPrefix + m.Plan + "." + TimeKey(m.First))
+}
+
+// RecordKey is an entry of the index of history: the week from which on the history of its rows counts comes first.
+func RecordKey(week time.Time, of string) Key {
+	return ScheduleKey(RecordPrefix + week.UTC().Format("20060102") + "-" + of)
 }
 
 // UnpublishedKey is the row that says that the outbox of the partition holds events that a timer run must send.

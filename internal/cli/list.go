@@ -64,7 +64,7 @@ func (l list[T]) print(ctx context.Context, r remote, name string, top int, all 
 		if err != nil {
 			return err
 		}
-		whole.Value, whole.NextLink, next = append(whole.Value, p.Value...), p.NextLink, ""
+		whole.Value, whole.NextLink, whole.Pruned, next = append(whole.Value, p.Value...), p.NextLink, p.Pruned, ""
 		if all {
 			next, whole.NextLink = client.PathOf(p.NextLink), ""
 		}
@@ -84,6 +84,9 @@ func (l list[T]) print(ctx context.Context, r remote, name string, top int, all 
 	}
 	if err := r.show(document, ids, func() error { return r.print(table) }); err != nil {
 		return err
+	}
+	if p := whole.Pruned; p != nil && !r.documents() {
+		fmt.Fprintf(r.Stderr, "older ones were pruned (LIFEBOAT_HISTORY): %s, the newest of %s\n", text.Count(p.Runs, "run"), r.clock.At(p.Last))
 	}
 	if whole.NextLink != "" && !r.documents() {
 		fmt.Fprintf(r.Stderr, "%s shown; there are older ones: --all, or --top up to 100\n", text.Count(len(whole.Value), l.what))

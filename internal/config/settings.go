@@ -27,6 +27,8 @@ type Settings struct {
 	// Concurrency is the number of concurrent operations of all plans: LIFEBOAT_CONCURRENCY, 1 to
 	// [backup.MostConcurrency]; 50 without it.
 	Concurrency int
+	// History is the age from which on rows of the past are pruned: LIFEBOAT_HISTORY, in days, such as 400d, which is the default.
+	History time.Duration
 	// Stopped is the reason for which nothing is deleted, no restore begins and no plan makes runs; "" if all go on:
 	// LIFEBOAT_STOPPED, which is true, false, or a reason for people.
 	Stopped string
@@ -90,6 +92,9 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 		}
 		s.Concurrency = n
 	}
+	if s.History, err = keptHistory(getenv("LIFEBOAT_HISTORY")); err != nil {
+		return s, err
+	}
 	switch text := getenv("LIFEBOAT_EVENTS_ENCODING"); strings.ToLower(text) {
 	case "", "none":
 	case "base64":
@@ -102,6 +107,20 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	}
 	s.Stopped = stopped(getenv("LIFEBOAT_STOPPED"))
 	return s, nil
+}
+
+// keptHistory reads LIFEBOAT_HISTORY.
+func keptHistory(text string) (time.Duration, error) {
+	if text == "" {
+		return backup.DefaultHistory, nil
+	}
+	const day = 24 * time.Hour
+	n, err := strconv.Atoi(strings.TrimSuffix(text, "d"))
+	least, most := int(backup.LeastHistory/day), int(backup.LongestKeep/day)
+	if err != nil || !strings.HasSuffix(text, "d") || n < least || n > most {
+		return 0, fmt.Errorf("the app setting LIFEBOAT_HISTORY is %q: it must be a number of days from %dd to %dd, such as 400d", text, least, most)
+	}
+	return time.Duration(n) * day, nil
 }
 
 // longestApp leaves room for the longest names of a site and a slot, 60 and 59 characters.

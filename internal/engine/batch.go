@@ -91,5 +91,8 @@ func (e *Engine) RestoreID(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	claim, err := backup.Decode[restoreClaim](row)
+	if why := claim.over(); err == nil && why != nil {
+		return "", fmt.Errorf("%w: %w", backup.ErrNotFound, why)
+	}
 	return claim.Run, err
 }

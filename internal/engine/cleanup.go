@@ -32,6 +32,8 @@ type CleanupReport struct {
 	SurveyDue bool
 	Coverage  health.Coverage
 	Now       time.Time
+	// Pruned counts the runs that were older than the history.
+	Pruned int
 	// Failed are the errors of deletions; they are tried again.
 	Failed []error
 }
@@ -68,7 +70,10 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	then := now.Add(e.Now().Sub(own))
 	report.Coverage, report.Now = written.coverage, then
 	report.SurveyDue = e.Search != nil && written.coverage.Due(then, then.Add(clockTolerance))
-	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx, was, then), e.countStock(ctx, written.stock, then), written.coverage.Unread)
+	err = errors.Join(ctx.Err(), e.noteCleanup(ctx, was, then), e.countStock(ctx, written.stock, then), written.coverage.Unread)
+	pruned, unpruned := e.prune(ctx, written.pruned, report.Stopped, then) // last: it may take its time
+	report.Pruned = pruned
+	return report, errors.Join(err, unpruned)
 }
 
 // countStock counts the recovery points if it is time, also while nothing is deleted. A count that is cut off leaves the last one.

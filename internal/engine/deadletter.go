@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/history"
 )
 
 // These are the codes of dead letters; a refused request has the code of its refusal.
@@ -53,7 +55,7 @@ func (e *Engine) DeadLetters(ctx context.Context) (int, error) {
 // DeadLetter keeps a hopeless message of the queue, and then publishes where. Once it returns without an error the message may
 // go: the same message again changes only the time, and is the same event. Messages have at most 64 KiB.
 func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why backup.Reason) error {
-	l := deadLetter{Queue: queue, Reason: why.Code + ": " + why.Message, Time: e.Now().UTC(), Encoding: "text"}
+	l := deadLetter{Queue: queue, Reason: why.Code + ": " + why.Message, Encoding: "text"}
 	text := string(body)
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, backup.IsUnreadable) {
 		l.Encoding, text = "base64", base64.StdEncoding.EncodeToString(body)
@@ -64,6 +66,14 @@ func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why 
 		*column, runes = string(runes[:n]), runes[n:]
 	}
 	key := backup.DeadLetterKey(queue, body)
+	_, now, err := e.Catalog.Get(ctx, key) // for the catalog's clock: by this process's own one its history could be over at once
+	if err != nil && !errors.Is(err, backup.ErrNotFound) && !errors.Is(err, backup.ErrUnreadable) {
+		return fmt.Errorf("keep a dead letter of the queue %s: %w", queue, err)
+	}
+	l.Time = now
+	if err := history.PutLetter(ctx, e.Catalog, key, now); err != nil {
+		return err
+	}
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {
 		return fmt.Errorf("keep a dead letter of the queue %s: %w", queue, err)
 	}

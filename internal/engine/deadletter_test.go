@@ -39,7 +39,7 @@ func TestHopelessMessages(t *testing.T) {
 				}
 				s.now = s.now.Add(time.Hour)
 			}
-			rows := slices.DeleteFunc(s.storage.catalog.Rows(), func(r backup.Row) bool { return r.Key == backup.OwnerKey })
+			rows := slices.DeleteFunc(s.storage.catalog.Rows(), func(r backup.Row) bool { return r.Partition == backup.SchedulePartition })
 			if len(rows) != 1 || rows[0].Partition != "deadletter" {
 				t.Fatalf("%d rows", len(rows))
 			}

@@ -48,6 +48,9 @@ type Engine struct {
 	Timers map[string]health.TimerSchedule
 	// Left says what has left the plans by the row of the active plan, as [plans.Store.Left] does; nil: nothing.
 	Left func(ctx context.Context, head plans.Head, all []backup.Plan, now time.Time) ([]plans.Left, error)
+	// KeepHistory is the age from which on rows of the past are pruned: ended runs without a recovery point that is there, their requests,
+	// missed periods, dead letters; 0 prunes none.
+	KeepHistory time.Duration
 	// Search finds the resources of the services in these subscriptions, and says which of them it went through with the right to see
 	// all; nil: no service is looked for.
 	Search func(ctx context.Context, subscriptions []string) (backup.Inventory, error)
@@ -302,6 +305,9 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	}
 	if errors.Is(err, backup.ErrNotFound) {
 		why := "there is no run " + w.Run
+		if e.isHistory(w.Run) {
+			return Outcome{Run: w.Run, Note: why + ": it is history"}, nil
+		}
 		return Outcome{Run: w.Run, Note: "dead letter: " + why}, e.DeadLetter(ctx, backup.ExecuteQueue, message, backup.NewReason(unknownRun, why, ""))
 	}
 	if err != nil {

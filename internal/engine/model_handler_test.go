@@ -257,17 +257,17 @@ func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, err
 
 // breakCheckpoint does the harm of two mutants to a checkpoint that is written together with a missed period.
 func (m *model) breakCheckpoint(writes []backup.Write) []backup.Write {
-	if m.mutant != outboxForgotten && m.mutant != checkpointBeforeRuns || len(writes) != 3 || !outbox.Has(writes[0].Row) {
+	if m.mutant != outboxForgotten && m.mutant != checkpointBeforeRuns || len(writes) != 4 || !outbox.Has(writes[0].Row) {
 		return writes
 	}
 	if m.mutant == outboxForgotten {
 		return writes[1:]
 	}
-	moved := read[checkpoint.Checkpoint](writes[2].Body)
+	moved := read[checkpoint.Checkpoint](writes[3].Body)
 	moved.At, moved.InProgress = epoch, time.Time{}
-	broken := writes[2]
+	broken := writes[3]
 	broken.Body = backup.Encode(moved)
-	return []backup.Write{writes[0], writes[1], broken}
+	return append(writes[:3:3], broken)
 }
 
 func (r *replay) SendStep(_ context.Context, w backup.StepMessage, delay time.Duration) error {

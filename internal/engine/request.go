@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/history"
 	"lifeboat/internal/request"
 )
 
@@ -87,6 +88,9 @@ func (e *Engine) claim(ctx context.Context, c claimed, targets []string) (b Batc
 	b, now, err = e.claimedBefore(ctx, id)
 	if errors.Is(err, backup.ErrNotFound) && (len(targets) > 0 || c.Refused != nil) {
 		c.Time = now
+		if err = history.PutRequest(ctx, e.Catalog, id, now); err != nil {
+			return Batch{}, false, now, err
+		}
 		writes := []backup.Write{{Op: backup.Insert, Key: backup.RequestKey(id), Body: backup.Encode(c)}}
 		for i, page := range backup.Pages(strings.Join(targets, "\n")) {
 			writes = append(writes, backup.Write{Op: backup.Insert, Key: backup.TargetsKey(id, i), Body: page})

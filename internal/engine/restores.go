@@ -16,14 +16,20 @@ import (
 // restoreClaim is the row of a request for a restore. It fixes the ID of the run, and is never deleted: a request that is
 // repeated after years is still the same.
 type restoreClaim struct {
-	Request     string    `json:"Request"`
+	// Request is the ID of the request, "" once its run was pruned.
+	Request     string    `json:"Request,omitempty"`
 	Fingerprint string    `json:"Fingerprint"`
 	Run         string    `json:"Run"`
 	Time        time.Time `json:"Time"`
+	// State and Ended say how the run ended, once it was pruned or is about to be.
+	State backup.State `json:"State,omitempty"`
+	Ended time.Time    `json:"Ended,omitzero"`
+
+	backup.Carried
 }
 
 // Restore makes the run that the request asks for, queued or refused, and publishes which; or returns the run that the request
-// made before. It returns ErrRequestReused if the ID stands for another request.
+// made before. It returns ErrRequestReused if the ID stands for another request, and ErrCarriedOut if the run was pruned.
 //
 // The claim comes first, then the run, then the answer. If a process dies in between, the request is repeated, and the next
 // process goes on: the claim fixes the run's ID, and the insertion of its row settles the answers of the guards.
@@ -55,9 +61,15 @@ func (e *Engine) claimRestore(ctx context.Context, q restore.Request, outline fu
 	case claim.Fingerprint != q.Fingerprint():
 		return backup.Run{}, fmt.Errorf("%w: %s", ErrRequestReused, q.ID)
 	}
+	if err := claim.over(); err != nil {
+		return backup.Run{}, err
+	}
 	run, _, err := e.load(ctx, claim.Run)
 	var events []backup.Event
 	if errors.Is(err, backup.ErrNotFound) {
+		if err := e.neverMade(ctx, row); err != nil {
+			return backup.Run{}, err
+		}
 		var p restore.Preview
 		if p, err = outline(now); err == nil {
 			run, events, err = e.createRestore(ctx, q, p, claim, now)
@@ -235,8 +247,11 @@ func (e *Engine) refuseGivenUp(
 		p.Hash = p.NewHash()
 		return p, nil
 	})
-	if errors.Is(err, ErrRequestReused) {
+	switch {
+	case errors.Is(err, ErrRequestReused):
 		return backup.Run{}, e.reject(ctx, message, q, plans, backup.NewReason("RequestIdReused", err.Error(), correct))
+	case errors.Is(err, ErrCarriedOut):
+		return backup.Run{}, e.AnswerRepeat(ctx, message, q, plans, err)
 	}
 	return run, err
 }

@@ -13,6 +13,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
+	"lifeboat/internal/history"
 	"lifeboat/internal/outbox"
 	"lifeboat/internal/restore"
 )
@@ -114,7 +115,7 @@ func (s *step) releaseAndPublish(ctx context.Context) error {
 	if !r.Unpublished {
 		return nil
 	}
-	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target)); err != nil {
+	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target), history.Ended(*r)); err != nil {
 		return fmt.Errorf("release the permits of run %s: %w", r.ID, err)
 	}
 	if err := s.dropReader(ctx); err != nil {

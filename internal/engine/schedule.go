@@ -17,6 +17,7 @@ import (
 	"lifeboat/internal/evaluation"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
+	"lifeboat/internal/history"
 	"lifeboat/internal/outbox"
 	"lifeboat/internal/request"
 	"lifeboat/internal/schedule"
@@ -170,6 +171,7 @@ func (s *schedulerState) add(row backup.Row) error {
 		s.stock = health.DecodeStock(row)
 	case row.Key == backup.CheckKey:
 		s.check = row
+	case row.Key == backup.PrunedKey: // cleanup reads it
 	case row.Key == backup.SelectionKey:
 		s.selection = row
 	case row.Key == backup.CoverageKey:
@@ -302,7 +304,7 @@ func (e *Engine) saveCheckpoint(
 		events = []backup.Event{event.ScheduleMissed(missedRuns)}
 		writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{
 			Op: backup.Put, Key: backup.MissedRunsKey(missedRuns), Body: backup.Encode(missedRuns),
-		})
+		}, history.Missed(missedRuns))
 	}
 	writes = append(writes, backup.Write{
 		Op: backup.Replace, Key: backup.CheckpointKey(c.Plan), ETag: c.ETag, Body: backup.Encode(next),

@@ -312,7 +312,7 @@ func TestRescue(t *testing.T) {
 	})
 	t.Run("an entry without a run is dropped when nobody can be about to make it", func(t *testing.T) {
 		s := newHarness(t)
-		s.storage.failAt = 4 // claim read, claim, index, insert
+		s.storage.failAt = 5 // claim read, its entry in the index of history, claim, index, insert
 		if _, err := s.backup("request-1", nightly(), target); !errors.Is(err, errBroken) {
 			t.Fatal(err)
 		}

@@ -523,7 +523,7 @@ func TestPolls(t *testing.T) {
 		if s.provider.polls != test.want {
 			t.Errorf("an operation of %s takes %d polls, want %d", test.lasts, s.provider.polls, test.want)
 		}
-		if most := 20 + 3*test.want; s.storage.calls > most {
+		if most := 21 + 3*test.want; s.storage.calls > most {
 			t.Errorf("an operation of %s takes %d storage requests, want at most %d", test.lasts, s.storage.calls, most)
 		}
 	}

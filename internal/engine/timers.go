@@ -7,6 +7,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/history"
 	"lifeboat/internal/stop"
 )
 
@@ -34,6 +35,7 @@ const noteTime = 10 * time.Second
 type cleanupRows struct {
 	stock    health.Stock
 	coverage health.Coverage
+	pruned   history.Pruned
 }
 
 // beginCleanup makes sure that this app owns the catalog, and returns the row of the timer, the rows of cleanup, and why the app is stopped. The rows stand side by side, so that it costs one request.
@@ -48,6 +50,8 @@ func (e *Engine) beginCleanup(ctx context.Context) (was health.TimerRecord, rows
 			rows.stock = health.DecodeStock(row)
 		case backup.CoverageKey:
 			rows.coverage = health.DecodeCoverage(row)
+		case backup.PrunedKey:
+			rows.pruned = history.DecodePruned(row)
 		}
 	}
 	return was, rows, stopped, err

@@ -13,7 +13,7 @@ import (
 
 // Search looks in the storage for artifacts and manifests of the target that no recovery point of the catalog names. It costs a list
 // of each, and the target's points and runs if there are any. An artifact that was made after the target's first run in the catalog
-// counts as that run's, or as a later one's: it may be of a lost start.
+// counts as that run's, or as a later one's: it may be of a lost start. Runs that were pruned count too.
 func (k Keeper) Search(ctx context.Context, provider backup.Provider, target string, in backup.Storage) (health.Incomplete, error) {
 	found := health.Incomplete{Target: target, Storage: in}
 	at, folder := k.place(target, in)
@@ -32,8 +32,15 @@ func (k Keeper) Search(ctx context.Context, provider backup.Provider, target str
 		return found, nil
 	}
 	points, names, oldest, err := k.known(ctx, target)
+	var pruned backup.History
+	if err == nil {
+		pruned, err = backup.ReadHistory(ctx, k.Catalog, target)
+	}
 	if err != nil {
 		return found, fmt.Errorf("compare the artifacts of %s with the catalog: %w", target, err)
+	}
+	if pruned.Runs > 0 && (oldest.IsZero() || pruned.First.Before(oldest)) {
+		oldest = pruned.First
 	}
 	manifests = slices.DeleteFunc(manifests, func(name string) bool { return points[pointOf(name)] })
 	artifacts = slices.DeleteFunc(artifacts, func(a backup.Artifact) bool {

@@ -25,7 +25,7 @@ var mutants = []mutant{
 	},
 	{
 		"health never hears of the end of a run", "internal/engine/save.go",
-		"r.QueueRow, health.Mark(r.Target)); err", "r.QueueRow, health.Mark(r.ID)); err",
+		"r.QueueRow, health.Mark(r.Target), history", "r.QueueRow, health.Mark(r.ID), history",
 	},
 	{
 		"the mark of a later change goes with that of an earlier one", "internal/evaluation/facts.go",
@@ -250,9 +250,9 @@ var mutants = []mutant{
 	},
 	{
 		"permits are released once the end was published", "internal/engine/save.go",
-		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target)); err != nil {",
+		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target), history.Ended(*r)); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errConflict\n\t}\n" +
-			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target)); err != nil {",
+			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow, health.Mark(r.Target), history.Ended(*r)); err != nil {",
 	},
 	{
 		"a lost start takes what another run holds", "internal/engine/engine.go",

@@ -33,6 +33,9 @@ type Figures struct {
 	// CanceledLater counts restores that were canceled behind their safety backups.
 	Stops, CanceledLater int
 
+	// Pruned counts runs, and Repeated the requests for restores that came again after that.
+	Pruned, Repeated int
+
 	RestoreRequests, RestoreRuns, Restores, LostRestores, Restored, Unrestored, SafetyPoints int
 }
 
@@ -60,6 +63,8 @@ func (f *Figures) Add(o Figures) {
 		{&f.Looks, o.Looks},
 		{&f.Deletions, o.Deletions},
 		{&f.Stops, o.Stops},
+		{&f.Pruned, o.Pruned},
+		{&f.Repeated, o.Repeated},
 		{&f.CanceledLater, o.CanceledLater},
 		{&f.Touched, o.Touched},
 		{&f.MissedRuns, o.MissedRuns},
@@ -130,6 +135,7 @@ func (f *Figures) Print(out io.Writer) {
 	line("polls", f.Polls, fmt.Sprintf("%s looks for a lost start, %s of them with more than one candidate",
 		grouped(f.Looks), grouped(f.Ambiguous)))
 	line("deletions", f.Deletions, "of artifacts; "+grouped(f.Touched)+" times one was touched")
+	line("pruned", f.Pruned, "runs; "+grouped(f.Repeated)+" requests for restores came again after that")
 	line("suspect points", f.Suspects, grouped(f.Acceptances)+" accepted")
 	line("holds", f.Holds, fmt.Sprintf("of recovery points by people; %s deletions by people, %s undone deletions", grouped(f.SoftDeletions),
 		grouped(f.Undeletes)))

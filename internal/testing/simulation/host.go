@@ -154,11 +154,17 @@ func (h *host) nextTimer() time.Time {
 
 // nextCleanup returns the time at which the timer of cleanup finds something due; zero if nothing is due.
 func (h *host) nextCleanup() time.Time {
-	rows := h.w.rows("due", 1)
-	if len(rows) == 0 || strings.HasPrefix(rows[0].Row, "rest-") {
+	rows, pruning := h.w.rows("due", 1), h.nextPruning()
+	if len(rows) > 0 && strings.HasPrefix(rows[0].Row, "rest-") {
+		rows = nil
+	}
+	if len(rows) == 0 && pruning.IsZero() {
 		return time.Time{}
 	}
-	at, first := keyTime(rows[0].Row), h.lastCleanup.Add(cleanupPeriod)
+	at, first := pruning, h.lastCleanup.Add(cleanupPeriod)
+	if len(rows) > 0 && (at.IsZero() || keyTime(rows[0].Row).Before(at)) {
+		at = keyTime(rows[0].Row)
+	}
 	if at.Before(first) {
 		at = first
 	}

@@ -224,6 +224,7 @@ var Invariants = []Invariant{
 	{"a restore is begun once", "4", restoredOnce},
 	{"no restore begins against a guard", "8", guarded},
 	{"a stop stops deletions and restores", "", stops},
+	{"nothing is pruned that is needed, and all that is history is", "", neededStays},
 	{"a canceled restore never begins", "", canceledStays},
 	{"no artifact is deleted while a restore reads it", "7", readerKeeps},
 	{"what a person holds stays", "6", heldStays},
@@ -867,14 +868,14 @@ func bounded(w *World, moment any) string {
 }
 
 // toldOfPoint checks an event about the deletion of a recovery point.
-func (w *World) toldOfPoint(id, kind string) string {
+func (w *World) toldOfPoint(id, kind string, at time.Time) string {
 	p := w.ledger.points[id]
 	switch name := w.ledger.runName(id); {
 	case p == nil:
 		return "told of the recovery point of " + name + ", which has none"
 	case kind == "altered" && w.service(p.Target).blob(p.Artifact) != nil && !w.tampered(p):
 		return "told that the recovery point of " + name + " is altered, and it is not"
-	case strings.HasPrefix(kind, "kept") && p.State != backup.Expired && w.service(p.Target).blob(p.Artifact) == nil: // else it came late
+	case strings.HasPrefix(kind, "kept") && w.service(p.Target).blob(p.Artifact) == nil && !p.Deleted.After(at): // else its queue took it late
 		return "told that storage keeps the recovery point of " + name + ", and its artifact is gone"
 	case kind == "deleted" && w.service(p.Target).blob(p.Artifact) != nil:
 		return "told that the recovery point of " + name + " is deleted, and its artifact is there"
@@ -899,7 +900,7 @@ func toldTruly(w *World, moment any) string {
 			return ""
 		}
 		if id, kind, _ := strings.Cut(m.event.ID, "."); strings.HasPrefix(m.event.Type, "lifeboat.recovery-point.") {
-			return w.toldOfPoint(id, kind)
+			return w.toldOfPoint(id, kind, m.event.Time)
 		}
 		for suffix := len(m.event.ID) - 1; suffix > 0; suffix-- {
 			if m.event.ID[suffix] != '.' {

@@ -189,7 +189,7 @@ func (v *invocation) engine() *engine.Engine {
 	return &engine.Engine{
 		Catalog: v, Queue: v, Manifests: manifests{v}, App: v.on.app.name, Services: known, Providers: providers,
 		Timings: engine.DefaultTimings(), Stopped: stopped,
-		Concurrency: v.w.concurrency, Parallelism: 1,
+		Concurrency: v.w.concurrency, KeepHistory: v.w.history, Parallelism: 1,
 		Zone: zone, Now: v.clock, NewID: v.w.newID, Left: v.on.book.Left,
 	}
 }

@@ -35,6 +35,8 @@ type ledger struct {
 	byTarget map[string][]string
 	// byRequest has the runs that restore, by the ID of the request.
 	byRequest map[string]*facts
+	// pruned has the IDs of the runs that were pruned.
+	pruned map[string]bool
 	// accepted has the IDs of the points that were suspect and became live.
 	accepted map[string]bool
 	// holds has the IDs of the holds that a point ever had, in their order.
@@ -180,7 +182,7 @@ func newLedger() ledger {
 		live: map[string][]*backup.Point{}, missedRuns: map[string][]schedule.MissedRuns{}, locks: map[string]string{},
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, alarms: map[string]*alarm{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
-		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
+		byTarget: map[string][]string{}, byRequest: map[string]*facts{}, pruned: map[string]bool{},
 		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{}, holds: map[string][]string{}, erased: map[string][]string{},
 	}
 }
@@ -199,6 +201,10 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			l.wroteStop(w, write)
 		case strings.HasPrefix(write.Row, "known-"):
 			moments = append(moments, l.wroteApps(w, write)...)
+		case write.Op == backup.Delete && strings.HasPrefix(write.Row, "run-"):
+			moments = append(moments, l.wrotePruning(w, write))
+		case write.Op == backup.Delete && (strings.HasPrefix(write.Row, "point-") || strings.HasPrefix(write.Row, "schedule-missed-") ||
+			write.Partition == "deadletter"): // pruned
 		case strings.HasPrefix(write.Row, "run-"):
 			m := l.wroteRun(w, v, write)
 			wrote.was = m.was

@@ -277,6 +277,10 @@ func (h *host) deliverRequests() {
 			if errors.Is(err, engine.ErrRequestReused) {
 				return e.RefuseRequest(ctx, body, q, active.Plans, "RequestIdReused", err)
 			}
+			if errors.Is(err, engine.ErrCarriedOut) {
+				w.figures.Repeated++
+				return e.AnswerRepeat(ctx, body, q, active.Plans, err)
+			}
 			return err
 		}, func(v *invocation) {
 			v.returned("%s %s %s", w.ledger.runName(run.ID), run.State, run.Reason.Code)

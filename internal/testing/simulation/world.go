@@ -74,6 +74,8 @@ type World struct {
 	meant map[string]string
 	// concurrency is the limit for the operations of all plans under way at once, 0 without a limit.
 	concurrency int
+	// history is the age from which on rows are pruned, 0 for never.
+	history time.Duration
 	// present is the invocation that runs at present.
 	present *invocation
 	serial  int
@@ -139,6 +141,7 @@ func newWorld(seed uint64, o Options) *World {
 	}
 	w.services, w.instances = w.services[:services], w.instances[:instances]
 	w.concurrency = oneOf(c, 0, 1, 2)
+	w.drawHistory(seed)
 	w.file = newPlanFile(w)
 	w.host = host{w: w}
 	newApps(w)
