@@ -37,7 +37,9 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 	run := backup.Run{ID: backup.NewRunID(target, at, "cause"), Target: target}
 	point := backup.Point{ID: run.ID, Target: target}
 	rows := []backup.Key{
-		run.Key(), run.LockKey(), point.Key(),
+		run.Key(), run.LockKey(), point.Key(), backup.HistoryKey(target), backup.PrunedKey,
+		backup.RecordKey(at, "run-"+backup.Partition(target)+"-20260112"), backup.RecordKey(at, "missed-nightly"), backup.RecordKey(at, "request-0123"),
+		backup.RecordKey(at, "letter-0123"),
 		{Partition: run.Key().Partition, Row: point.FilesPrefix() + "000"},
 		backup.Event{ID: "id"}.OutboxKey(run.Key().Partition), backup.Event{ID: "id"}.OutboxKey(backup.SchedulePartition),
 		backup.InflightKey(at, run.ID, "mark"), backup.DueKey(at, run.ID), backup.DueOnceKey(at, run.ID),
@@ -70,5 +72,31 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 		if !used[i] {
 			t.Errorf("no row is %s/%s", l.partition, l.row)
 		}
+	}
+}
+
+// TestKeysOfHistory: the time of a run and the point of an entry come back from their keys, and no timer run reads the index of history.
+func TestKeysOfHistory(t *testing.T) {
+	at := time.Date(2026, 1, 15, 2, 30, 7, 0, time.UTC)
+	id := backup.NewRunID(target, at, "cause")
+	if made, err := backup.RunTime(id); err != nil || !made.Equal(at) {
+		t.Errorf("the run was made at %s, %v", made, err)
+	}
+	if _, err := backup.RunTime("no run"); err == nil {
+		t.Error("any text is the ID of a run")
+	}
+	for _, key := range []backup.Key{backup.DueKey(at, id), backup.DueOnceKey(at, id)} {
+		if got := backup.DuePoint(key); got != id {
+			t.Errorf("%s is of %q", key.Row, got)
+		}
+	}
+	if got := backup.DuePoint(backup.Key{Row: "short"}); got != "" {
+		t.Errorf("a broken entry is of %q", got)
+	}
+	if backup.RecordPrefix < backup.Behind(backup.CheckpointPrefix) {
+		t.Error("idle timer runs read the index of history")
+	}
+	if row := backup.PrunedKey.Row; row < backup.OwnerKey.Row || row > backup.TimerKey("cleanup").Row {
+		t.Error("cleanup needs a request to see whether it is to prune")
 	}
 }

@@ -473,3 +473,23 @@ func TestScheduledTimesAreAsManyAsAskedFor(t *testing.T) {
 		t.Errorf("check: %d, %s", code, out)
 	}
 }
+
+// TestAListSaysThatOlderOnesWerePruned, for people below the table, and in the document as the app says it.
+func TestAListSaysThatOlderOnesWerePruned(t *testing.T) {
+	t.Parallel()
+	const pruned = `"pruned":{"runs":12,"newestCreatedDateTime":"2025-01-15T02:30:00Z"}`
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		fmt.Fprint(w, `{"value":[{"id":"r"}],`+pruned+`}`)
+		return false
+	})
+	for _, list := range []string{"runs", "points"} {
+		code, out, errs := a.run(t.Context(), "", list, target)
+		if code != 0 || strings.Contains(out, "pruned") || !strings.Contains(errs, "older ones were pruned (LIFEBOAT_HISTORY): 12 runs, the newest of 2025-01-15T02:30:00Z\n") {
+			t.Errorf("%d, %s, %s", code, out, errs)
+		}
+		code, out, errs = a.run(t.Context(), "", list, target, "--json")
+		if code != 0 || out != `{"value":[{"id":"r"}],`+pruned+"}\n" || errs != "" {
+			t.Errorf("%d, %s, %s", code, out, errs)
+		}
+	}
+}

@@ -438,6 +438,7 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 		"LIFEBOAT_CONCURRENCY": func(s config.Settings) bool { return s.Concurrency == 1 },
 		"LIFEBOAT_CLOUD":       func(s config.Settings) bool { return s.Cloud.Name == "china" },
 		"LIFEBOAT_STOPPED":     func(s config.Settings) bool { return s.Stopped == "stopped by LIFEBOAT_STOPPED" },
+		"LIFEBOAT_HISTORY":     func(s config.Settings) bool { return s.History == 31*24*time.Hour },
 		"WEBSITE_SITE_NAME":    func(s config.Settings) bool { return s.App == "1" },
 		"WEBSITE_HOSTNAME":     func(s config.Settings) bool { return s.Host == "1" },
 
@@ -448,6 +449,8 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 		switch name {
 		case "LIFEBOAT_CLOUD":
 			value = "China"
+		case "LIFEBOAT_HISTORY":
+			value = "31d"
 		case "LIFEBOAT_EVENTS_ENCODING":
 			value = "base64"
 		case "LIFEBOAT_EVENTS_TOPIC":
@@ -460,6 +463,9 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 	wrong := map[string]string{"LIFEBOAT_CONCURRENCY": "many", "LIFEBOAT_EVENTS_TOPIC": "https://contoso.westeurope-1.eventgrid.azure.net/api/events"}
 	if s, err := config.FromEnvironment(func(name string) string { return wrong[name] }); err == nil || s.EventsTopic == (azure.TopicAddress{}) {
 		t.Errorf("what goes wrong is not told to the topic: %+v, %v", s, err)
+	}
+	if s, err := config.FromEnvironment(environment("LIFEBOAT_HISTORY", "")); err != nil || s.History != 400*24*time.Hour {
+		t.Errorf("without a setting a history lasts %s, %v", s.History, err)
 	}
 	reason := strings.Repeat("é", 150) // two bytes each
 	s, err := config.FromEnvironment(environment("LIFEBOAT_STOPPED", reason))

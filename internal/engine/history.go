@@ -61,7 +61,7 @@ func (c restoreClaim) over() error {
 	if c.State == "" {
 		return nil
 	}
-	return fmt.Errorf("%w: the restore %s was %s at %s, and is not done again", ErrCarriedOut, c.Run, c.State, c.Ended.UTC().Format(time.RFC3339))
+	return fmt.Errorf("%w: the restore %s ended at %s, %s, and is not done again", ErrCarriedOut, c.Run, c.Ended.UTC().Format(time.RFC3339), c.State)
 }
 
 // neverMade makes sure that the run of the claim was never made: the process that wrote the claim died before. A run that was pruned since
@@ -83,8 +83,10 @@ func (e *Engine) neverMade(ctx context.Context, was backup.Row) error {
 
 // AnswerRepeat answers a request for a restore whose run was pruned, as why says. Nothing is restored.
 func (e *Engine) AnswerRepeat(ctx context.Context, message []byte, q restore.Request, plans []backup.Plan, why error) error {
-	return e.reject(ctx, message, q, plans, backup.NewReason(CarriedOut, why.Error(), "If you want another restore, ask for it under another ID."))
+	return e.reject(ctx, message, q, plans, backup.NewReason(CarriedOut, why.Error(), otherID))
 }
+
+const otherID = "If you want another restore, ask for it under another ID."
 
 // CarriedOut is the code of the answer to a request for a restore whose run was pruned.
 const CarriedOut = "RequestCarriedOut"

@@ -274,7 +274,7 @@ func TestARestoreIsRememberedForGood(t *testing.T) {
 	}
 	before := s.there()
 	_, err = s.engine.Restore(t.Context(), q, plans)
-	if !errors.Is(err, engine.ErrCarriedOut) || !strings.Contains(err.Error(), first.ID+" was succeeded at ") {
+	if !errors.Is(err, engine.ErrCarriedOut) || !strings.Contains(err.Error(), first.ID+" ended at ") {
 		t.Errorf("a repeat is answered with %v", err)
 	}
 	other := q
@@ -325,10 +325,10 @@ func TestARepeatBesidePruning(t *testing.T) {
 				}
 			}
 		}
-		_, err := s.engine.Restore(t.Context(), q, plans)
+		run, err := s.engine.Restore(t.Context(), q, plans)
 		s.storage.before = nil
-		if err != nil && !errors.Is(err, engine.ErrCarriedOut) {
-			t.Errorf("pruned before request %d: %v", k, err)
+		if !errors.Is(err, engine.ErrCarriedOut) && (err != nil || run.State != backup.Succeeded) {
+			t.Errorf("pruned before request %d: %s, %v", k, run.State, err)
 		}
 		if s.finish(); len(r.started) != 1 {
 			t.Fatalf("pruned before request %d: %d restores", k, len(r.started))
@@ -436,8 +436,10 @@ func TestTwoCleanupsPrune(t *testing.T) {
 		s.cleanup()
 		s.storage.before = nil
 		s.whole(k)
-		if s.daily(s.now.Add(2 * day)); s.rows("run-") != 20 {
-			t.Errorf("the other cleanup before request %d: %s", k, s.kinds())
+		s.daily(s.now.Add(2 * day))
+		pruned, err := backup.ReadHistory(t.Context(), s.storage.catalog, target)
+		if s.rows("run-") != 20 || err != nil || pruned.Runs != 2 {
+			t.Errorf("the other cleanup before request %d: %s, %+v, %v", k, s.kinds(), pruned, err)
 		}
 	}
 }
@@ -513,5 +515,32 @@ func TestAClosedClaimOfAnotherVersion(t *testing.T) {
 	if row, _, err = s.storage.catalog.Get(t.Context(), key); err != nil || !strings.Contains(string(row.Body), `"Newer":"member"`) ||
 		!strings.Contains(string(row.Body), run.ID) || !strings.Contains(string(row.Body), `"State":"succeeded"`) {
 		t.Errorf("the claim is %s, %v", row.Body, err)
+	}
+}
+
+// stuck are manifests that storage does not delete.
+type stuck struct{ backup.Manifests }
+
+func (stuck) Delete(context.Context, backup.Storage, string) error {
+	return fault(backup.Kept, "BlobImmutableDueToPolicy")
+}
+
+// TestManifestsHoldTheirPoint: an expired point stays as long as cleanup still comes back to its manifests.
+func TestManifestsHoldTheirPoint(t *testing.T) {
+	s, ids := remembering(t, 30)
+	s.engine.Manifests = stuck{&s.manifests}
+	hours := func(until time.Time) { // cleanup comes back each six hours
+		for ; s.now.Before(until); s.now = s.now.Add(6 * time.Hour) {
+			s.cleanup()
+		}
+	}
+	hours(begin.Add(120 * day))
+	if n := s.rows("run-"); n != 30 || s.state(ids[0]) != backup.Expired {
+		t.Errorf("%d runs, and the oldest point is %s", n, s.state(ids[0]))
+	}
+	s.engine.Manifests = &s.manifests
+	hours(begin.Add(140 * day))
+	if names := s.manifestNames(); s.rows("run-") != 20 || len(names) != 1 {
+		t.Errorf("after the end of that: %s, and the manifests %q", s.kinds(), names)
 	}
 }

@@ -33,6 +33,10 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		p.Ask("the ID is free", backup.Refuse("RequestIdReused", "Ask under another ID.", "%v: %s", ErrRequestReused, q.ID))
 		return p, nil
 	}
+	if why := claim.over(); why != nil {
+		p.Ask("the request was not carried out yet", backup.Refuse(CarriedOut, otherID, "%v", why))
+		return p, nil
+	}
 	provider, restorer, err := e.restorer(p.Destination)
 	if err != nil {
 		p.Ask("the service can be restored", backup.Refuse("RestoreNotSupported", "", "%v", err))

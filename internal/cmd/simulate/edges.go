@@ -109,6 +109,38 @@ var edges = []edge{
 		"		p.SoftDeletion = backup.SoftDeletion{}\n", "",
 	},
 	{
+		"./internal/engine TestARepeatBesidePruning", "history: a restore whose run is pruned amid a repeat is done again", "internal/engine/restores.go",
+		"e.neverMade(ctx, row)", "e.neverMade(ctx, backup.Row{})",
+	},
+	{
+		"./internal/engine TestARestoreIsRememberedForGood", "history: a repeat of a restore whose run is pruned restores again", "internal/engine/history.go",
+		"if c.State == \"\" {", "if c.State == \"\" || c.Run != \"\" {",
+	},
+	{
+		"./internal/engine TestHistoryHasAnEnd", "history: the newest runs go too", "internal/history/target.go",
+		"case t.floor.keeps(r, p):", "case t.floor.keeps(r, p) && r.ID == \"\":",
+	},
+	{
+		"./internal/engine TestManifestsHoldTheirPoint", "history: a point is pruned whose manifests are still there", "internal/history/target.go",
+		" || t.due[r.ID]:", ":",
+	},
+	{
+		"./internal/engine TestPruningWaitsWhileStopped", "history: rows are pruned while the app is stopped", "internal/engine/history.go",
+		"e.KeepHistory == 0 || stopped != \"\" ||", "e.KeepHistory == 0 || len(stopped) > 1000 ||",
+	},
+	{
+		"./internal/engine TestALateStepMessageOfAPrunedRun", "history: a late step message of a pruned run is a dead letter", "internal/engine/history.go",
+		">= min(e.KeepHistory, backup.LeastHistory)", ">= 100*max(e.KeepHistory, backup.LeastHistory)",
+	},
+	{
+		"./internal/engine TestPrunedRunsStillAccountForArtifacts", "history: an artifact of a pruned run raises an alarm", "internal/manifest/search.go",
+		"if pruned.Runs > 0 && (", "if pruned.Runs < 0 && (",
+	},
+	{
+		"./internal/engine TestDeadLettersAndMissedPeriodsAreForgotten", "history: a dead letter that came again goes with its first time", "internal/history/prune.go",
+		"if err == nil && x.old(l.Time) {", "if err == nil && !l.Time.IsZero() {",
+	},
+	{
 		"./internal/engine TestHold", "cleanup deletes what a person holds", "internal/retention/review.go",
 		"	case held:", "	case held && r.now.IsZero():",
 	},

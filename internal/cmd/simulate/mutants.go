@@ -451,6 +451,30 @@ var mutants = []mutant{
 		"case r.MayRun() && r.Restore.Step == backup.StepSafetyBackup:\n\t\treturn CancelsLater", "case r.MayRun() && r.Restore.Step == backup.StepSafetyBackup:\n\t\treturn CancelsNow",
 	},
 	{
+		"history: a run is pruned while its recovery point is there", "internal/history/decide.go",
+		"	return backup.Later(now, p.Expires)\n", "	return r.Ended\n",
+	},
+	{
+		"history: a run is pruned too early", "internal/history/prune.go",
+		"return !t.Add(x.Age).After(x.Now)", "return !t.Add(x.Age / 2).After(x.Now)",
+	},
+	{
+		"history: the claim of a restore does not say that its run is pruned", "internal/history/target.go",
+		"err = t.Close(ctx, r)", "err = ctx.Err()",
+	},
+	{
+		"history: a run that stays is never looked at again", "internal/history/target.go",
+		"t.again[made][week(from)] = true", "_ = week(from)",
+	},
+	{
+		"history: an ended run has no record", "internal/engine/save.go",
+		"health.Mark(r.Target), history.Ended(*r)); err", "health.Mark(r.Target), map[bool]backup.Write{true: history.Ended(*r), false: health.Mark(r.Target)}[r.Restore != nil]); err",
+	},
+	{
+		"history: a recovery point stays when its run is pruned", "internal/history/target.go",
+		"p.Remove(files)...)", "p.Remove(files)[1:]...)",
+	},
+	{
 		"manifests are left after the deletion", "internal/deletion/due.go",
 		"late = x.RemoveManifests(ctx, p)", "late = nil",
 	},
