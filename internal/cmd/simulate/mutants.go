@@ -467,8 +467,8 @@ var mutants = []mutant{
 		"t.again[made][week(from)] = true", "_ = week(from)",
 	},
 	{
-		"history: an ended run has no record", "internal/engine/save.go",
-		"health.Mark(r.Target), history.Ended(*r)); err", "health.Mark(r.Target), map[bool]backup.Write{true: history.Ended(*r), false: health.Mark(r.Target)}[r.Restore != nil]); err",
+		"history: the record of an ended run is of another week", "internal/history/record.go",
+		"Made: week(made)}", "Made: week(made.Add(span))}",
 	},
 	{
 		"history: a recovery point stays when its run is pruned", "internal/history/target.go",
