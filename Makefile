@@ -56,8 +56,8 @@ install: ## Build lifeboat, and put it into GOBIN or ~/go/bin; with PREFIX=folde
 # them: they run without it, and once; so does TestCompletionInShells, which starts the program a hundred times. A walk through
 # every call of storage belongs here.
 # internal/testing/e2e holds tests of the whole; what they test are processes of their own.
-explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce|TestChangesSurvive|TestTimerRunDiesBeforeTheNextScheduledTime|TestRestoreWaitsUntilItExpires|TestRunEnds|TestRestoreEnds|TestAgainstReference|TestEditorsTakeEveryGroup|TestAnythingIsReadOrRefused|TestWidest|TestAgainstRobfig|TestCompletionInShells|TestAFailedDeletionIsRepeatable|TestARestoreInTheWaitQueueSurvivesFailures|TestCancelAndRestoreRace|TestCancelSurvives|TestAnAppThatComesBackIsToldAgain|TestTakeoverAtEveryRequest|TestTheRestOfATakeoverAtEveryRequest|TestTakeoverAmidAStep|TestAnAlarmAboutWhatHasLeftIsTakenBack|TestTheEndOfAnAlarmSurvivesKills|TestASecondAppDoesNothing|TestEventsSchema|TestSmallScope|TestWorlds)$$
-explored := ./internal/engine ./internal/testing/simulation ./internal/schedule ./internal/retention ./internal/config ./internal/config/jsonschema ./internal/cli ./docs
+explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce|TestChangesSurvive|TestTimerRunDiesBeforeTheNextScheduledTime|TestRestoreWaitsUntilItExpires|TestRunEnds|TestRestoreEnds|TestAgainstReference|TestEditorsTakeEveryGroup|TestAnythingIsReadOrRefused|TestWidest|TestAgainstRobfig|TestCompletionInShells|TestAFailedDeletionIsRepeatable|TestARestoreInTheWaitQueueSurvivesFailures|TestCancelAndRestoreRace|TestCancelSurvives|TestAnAppThatComesBackIsToldAgain|TestTakeoverAtEveryRequest|TestTheRestOfATakeoverAtEveryRequest|TestTakeoverAmidAStep|TestAnAlarmAboutWhatHasLeftIsTakenBack|TestTheEndOfAnAlarmSurvivesKills|TestASecondAppDoesNothing|TestEventsSchema|TestSmallScope|TestWorlds|TestEveryByteCounts|TestDamages|TestLedgersByChance|TestResumesAtEachSignature)$$
+explored := ./internal/services/ledger/ccf ./internal/engine ./internal/testing/simulation ./internal/schedule ./internal/retention ./internal/config ./internal/config/jsonschema ./internal/cli ./docs
 
 # raced lists what runs under the race detector. By their last names, the adapters with the most memory are not tested all at once.
 raced := go list ./... | grep -v /e2e$$ | LC_ALL=C sort -t/ -k4
@@ -199,6 +199,11 @@ fuzz-host:
 	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(CALLS)x -fuzzminimizetime 1s # as below
 fuzz-restores:
 	go test ./internal/restore -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(RESTORES)x -fuzzminimizetime 1s # else it shortens long messages for most of the time
+
+.PHONY: ledgers
+ledgers: ## Verify the real ledgers in LEDGERS=folder, each beside its expected.json: every root, count, table and identity
+	go vet -tags ledgers ./internal/services/ledger/ccf
+	LEDGERS='$(if $(LEDGERS),$(abspath $(call home,$(LEDGERS))))' go test -tags ledgers ./internal/services/ledger/ccf -count=1 -run '^TestRealLedgers$$'
 
 # The Python that makes the virtual environment which the Python clients are installed into.
 PYTHON ?= python3

@@ -1,0 +1,141 @@
+package ccf
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// Bounds of the index of a snapshot's public state: a key takes 40 bytes of memory, and a table 8 bytes of the checkpoint.
+const (
+	mostKeys = 1 << 18
+	mostSums = 48
+)
+
+// stateIndex says at which transaction each key of the newest snapshot was last written. The ledger is held against it by one sum for
+// each table: of the digests of the writes that the snapshot still has. A key that the snapshot lacks is not looked for.
+type stateIndex struct {
+	seqno   uint64
+	keys    map[uint64]keyState
+	tables  []string
+	sums    []uint64
+	partial bool // there are too many keys: only CCF's own tables are in here
+	read    *snapshot
+}
+
+type keyState struct {
+	version int64
+	sum     int
+}
+
+func keyOf(table, key []byte) uint64 {
+	h := make([]byte, 0, 128)
+	h = append(append(append(h, table...), 0), key...)
+	sum := sha256.Sum256(h)
+	return binary.LittleEndian.Uint64(sum[:])
+}
+
+func digestOf(key uint64, version int64, value []byte) uint64 {
+	h := sha256.New()
+	var start [16]byte
+	binary.LittleEndian.PutUint64(start[:], key)
+	binary.LittleEndian.PutUint64(start[8:], uint64(version))
+	h.Write(start[:])
+	h.Write(value)
+	return binary.LittleEndian.Uint64(h.Sum(nil))
+}
+
+// add counts a write of the ledger, if the snapshot still has the key. A later write than the one in the snapshot makes the sums differ.
+func (x *stateIndex) add(sums []uint64, seqno uint64, w write) {
+	if seqno > x.seqno {
+		return
+	}
+	key := keyOf(w.table, w.key)
+	state, ok := x.keys[key]
+	if !ok {
+		return
+	}
+	version := int64(seqno)
+	if w.removed {
+		version = -version
+	}
+	if at := state.version; at == version || int64(seqno) > max(at, -at) {
+		sums[state.sum] += digestOf(key, version, w.value)
+	}
+}
+
+// indexNewest reads the newest snapshot, if the ledger has not reached it yet.
+func (v *Verifier) indexNewest(ctx context.Context) error {
+	n := len(v.layout.snapshots)
+	if n == 0 || v.started && !v.whole || v.index != nil {
+		return nil
+	}
+	f := v.layout.snapshots[n-1]
+	if f.seqno < v.next || len(v.layout.chunks) == 0 || v.layout.chunks[0].first > f.seqno {
+		return nil
+	}
+	x := &stateIndex{seqno: f.seqno, keys: map[uint64]keyState{}, sums: make([]uint64, mostSums)}
+	visit := func(table int, name string, key []byte, version int64, value []byte) {
+		if len(x.keys) >= mostKeys && !strings.HasPrefix(name, "public:ccf.") {
+			x.partial = true
+			return
+		}
+		id, sum := keyOf([]byte(name), key), min(table, mostSums-1)
+		x.keys[id] = keyState{version, sum}
+		x.sums[sum] += digestOf(id, version, value)
+	}
+	s, err := v.readSnapshot(ctx, f, visit)
+	if err != nil {
+		return err
+	}
+	x.tables, x.read = s.tables, s
+	if s.problem != "" {
+		return nil // it is told when the ledger reaches it
+	}
+	if x.partial { // the tables of an app come last, so that only the sums of theirs are without some keys
+		for sum := range x.sums {
+			if sum == mostSums-1 || sum < len(x.tables) && !strings.HasPrefix(x.tables[sum], "public:ccf.") {
+				x.sums[sum] = 0
+			}
+		}
+	}
+	v.index = x
+	if v.sums == nil {
+		v.sums = make([]uint64, mostSums)
+	}
+	return nil
+}
+
+// compare says which tables differ from those of the ledger, and how many are equal.
+func (x *stateIndex) compare(sums []uint64) (equal int, different []string) {
+	for table, name := range x.tables {
+		sum := min(table, mostSums-1)
+		switch {
+		case x.partial && (sum == mostSums-1 || !strings.HasPrefix(name, "public:ccf.")):
+		case sums[sum] == x.sums[sum]:
+			equal++
+		default:
+			different = append(different, name)
+		}
+	}
+	return equal, different
+}
+
+// passSnapshots reads the snapshots of the transactions that were just passed.
+func (v *Verifier) passSnapshots(ctx context.Context) error {
+	for v.shotsAt < len(v.layout.snapshots) && v.layout.snapshots[v.shotsAt].seqno < v.next {
+		f := v.layout.snapshots[v.shotsAt]
+		v.shotsAt++
+		if err := v.takeSnapshot(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wrongState tells the tables of a snapshot that are not those of the ledger.
+func (v *Verifier) wrongState(f snapshotFile, different []string) {
+	v.tellFile(fault, SnapshotWrong, f.file, "", fmt.Sprintf("its public state is not that of the ledger: %s", strings.Join(different, ", ")))
+}
