@@ -65,7 +65,7 @@ func (v *Verifier) Checkpoint() ([]byte, error) {
 		s.Service = point
 	}
 	for _, id := range v.order {
-		s.Nodes = append(s.Nodes, v.nodes[id])
+		s.Nodes = append(s.Nodes, compressed(v.nodes[id]))
 	}
 	for _, sum := range v.sums {
 		s.Sums = binary.LittleEndian.AppendUint64(s.Sums, sum)
@@ -74,6 +74,11 @@ func (v *Verifier) Checkpoint() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return pack(content, v.next)
+}
+
+// pack makes a checkpoint of the JSON of its state.
+func pack(content []byte, next uint64) ([]byte, error) {
 	var packed bytes.Buffer
 	w, err := flate.NewWriter(&packed, flate.BestCompression)
 	if err == nil {
@@ -85,7 +90,7 @@ func (v *Verifier) Checkpoint() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(checkpoint{Version: checkpointVersion, Next: v.next, Packed: packed.Bytes()})
+	return json.Marshal(checkpoint{Version: checkpointVersion, Next: next, Packed: packed.Bytes()})
 }
 
 // restore goes on from a checkpoint.
@@ -132,7 +137,11 @@ func (v *Verifier) restore(encoded []byte) error {
 		}
 		v.service = key
 	}
-	for _, point := range s.Nodes {
+	for _, short := range s.Nodes {
+		point, err := uncompressed(short)
+		if err != nil {
+			return fmt.Errorf("the checkpoint: a node: %w", err)
+		}
 		key, err := keyOfPoint(point)
 		if err != nil {
 			return fmt.Errorf("the checkpoint: a node: %w", err)

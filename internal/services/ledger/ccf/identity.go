@@ -173,9 +173,10 @@ func (v *Verifier) endorsed(value []byte) error {
 	return nil
 }
 
-// nodeInfo is the part of a node's row that 1.x has.
+// nodeInfo is a part of a node's row. The certificate is in that of 1.x alone.
 type nodeInfo struct {
-	Cert string `json:"cert"`
+	Cert   string `json:"cert"`
+	Status any    `json:"status"`
 }
 
 // mostNodes bounds the nodes of 1.x that are kept: later versions put the certificate beside the signature.
@@ -194,7 +195,14 @@ func (v *Verifier) joined(value []byte) {
 	}
 	key, err := pointOf(cert.PublicKey)
 	id := nodeID(cert)
-	if err != nil || v.nodes[id] != nil {
+	switch {
+	case err != nil:
+		return
+	case info.Status == "Retired" || info.Status == "RETIRED":
+		delete(v.nodes, id)
+		v.order = slices.DeleteFunc(v.order, func(other string) bool { return other == id })
+		return
+	case v.nodes[id] != nil:
 		return
 	}
 	own, _ := cert.PublicKey.(*ecdsa.PublicKey)

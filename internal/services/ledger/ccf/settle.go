@@ -198,14 +198,18 @@ func (v *Verifier) lose(next uint64) {
 	v.from, v.leaves, v.views, v.told = next, v.leaves[:0], nil, nil
 }
 
+// mostKept bounds a signature that waits for its verification in a checkpoint. Real ones have about 300 bytes.
+const mostKept = 400
+
 // signedNow keeps the signature as the last one, and checks it now if all are to be checked.
 func (v *Verifier) signedNow(s *signature) {
 	v.lastSignature, v.lastRoot = s.Seqno, s.Root
 	if s.foreign {
 		v.tell(fault, NodeCertificateWrong, s.id(), "the service of the time did not certify the node")
 	}
-	if v.options.EverySignature && s.Root != nil {
+	if s.Root != nil && (v.options.EverySignature || len(s.COSE) > mostKept || len(s.Node) > mostKept) {
 		v.check(s)
+		s.Key, s.Node, s.COSE = nil, nil, nil
 	}
 	if len(v.pending) == 2 {
 		if at := v.pending[0].At; at != 0 {

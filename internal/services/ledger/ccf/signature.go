@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -92,6 +93,7 @@ func (v *Verifier) readNode(s *signature, value []byte) error {
 		if s.Key = v.nodes[n.Node]; s.Key == nil {
 			return fmt.Errorf("the node %.12s is not in the ledger", n.Node)
 		}
+		v.order = append(slices.DeleteFunc(v.order, func(id string) bool { return id == n.Node }), n.Node) // it is the last to be forgotten
 		return nil
 	}
 	known, err := v.certified(n.Cert)
@@ -192,6 +194,28 @@ func pointOf(key any) ([]byte, error) {
 	if err != nil || curves[len(point)] != public.Curve {
 		return nil, errors.New("its key is none of P-256, P-384 or P-521")
 	}
+	return point, nil
+}
+
+// compressed is the short form of a point, for checkpoints.
+func compressed(point []byte) []byte {
+	half := len(point) / 2
+	return append([]byte{2 | point[len(point)-1]&1}, point[1:half+1]...)
+}
+
+func uncompressed(short []byte) ([]byte, error) {
+	curve, ok := curves[2*len(short)-1]
+	if !ok {
+		return nil, errors.New("its key is none of P-256, P-384 or P-521")
+	}
+	x, y := elliptic.UnmarshalCompressed(curve, short)
+	if x == nil {
+		return nil, errors.New("its key is no point of the curve")
+	}
+	point := make([]byte, 2*len(short)-1)
+	point[0] = 4
+	x.FillBytes(point[1:len(short)])
+	y.FillBytes(point[len(short):])
 	return point, nil
 }
 

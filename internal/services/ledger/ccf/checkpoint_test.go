@@ -1,0 +1,61 @@
+package ccf
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLargestCheckpoint fills each part of a checkpoint with as much as there can be, none of which can be packed.
+func TestLargestCheckpoint(t *testing.T) {
+	random := rand.NewChaCha8([32]byte{})
+	noise := func(n int) []byte {
+		b := make([]byte, n)
+		if _, err := random.Read(b); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	v := &Verifier{next: math.MaxUint32, nodes: map[string][]byte{}, sums: make([]uint64, mostSums)}
+	at := time.Unix(math.MaxInt32, 0)
+	v.report.SignedAt = &at
+	v.base.count = math.MaxUint32 // a tree of four thousand million transactions, with each bit
+	for i := range 32 {
+		v.base.peaks[i] = hash(noise(32))
+	}
+	v.leaves = []hash{hash(noise(32))}
+	for i := range v.sums {
+		v.sums[i] = random.Uint64()
+	}
+	for i := range mostNodes {
+		v.order = append(v.order, fmt.Sprint(i))
+		v.nodes[fmt.Sprint(i)] = noise(97)
+	}
+	for range 2 {
+		v.pending = append(v.pending, &signature{Seqno: v.next, Root: noise(32), Key: noise(97), Node: noise(104), COSE: noise(400), At: at.Unix()})
+		v.shots = append(v.shots, &shot{Name: "ledger/snapshot_4294967290_4294967291.committed", Seqno: v.next, Digest: noise(32), Leaf: noise(32), Root: noise(32)})
+	}
+	for range 3 * mostIdentities {
+		v.report.identify(Identity{KeySHA256: fmt.Sprintf("%x", noise(32)), From: txID(v.next, v.next)})
+		v.report.snapshot(Snapshot{Name: "ledger/snapshot_4294967290_4294967291.committed", Seqno: v.next, SHA256: fmt.Sprintf("%x", noise(32))})
+	}
+	for i := range 3 * mostFindings {
+		for s := range note + 1 {
+			v.tellFile(s, SignatureEntryDamaged, File{Name: fmt.Sprintf("ledger/ledger_%d-%d.committed", random.Uint64(), i)}, txID(v.next, random.Uint64()), strings.Repeat("text ", 99))
+		}
+	}
+	checkpoint, err := v.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(checkpoint) > 8<<10 {
+		t.Errorf("%d bytes", len(checkpoint))
+	}
+	if bytes.Count(checkpoint, []byte("\n")) > 0 {
+		t.Error("it has more than one line")
+	}
+}
