@@ -33,6 +33,7 @@ type state struct {
 	Last          string
 	View          uint64
 	Known, Whole  bool
+	Broken        bool
 	Count         uint64 // leaves in the tree
 	Peaks         []byte
 	Leaf          []byte // the leaf of the signature
@@ -50,7 +51,7 @@ type state struct {
 // Checkpoint is the state after Run has paused or ended: JSON of at most 8 KiB.
 func (v *Verifier) Checkpoint() ([]byte, error) {
 	s := state{
-		Report: v.report, Ended: v.ended, Next: v.next, Inside: v.inside, Offset: v.offset, Wrong: v.wrong, Last: v.last, View: v.view, Known: v.known, Whole: v.whole,
+		Report: v.report, Ended: v.ended, Next: v.next, Inside: v.inside, Offset: v.offset, Wrong: v.wrong, Last: v.last, View: v.view, Known: v.known, Whole: v.whole, Broken: v.broken,
 		Count: v.base.count, Peaks: v.base.bytes(), Pending: v.pending, LastSignature: v.lastSignature, LastRoot: v.lastRoot,
 		Shots: v.shots, ShotsAt: v.shotsAt, Every: v.options.EverySignature,
 	}
@@ -119,7 +120,7 @@ func (v *Verifier) restore(encoded []byte) error {
 	}
 	v.started, v.ended, v.report = true, s.Ended, s.Report
 	v.next, v.inside, v.offset, v.wrong, v.last, v.view = s.Next, s.Inside, s.Offset, s.Wrong, s.Last, s.View
-	v.known, v.whole, v.base, v.tree, v.from = s.Known, s.Whole, base, base, s.LastSignature
+	v.known, v.whole, v.broken, v.base, v.tree, v.from = s.Known, s.Whole, s.Broken, base, base, s.LastSignature
 	if !s.Ended {
 		leaf := hash(s.Leaf)
 		v.leaves = append(v.leaves, leaf)

@@ -37,7 +37,7 @@ func TestLargestCheckpoint(t *testing.T) {
 	}
 	for range 2 {
 		v.pending = append(v.pending, &signature{Seqno: v.next, Root: noise(32), Key: noise(97), Node: noise(104), COSE: noise(400), At: at.Unix()})
-		v.shots = append(v.shots, &shot{Name: "ledger/snapshot_4294967290_4294967291.committed", Seqno: v.next, Digest: noise(32), Leaf: noise(32), Root: noise(32)})
+		v.shots = append(v.shots, &shot{Name: "ledger/snapshot_4294967290_4294967291.committed", Seqno: v.next, Digest: noise(32), Leaf: noise(32), Root: noise(32), Doubt: "its receipt is for another transaction than 4294967295.4294967291"})
 	}
 	for range 3 * mostIdentities {
 		v.report.identify(Identity{KeySHA256: fmt.Sprintf("%x", noise(32)), From: txID(v.next, v.next)})

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // shot is a snapshot whose receipt is good, while the ledger has not reached the signature after its evidence.
@@ -20,6 +21,10 @@ type shot struct {
 	Tables   int    `json:"t,omitempty"`
 	Receipt  bool   `json:"v,omitempty"`
 	Seen     bool   `json:"f,omitempty"` // the evidence is in the ledger
+	// Differs says that it holds another hash of its transaction than the ledger, and Doubt speaks of its evidence. The signature after
+	// them says whether the ledger is damaged there.
+	Differs bool   `json:"h,omitempty"`
+	Doubt   string `json:"w,omitempty"`
 }
 
 func (s *shot) file() File { return File{Name: s.Name} }
@@ -37,9 +42,8 @@ func (v *Verifier) takeSnapshot(ctx context.Context, f snapshotFile) error {
 	if taken == nil {
 		return nil
 	}
-	if n := len(v.leaves); n > 0 && v.next == f.seqno+1 && v.whole && v.leaves[n-1] != s.leaf {
-		v.tellFile(fault, SnapshotWrong, f.file, "", fmt.Sprintf("it holds another hash of transaction %d than the ledger", f.seqno))
-	}
+	n := len(v.leaves)
+	taken.Differs = n > 0 && v.next == f.seqno+1 && v.leaves[n-1] != s.leaf
 	if v.index != nil && v.index.seqno == f.seqno {
 		var different []string
 		if taken.Tables, different = v.index.compare(v.sums); len(different) > 0 {
@@ -88,11 +92,11 @@ func (v *Verifier) evidence(t *transaction, leaf hash, value []byte) {
 			Version uint64 `json:"version"`
 		}
 		if json.Unmarshal(value, &e) != nil || e.Version != s.Seqno || e.Hash != hex.EncodeToString(s.Digest) {
-			v.tellFile(fault, SnapshotWrong, s.file(), t.id(), "this transaction is evidence of another snapshot, or of none")
+			s.Doubt = "transaction " + t.id() + " is evidence of another snapshot, or of none"
 			continue
 		}
 		if s.Receipt && !bytes.Equal(s.Leaf, leaf[:]) {
-			v.tellFile(fault, SnapshotWrong, s.file(), t.id(), "its receipt is for another transaction than this one")
+			s.Doubt = "its receipt is for another transaction than " + t.id()
 			continue
 		}
 		s.Seen = true
@@ -111,12 +115,23 @@ func (v *Verifier) held(sig *signature) {
 			v.tellFile(fault, SnapshotWrong, s.file(), sig.id(), "its receipt signs another root than this signature")
 			s.Seen = false
 		}
+		s.Differs = s.Differs && !slices.Contains(v.named, s.Seqno)
+		if slices.Contains(v.named, s.Evidence) {
+			s.Doubt = ""
+		}
 		v.conclude(s)
 	}
 	v.shots = kept
 }
 
+// conclude reports a snapshot, and why it is wrong.
 func (v *Verifier) conclude(s *shot) {
+	if s.Differs {
+		v.tellFile(fault, SnapshotWrong, s.file(), "", fmt.Sprintf("it holds another hash of transaction %d than the ledger", s.Seqno))
+	}
+	if s.Doubt != "" {
+		v.tellFile(fault, SnapshotWrong, s.file(), "", s.Doubt)
+	}
 	v.report.snapshot(Snapshot{
 		Name: s.Name, Seqno: s.Seqno, SHA256: hex.EncodeToString(s.Digest), Receipt: s.Receipt, InLedger: s.Seen, Tables: s.Tables,
 	})

@@ -45,6 +45,7 @@ func (v *Verifier) settle(t *transaction, w *signatureWrites) {
 	if v.known {
 		ours = v.tree.root()
 	}
+	v.named = named
 	trusted := ok && (written == nil || *written == theirs.root())
 	v.applyQueue(named, trusted)
 	s := v.signed(t, w)
@@ -171,6 +172,7 @@ func (v *Verifier) name(named []uint64) {
 	for _, seqno := range named {
 		if !slices.Contains(v.told, seqno) {
 			v.tell(fault, TransactionDamaged, v.seen(seqno), "its bytes are not those that were signed")
+			v.broken, v.index = true, nil
 		}
 	}
 }

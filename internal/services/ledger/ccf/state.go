@@ -69,7 +69,7 @@ func (x *stateIndex) add(sums []uint64, seqno uint64, w write) {
 // indexNewest reads the newest snapshot, if the ledger has not reached it yet.
 func (v *Verifier) indexNewest(ctx context.Context) error {
 	n := len(v.layout.snapshots)
-	if n == 0 || v.started && !v.whole || v.index != nil {
+	if n == 0 || v.started && !v.whole || v.broken || v.index != nil {
 		return nil
 	}
 	f := v.layout.snapshots[n-1]

@@ -41,6 +41,7 @@ type Verifier struct {
 	from   uint64
 	leaves []hash
 	views  []viewChange
+	named  []uint64 // the damaged ones before the signature that is being settled
 	told   []uint64 // transactions after base that were told to be damaged
 
 	queue         []*identityWrites
@@ -57,6 +58,7 @@ type Verifier struct {
 	shots   []*shot
 	shotsAt int // the first snapshot that was not read
 	index   *stateIndex
+	broken  bool // a transaction is damaged: the replayed state is of no use
 	sums    []uint64
 
 	observe func(*transaction) // for tests: each transaction, once it is taken
@@ -81,7 +83,12 @@ func New(source Source, options Options, checkpoint []byte) (*Verifier, error) {
 func (v *Verifier) Read() int64 { return v.read }
 
 // Report is the outcome so far. It is complete once Run has said so.
-func (v *Verifier) Report() Report { return v.report }
+func (v *Verifier) Report() Report {
+	r := v.report
+	r.Identities, r.Snapshots = append([]Identity{}, r.Identities...), append([]Snapshot{}, r.Snapshots...)
+	r.Errors, r.Unfinished, r.Notes = append([]Finding{}, r.Errors...), append([]Finding{}, r.Unfinished...), append([]Finding{}, r.Notes...)
+	return r
+}
 
 func (v *Verifier) tell(s severity, code Code, transaction, text string) {
 	v.report.tell(told{s, Finding{Code: code, Transaction: transaction, Text: text}})
@@ -250,4 +257,5 @@ func (v *Verifier) seen(seqno uint64) string {
 func (v *Verifier) malformed(file File, t *transaction, text string) {
 	v.tellFile(fault, EntryMalformed, file, t.id(), text)
 	v.told = append(v.told, t.seqno)
+	v.broken, v.index = true, nil
 }
