@@ -144,7 +144,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("CONTRIBUTING.md does not link %s", name)
 		}
 	}
-	for _, path := range slices.Concat([]string{"../README.md", "deploy.md"}, readers, builders) {
+	for _, path := range slices.Concat([]string{"../README.md", "deploy.md", "ledger.md"}, readers, builders) {
 		lines := withoutCode(page(t, path))
 		if empty := regexp.MustCompile(`(?m)^(##[^\n]*)\n\s*(##|\z)`).FindString(page(t, path)); empty != "" {
 			t.Errorf("%s has an empty section %q", path, empty)

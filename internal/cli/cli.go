@@ -13,6 +13,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/grants"
+	"lifeboat/internal/cli/ledger"
 	"lifeboat/internal/cli/prove"
 	"lifeboat/internal/cli/support"
 	"lifeboat/internal/cli/usage"
@@ -146,10 +147,11 @@ settings cannot be used.`,
 		Markers: sh.Markers, Makers: sh.Makers, Asks: func() bool { return terminal(sh.Stdin) && terminal(sh.Stderr) }, Line: sh.line,
 	})
 	proof.GroupID = ofApp
+	copied := ledger.Command(ledger.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Watched: func() bool { return terminal(sh.Stderr) }})
 	root.AddCommand(
 		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.selectionCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
 		sh.acceptCommand(), sh.holdCommand(), sh.releaseCommand(), sh.deleteCommand(), sh.undeleteCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
-		versionCommand(sh), usage.CompletionCommand(), bugs, proof,
+		versionCommand(sh), usage.CompletionCommand(), bugs, proof, copied,
 	)
 	root.SetHelpCommand(usage.HelpCommand())
 	root.InitDefaultHelpCmd() // now, and not only when a command runs: the documentation has it too

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
+	"lifeboat/internal/testing/fakeazure/ccfwriter"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -86,6 +88,10 @@ var shown = []struct {
 	{"plan roles plan.yaml", true},
 	{"plan roles plan.yaml --was old.yaml", true},
 	{"check", false},
+	{"ledger verify copy", false},
+	{"ledger verify damaged", false},
+	{"ledger verify damaged -o json", false},
+	{"ledger verify empty", false},
 	{"prove -g sandbox --service " + sandbox, false},
 	{"prove -g prod --service " + sandbox, false},
 	{"prove -g sandbox --make-apim", false},
@@ -102,6 +108,7 @@ const sandbox = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGro
 // the files: go test ./internal/cli -run TestGolden -update.
 func TestGolden(t *testing.T) {
 	planFolder(t)
+	ledgerFolders(t)
 	for _, width := range []int{80, 120} {
 		var all strings.Builder
 		commands := map[string]bool{}
@@ -140,6 +147,37 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// ledgerFolders makes a copy of a ledger in copy, another one with a changed value in damaged, and a folder without a ledger.
+func ledgerFolders(t *testing.T) {
+	t.Helper()
+	l := ccfwriter.New(ccfwriter.V6, 1)
+	l.Open()
+	l.Transact(20, ccfwriter.Write{Table: "public:records", Key: "1", Value: []byte("a value")})
+	l.Close()
+	l.Snapshot(10)
+	l.Transact(0)
+	l.Sign()
+	l.Transact(0)
+	if err := os.Mkdir("empty", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range l.Files() {
+		for _, folder := range []string{"copy", "damaged"} {
+			content := f.Content
+			if folder == "damaged" {
+				content = bytes.Replace(content, []byte("a value"), []byte("b value"), 1)
+			}
+			path := filepath.Join(folder, f.Name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // anyPort matches the address of the app, whose port differs from run to run.
 var anyPort = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
@@ -166,6 +204,7 @@ var words = regexp.MustCompile(`"([^"]*)"|(\S+)`)
 // TestExamples runs every example of the help.
 func TestExamples(t *testing.T) {
 	planFolder(t)
+	ledgerFolders(t)
 	var visit func(c *cobra.Command)
 	n := 0
 	visit = func(c *cobra.Command) {

@@ -173,7 +173,7 @@ func (v *Verifier) endorsed(value []byte) error {
 	return nil
 }
 
-// nodeInfo is a part of a node's row. The certificate is in that of 1.x alone.
+// nodeInfo is a part of a node's row. Only 1.x has the certificate there.
 type nodeInfo struct {
 	Cert   string `json:"cert"`
 	Status any    `json:"status"`

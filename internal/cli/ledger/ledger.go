@@ -1,0 +1,267 @@
+// Package ledger verifies a copy of a CCF ledger in a folder, for people.
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
+	"lifeboat/internal/services/ledger/ccf"
+)
+
+// Shell is the environment of the command.
+type Shell struct {
+	Stdout, Stderr io.Writer
+	// Now tells the time, for the speed.
+	Now func() time.Time
+	// Width returns the columns of the terminal; 0 means any number.
+	Width func() int
+	// Watched tells whether a person sees Stderr.
+	Watched func() bool
+}
+
+// forms are the forms of the answer.
+var forms = []string{"table", "json"}
+
+// Command returns the command ledger.
+func Command(sh Shell) *cobra.Command {
+	group := usage.Group(&cobra.Command{
+		Use: "ledger", Short: "Verifies the files of a Managed CCF or a Confidential Ledger", Example: "  lifeboat ledger verify copy",
+	})
+	group.AddCommand(sh.verifyCommand())
+	return group
+}
+
+func (sh Shell) verifyCommand() *cobra.Command {
+	var every bool
+	var form string
+	c := &cobra.Command{
+		Use:   "verify FOLDER",
+		Short: "Verifies the ledger and the snapshots in a folder, without Azure",
+		Long: `Verifies the ledger files and the snapshots in a folder and the folders below
+it, such as a copy of the file share of a backup. It needs neither the service
+nor the network. It recomputes the Merkle tree of all transactions, compares
+it with each signature, and verifies the last signature of each service
+identity, which proves all transactions before it.
+
+A ledger vouches for itself: compare the identity with a certificate that you
+have from elsewhere. No file can tell whether newer transactions are missing.
+
+The exit code is 1 if something is wrong or is still being copied, or if no
+signature proves anything.`,
+		Example: `  lifeboat ledger verify copy
+  lifeboat ledger verify copy -o json`,
+		Args: usage.Exactly("FOLDER"),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+	}
+	c.Flags().BoolVar(&every, "every-signature", false, "verify each signature, not only the last ones")
+	c.Flags().StringVarP(&form, "output", "o", forms[0], strings.Join(forms, " or "))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if !slices.Contains(forms, form) {
+			return usage.Misuse(c, "-o is one of %s", strings.Join(forms, ", "))
+		}
+		report, err := sh.verify(c.Context(), args[0], ccf.Options{EverySignature: every})
+		if err != nil {
+			return err
+		}
+		if form == "json" {
+			err = sh.document(report)
+		} else {
+			err = sh.table(report)
+		}
+		if err != nil {
+			return err
+		}
+		return verdict(args[0], report)
+	}
+	return c
+}
+
+func (sh Shell) verify(ctx context.Context, folder string, options ccf.Options) (ccf.Report, error) {
+	info, err := os.Stat(folder)
+	if err != nil {
+		return ccf.Report{}, err
+	}
+	if !info.IsDir() {
+		return ccf.Report{}, fmt.Errorf("%s is no folder", folder)
+	}
+	source, err := ccf.Folder(os.DirFS(folder))
+	if err != nil {
+		return ccf.Report{}, err
+	}
+	v, err := ccf.New(source, options, nil)
+	if err != nil {
+		return ccf.Report{}, err
+	}
+	total := int64(0)
+	for _, f := range source.Files {
+		total += f.Size
+	}
+	p := progress{sh: sh, begun: sh.Now(), total: total}
+	_, err = v.Run(ctx, func() bool {
+		p.show(v.Read())
+		return ctx.Err() != nil
+	})
+	p.end()
+	if err == nil {
+		err = ctx.Err()
+	}
+	return v.Report(), err
+}
+
+// progress says on a terminal how far the verification is, five times a second.
+type progress struct {
+	sh          Shell
+	begun, last time.Time
+	total       int64
+}
+
+func (p *progress) show(read int64) {
+	now := p.sh.Now()
+	if now.Sub(p.last) < 200*time.Millisecond || !p.sh.Watched() {
+		return
+	}
+	p.last = now
+	speed := ""
+	if seconds := now.Sub(p.begun).Seconds(); seconds > 0 {
+		speed = fmt.Sprintf(", %.0f MB/s", float64(read)/1e6/seconds)
+	}
+	fmt.Fprintf(p.sh.Stderr, "\r\x1b[Kread %.1f of %.1f MB%s", float64(min(read, p.total))/1e6, float64(p.total)/1e6, speed)
+}
+
+func (p *progress) end() {
+	if !p.last.IsZero() {
+		fmt.Fprint(p.sh.Stderr, "\r\x1b[K")
+	}
+}
+
+// verdict is the error of a copy that is not proven.
+func verdict(folder string, r ccf.Report) error {
+	if r.Proven() {
+		return nil
+	}
+	var why []string
+	if n := len(r.Errors) + r.MoreErrors; n > 0 {
+		why = append(why, text.Count(n, "error"))
+	}
+	if n := len(r.Unfinished) + r.MoreUnfinished; n > 0 {
+		why = append(why, text.Count(n, "file")+" still being copied")
+	}
+	return errors.New(folder + " is not proven: " + strings.Join(why, ", "))
+}
+
+// document is the answer for programs.
+type document struct {
+	Proven bool `json:"proven"`
+	ccf.Report
+}
+
+func (sh Shell) document(r ccf.Report) error {
+	content, err := json.MarshalIndent(document{r.Proven(), r}, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(sh.Stdout, "%s\n", content)
+	return err
+}
+
+func (sh Shell) table(r ccf.Report) error {
+	var d text.Details
+	if r.Last != "" {
+		d.Row("transactions", fmt.Sprintf("%d, from %s to %s", r.Transactions, r.First, r.Last), private(r.PrivateParts))
+		d.Row("signatures", fmt.Sprintf("%d of nodes, %d of the service", r.NodeSignatures, r.COSESignatures))
+		d.Row("proven up to", r.Signed)
+		d.Row("root", r.Root)
+	}
+	if r.SignedAt != nil {
+		d.Row("signed at", r.SignedAt.Format(time.RFC3339))
+	}
+	var identities []string
+	for _, i := range slices.Backward(r.Identities) {
+		from := ""
+		if i.From != "" {
+			from = " since " + i.From
+		}
+		identities = append(identities, i.KeySHA256+from)
+	}
+	d.Row("identity", append(identities, more(r.MoreIdentities))...)
+	var snapshots []string
+	for _, s := range slices.Backward(r.Snapshots) {
+		snapshots = append(snapshots, s.Name+": "+held(s))
+	}
+	d.Row("snapshot", append(snapshots, more(r.MoreSnapshots))...)
+	if err := d.Print(sh.Stdout, sh.Width()); err != nil {
+		return err
+	}
+	return sh.findings(r)
+}
+
+func private(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d with a private part, whose bytes are proven and not readable", n)
+}
+
+func more(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("and %d more", n)
+}
+
+// held says what of a snapshot agrees with what.
+func held(s ccf.Snapshot) string {
+	switch {
+	case s.InLedger && s.Tables > 0:
+		return fmt.Sprintf("its receipt and %s agree with the ledger", text.Count(s.Tables, "public table"))
+	case s.InLedger:
+		return "its receipt agrees with the ledger"
+	case s.Receipt:
+		return "its receipt alone vouches for it"
+	}
+	return "wrong"
+}
+
+// findings prints each finding with all of its text: a person must act on it.
+func (sh Shell) findings(r ccf.Report) error {
+	var d text.Details
+	for _, list := range []struct {
+		name     string
+		findings []ccf.Finding
+		more     int
+	}{{"error", r.Errors, r.MoreErrors}, {"unfinished", r.Unfinished, r.MoreUnfinished}, {"note", r.Notes, r.MoreNotes}} {
+		for _, f := range list.findings {
+			where := slices.DeleteFunc([]string{f.File, f.Transaction}, func(s string) bool { return s == "" })
+			line := f.Text
+			if len(where) > 0 {
+				line = strings.Join(where, ", ") + ": " + line
+			}
+			d.Row(list.name+" "+string(f.Code), line)
+		}
+		d.Row(list.name, more(list.more))
+	}
+	if len(r.Errors)+len(r.Unfinished)+len(r.Notes) == 0 {
+		return nil
+	}
+	if r.Last != "" || len(r.Snapshots) > 0 {
+		fmt.Fprintln(sh.Stdout)
+	}
+	return d.Print(sh.Stdout, sh.Width())
+}
