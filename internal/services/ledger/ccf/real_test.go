@@ -102,6 +102,9 @@ func compareReal(t *testing.T, folder string, want expected, every bool) {
 	if made := filepath.Base(folder) == "made_cose_only"; made != (len(r.Errors) == 1 && r.Errors[0].Code == SnapshotWrong) || !made && !r.Proven() {
 		t.Error("not proven")
 	}
+	if again := pausing(t, source, every); !cmp.Equal(r, again) {
+		t.Errorf("paused at each signature: %s", cmp.Diff(r, again))
+	}
 	got.Last, got.Signed, got.LastRoot, got.UnsignedTail, got.LastSignedAt = r.Last, r.Signed, r.Root, r.Unsigned, r.SignedAt
 	got.Transactions, got.WithPrivatePart, got.NodeSignatures, got.COSESignatures = r.Transactions, r.PrivateParts, r.NodeSignatures, r.COSESignatures
 	for _, i := range r.Identities {
@@ -122,5 +125,27 @@ func compareReal(t *testing.T, folder string, want expected, every bool) {
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)
+	}
+}
+
+// pausing verifies in a new process from each signature to the next.
+func pausing(t *testing.T, source Source, every bool) Report {
+	t.Helper()
+	var saved []byte
+	for {
+		v, err := New(source, Options{EverySignature: every}, saved)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done, err := v.Run(t.Context(), func() bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done {
+			return v.Report()
+		}
+		if saved, err = v.Checkpoint(); err != nil || len(saved) > 8<<10 {
+			t.Fatal(len(saved), err)
+		}
 	}
 }

@@ -144,6 +144,7 @@ func (v *Verifier) likely(all []candidate, s *signature) int {
 // explain names what is damaged, given the root that holds.
 func (v *Verifier) explain(s *signature, c candidate, table bool, named []uint64, earlier bool, ours hash) {
 	if c.root == ours {
+		v.named = nil // the tree beside the signature is wrong, and no transaction
 		text := "its tree is not that of the transactions before it"
 		switch {
 		case len(s.faults) > 0:
@@ -170,7 +171,7 @@ func (v *Verifier) explain(s *signature, c candidate, table bool, named []uint64
 // name tells the damaged transactions, each once.
 func (v *Verifier) name(named []uint64) {
 	for _, seqno := range named {
-		if !slices.Contains(v.told, seqno) {
+		if !v.told[seqno] {
 			v.tell(fault, TransactionDamaged, v.seen(seqno), "its bytes are not those that were signed")
 			v.broken, v.index = true, nil
 		}
@@ -182,7 +183,7 @@ func (v *Verifier) accept(s *signature, t tree) {
 	root := t.root()
 	s.Root = root[:]
 	v.base, v.known = t, true
-	v.tree, v.from, v.leaves, v.views, v.told = t, s.Seqno, v.leaves[:0], nil, nil
+	v.tree, v.from, v.leaves, v.views, v.told = t, s.Seqno, v.leaves[:0], nil, map[uint64]bool{}
 	v.signedNow(s)
 }
 
@@ -197,7 +198,7 @@ func (v *Verifier) lose(next uint64) {
 	v.applyQueue(nil, false)
 	v.known, v.whole, v.index = false, false, nil
 	v.base, v.tree = tree{}, tree{}
-	v.from, v.leaves, v.views, v.told = next, v.leaves[:0], nil, nil
+	v.from, v.leaves, v.views, v.told = next, v.leaves[:0], nil, map[uint64]bool{}
 }
 
 // mostKept bounds a signature that waits for its verification in a checkpoint. Real ones have about 300 bytes.

@@ -2,8 +2,10 @@ package ccf
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
+	"slices"
 )
 
 // Options change what is verified.
@@ -41,8 +43,8 @@ type Verifier struct {
 	from   uint64
 	leaves []hash
 	views  []viewChange
-	named  []uint64 // the damaged ones before the signature that is being settled
-	told   []uint64 // transactions after base that were told to be damaged
+	named  []uint64        // the damaged ones before the signature that is being settled
+	told   map[uint64]bool // transactions after base that were told to be damaged
 
 	queue         []*identityWrites
 	pending       []*signature
@@ -71,7 +73,7 @@ type viewChange struct{ seqno, view uint64 }
 func New(source Source, options Options, checkpoint []byte) (*Verifier, error) {
 	v := &Verifier{
 		source: source, options: options, layout: arrange(source.Files), entries: newEntryReader(), bufferSize: 256 << 10,
-		next: 1, certificates: map[hash]nodeCertificate{}, nodes: map[string][]byte{},
+		next: 1, certificates: map[hash]nodeCertificate{}, nodes: map[string][]byte{}, told: map[uint64]bool{},
 	}
 	if checkpoint == nil {
 		return v, nil
@@ -244,18 +246,19 @@ func (v *Verifier) append(t *transaction, leaf hash) {
 
 // seen is the ID of a transaction after the last signature.
 func (v *Verifier) seen(seqno uint64) string {
-	view := v.view
-	for _, c := range v.views {
-		if c.seqno <= seqno {
-			view = c.view
-		}
+	n, found := slices.BinarySearchFunc(v.views, seqno, func(c viewChange, seqno uint64) int { return cmp.Compare(c.seqno, seqno) })
+	switch {
+	case found:
+		return txID(v.views[n].view, seqno)
+	case n > 0:
+		return txID(v.views[n-1].view, seqno)
 	}
-	return txID(view, seqno)
+	return txID(v.view, seqno)
 }
 
 // malformed tells of a transaction that cannot be read.
 func (v *Verifier) malformed(file File, t *transaction, text string) {
 	v.tellFile(fault, EntryMalformed, file, t.id(), text)
-	v.told = append(v.told, t.seqno)
+	v.told[t.seqno] = true
 	v.broken, v.index = true, nil
 }
