@@ -5,5 +5,6 @@
 // on the number of keys of the newest snapshot; it does not depend on the size of a file. Nothing here reads a clock: the certificates
 // in an old ledger have expired, and prove it all the same.
 //
-// A Verifier pauses at signatures. Its checkpoint lets a later process go on from there.
+// A Verifier pauses at signatures. Its checkpoint lets a later process go on from there. That process reads again the newest snapshot, for
+// the index of its keys, and no file of the ledger but the one in which it paused.
 package ccf
