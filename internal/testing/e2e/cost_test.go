@@ -44,7 +44,7 @@ func spent(a *app) (int, map[string]int) {
 	return n, by
 }
 
-// TestCost checks the contract: at most 22 storage requests of the program for a backup that was asked for, plus 3 a poll, 2 each time the rescue
+// TestCost checks the contract: at most 22 storage requests of the program for a backup by hand, plus 3 a poll, 2 each time the rescue
 // checks it and 2 for each step message that comes before its step is saved; and 2 for an idle timer run of either timer, whatever the number of plans and targets, and one more each five
 // minutes.
 func TestCost(t *testing.T) {
