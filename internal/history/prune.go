@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -155,6 +156,9 @@ func (x Pruning) other(ctx context.Context, r record) error {
 	return nil
 }
 
+// dated is a row as far as its time goes.
+type dated struct{ Time, Found time.Time }
+
 // old says whether a row of that time is older than the history.
 func (x Pruning) old(t time.Time) bool { return !t.Add(x.Age).After(x.Now) }
 
@@ -169,7 +173,7 @@ func (x Pruning) missed(ctx context.Context, plan string) error {
 		}
 		var writes []backup.Write
 		for _, row := range rows {
-			m, err := backup.Decode[struct{ Found time.Time }](row)
+			m, err := backup.Decode[dated](row)
 			if err != nil {
 				return err
 			}
@@ -199,7 +203,7 @@ func (x Pruning) request(ctx context.Context, hash string) error {
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	c, err := backup.Decode[struct{ Time time.Time }](rows[0])
+	c, err := backup.Decode[dated](rows[0])
 	if err != nil || !x.old(c.Time) {
 		return err
 	}
@@ -224,7 +228,7 @@ func (x Pruning) letter(ctx context.Context, row string) error {
 	if err != nil {
 		return err
 	}
-	l, err := backup.Decode[struct{ Time time.Time }](one)
+	l, err := backup.Decode[dated](one)
 	if err == nil && x.old(l.Time) {
 		_, err = x.apply(ctx, backup.Write{Op: backup.Delete, Key: key, ETag: one.ETag})
 	}
@@ -237,6 +241,6 @@ func sorted(times map[time.Time]bool) []time.Time {
 	for t := range times {
 		all = append(all, t)
 	}
-	slices.SortFunc(all, time.Time.Compare)
+	sort.Slice(all, func(i, j int) bool { return all[i].Before(all[j]) })
 	return all
 }
