@@ -34,7 +34,7 @@ func (d Deletion) Unmark(ctx context.Context, decided retention.Decision) (backu
 }
 
 // MoveDue has cleanup look at the point at that time, since a person is about to delete it, or to undelete it. Its own entry is moved if it
-// is where it is expected. Otherwise, as when cleanup moves it just now, the point gets one besides, which is not counted as a point.
+// stands at the time from. Otherwise, as when cleanup moves it just now, the point gets one besides, which is not counted as a point.
 func MoveDue(ctx context.Context, catalog backup.Catalog, p backup.Point, from, at, now time.Time) error {
 	if from.IsZero() {
 		from = p.Created.Add(firstLook)

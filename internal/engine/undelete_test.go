@@ -552,7 +552,7 @@ func (s *harness) reads(id, reader string) error {
 }
 
 // TestEachOrderOfSoftDeletion: three of these acts happen, in each order, and the process dies after each write of the first or the
-// second. Then the killed act is repeated, or is not. The artifact is never deleted before its time, nor while a person or a restore needs it, and is deleted in the end if none does.
+// second. Then the killed act is repeated, or is not. The artifact is never deleted before its time, nor while anybody needs it. Without a hold it is deleted in the end.
 func TestEachOrderOfSoftDeletion(t *testing.T) {
 	for i := range acts {
 		for j := range acts {
