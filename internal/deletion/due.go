@@ -26,9 +26,8 @@ type Due struct {
 	// Released says that the entry was written because a hold was released, or because a person deletes the point. The point has its own entry besides, which may be due a week
 	// later: it was moved while the point was held. This one is dropped once the other one must have come back.
 	Released bool `json:"Released,omitempty"`
-	// Out says that the entry was written because a new recovery point takes the place of this one in its plan's counts: its own one
-	// is then under [backup.RestKey]. Created is the time of the entry.
-	Out bool `json:"Out,omitempty"`
+	// Since is the time at which an entry with Released was written. Older versions have it in Created.
+	Since time.Time `json:"Since,omitzero"`
 
 	row backup.Row
 }
@@ -88,7 +87,7 @@ func put(ctx context.Context, catalog backup.Catalog, writes []backup.Write) err
 
 // PutReleased has cleanup look at a point at that time, since a hold of it is about to be released. The entry is not counted as a point.
 func PutReleased(ctx context.Context, catalog backup.Catalog, p backup.Point, at, now time.Time) error {
-	body := backup.Encode(Due{Point: p.ID, Target: p.Target, Created: now, Released: true})
+	body := backup.Encode(Due{Point: p.ID, Target: p.Target, Created: p.Created, Since: now, Released: true})
 	if _, err := catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: backup.DueOnceKey(at, p.ID), Body: body}); err != nil {
 		return fmt.Errorf("note that the recovery point of run %s is held no longer: %w", p.ID, err)
 	}
@@ -201,8 +200,8 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 		stays = stays && (own || d.Released)
 	}
 	if d.Released {
-		needed := p.IsSoftDeleted() || !x.Now.Before(p.Expires) && x.Now.Sub(d.Created) < LongestKept*x.Recheck
-		stays = stays && p.State != "" && needed && !look.Rests
+		needed := p.IsSoftDeleted() || !x.Now.Before(p.Expires) && x.Now.Sub(backup.Later(d.Since, d.Created)) < LongestKept*x.Recheck
+		stays = stays && p.State != "" && needed
 	}
 	if stays {
 		wait := max(x.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(x.Now), look.Next.Sub(x.Now))
