@@ -347,6 +347,34 @@ func TestAShortUndo(t *testing.T) {
 	}
 }
 
+// TestANewerPointOfAnOlderRun: the run of the newest point began before the one of the released point, and took longer. Cleanup sees it each
+// time that it judges the released one, which stays soft-deleted.
+func TestANewerPointOfAnOlderRun(t *testing.T) {
+	s := newHarness(t)
+	ids := s.softPoints(2)
+	newest := s.point(ids[1]).Created.Add(time.Hour)
+	s.change(ids[0], func(p *backup.Point) { p.Created, p.Expires = newest, newest.Add(90*day) })
+	s.now = begin.Add(31*day + 6*time.Hour)
+	if s.cleanup(); s.called(ids...) != "live softDeleted" {
+		t.Fatal(s.called(ids...))
+	}
+	undo := wish("one", "why", time.Time{})
+	if err := s.undelete(ids[1], undo); err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.Add(time.Hour)
+	s.cleanup()
+	if _, err := s.engine.ReleaseHold(t.Context(), ids[1], undo.ID, "me"); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		s.now = s.now.Add(11 * time.Minute)
+		if s.cleanup(); s.called(ids...) != "live softDeleted" {
+			t.Errorf("after the release they are %s", s.called(ids...))
+		}
+	}
+}
+
 // TestDeleteByAPerson: a person's deletion marks the point at once, and cleanup deletes it at the end of its own time, long before it
 // would have expired. An undo ends it, and a late repeat of the deletion is known.
 func TestDeleteByAPerson(t *testing.T) {
