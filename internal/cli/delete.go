@@ -22,9 +22,10 @@ func (sh Shell) deleteCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete ID --reason WORDS",
 		Short: "Deletes a recovery point that must not exist", SuggestFor: []string{"remove", "rm", "purge"},
-		Long: `Deletes a recovery point that must not exist, before its time. It is soft-deleted
-at once: it protects nothing any more, and it is still there for the time that
-softDelete of its plan said. Until then lifeboat undelete ends that.
+		Long: `Deletes a recovery point that must not exist, before its time. It is
+soft-deleted at once: it protects nothing any more, and it is still there for
+the time that softDelete of its plan said. Until then lifeboat undelete ends
+that.
 
 A recovery point that is held, that a restore reads, or that is the newest
 verified one of a target in a plan is not deleted.
@@ -34,8 +35,7 @@ On a terminal it asks for the name of the target. In a script say --yes.`,
 		ValidArgsFunction: sh.first(func(ctx context.Context, r remote, _ string) []string {
 			return pointWords(ctx, r, "", backup.Live, backup.CopyOnly, backup.Suspect, backup.Altered)
 		}),
-		Example: `  lifeboat delete 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "case 4711"
-  lifeboat delete 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "it has a secret" --yes`,
+		Example: `  lifeboat delete 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "it has a secret" --yes`,
 	}
 	why := c.Flags().String("reason", "", "the reason in `WORDS`, for all who see the deletion")
 	yes := c.Flags().Bool("yes", false, "do not ask: the backup is deleted")
@@ -85,9 +85,9 @@ func (sh Shell) undeleteCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "undelete ID --reason WORDS",
 		Short: "Takes the deletion of a recovery point back, and holds it", SuggestFor: []string{"recover", "undo"},
-		Long: `Takes the deletion of a soft-deleted recovery point back, and holds it: until the
-TIME, or until lifeboat release. Without the hold, the policy that has deleted
-it would do so again.
+		Long: `Takes the deletion of a soft-deleted recovery point back, and holds it: until
+the TIME, or until lifeboat release. Without the hold, the policy that has
+deleted it would do so again.
 
 A TIME is a duration from now, such as 30d, a date such as 2027-01-31, or a time
 of RFC 3339.`,
@@ -95,8 +95,8 @@ of RFC 3339.`,
 		ValidArgsFunction: sh.first(func(ctx context.Context, r remote, _ string) []string {
 			return pointWords(ctx, r, "", backup.SoftDeleted)
 		}),
-		Example: `  lifeboat undelete 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "case 4711"
-  lifeboat undelete 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "the audit needs it" --until 30d`,
+		Example: `  lifeboat undelete b9fe65725851ae21-8225595999-2a3b62b53ddb --reason "case 4711"
+  lifeboat undelete b9fe65725851ae21-8225595999-2a3b62b53ddb --reason "the audit needs it" --until 30d`,
 	}
 	return sh.holding(c, "undelete")
 }

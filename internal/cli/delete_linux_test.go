@@ -34,7 +34,11 @@ func TestADeletionAsks(t *testing.T) {
 		if _, err := terminal.person.WriteString(typed); err != nil {
 			t.Fatal(err)
 		}
-		if code := <-ended; code != c.code || !strings.Contains(terminal.text()+out.String(), c.says) {
+		code := <-ended
+		if c.code != 0 {
+			terminal.wait(t, c.says, 1)
+		}
+		if code != c.code || !strings.Contains(terminal.text()+out.String(), c.says) {
 			t.Errorf("%q: %d, %s%s", typed, code, terminal.text(), out.String())
 		}
 		row, _, err := a.catalog.Get(t.Context(), backup.Point{ID: suspectRun}.Key())
