@@ -205,7 +205,9 @@ func DueKey(at time.Time, point string) Key {
 }
 
 // RestKey is the entry of a recovery point that only a new one, or a person, can make expire: it stands behind all times.
-func RestKey(point string) Key { return Key{Partition: DuePartition, Row: "rest-" + point} }
+func RestKey(point string) Key { return Key{Partition: DuePartition, Row: restPrefix + point} }
+
+const restPrefix = "rest-"
 
 // DueOutKey is the entry of a recovery point, besides its own, that a new one makes expire.
 func DueOutKey(at time.Time, point string) Key {
@@ -221,7 +223,10 @@ func DueOnceKey(at time.Time, point string) Key {
 
 // DuePoint returns the ID of the recovery point that the entry is about.
 func DuePoint(k Key) string {
-	return strings.TrimSuffix(k.Row[min(len(TimeKey(time.Time{}))+1, len(k.Row)):], "-once")
+	if point, rests := strings.CutPrefix(k.Row, restPrefix); rests {
+		return point
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(k.Row[min(len(TimeKey(time.Time{}))+1, len(k.Row)):], "-once"), "-out")
 }
 
 // CheckpointKey is the row that says up to when the plan's scheduled times are dealt with.

@@ -85,7 +85,7 @@ func TestKeysOfHistory(t *testing.T) {
 	if _, err := backup.RunTime("no run"); err == nil {
 		t.Error("any text is the ID of a run")
 	}
-	for _, key := range []backup.Key{backup.DueKey(at, id), backup.DueOnceKey(at, id)} {
+	for _, key := range []backup.Key{backup.DueKey(at, id), backup.DueOnceKey(at, id), backup.DueOutKey(at, id), backup.RestKey(id)} {
 		if got := backup.DuePoint(key); got != id {
 			t.Errorf("%s is of %q", key.Row, got)
 		}

@@ -23,10 +23,14 @@ type Due struct {
 	Plan  string            `json:"Plan,omitempty"`
 	Size  int64             `json:"Size,omitempty"`
 	State backup.PointState `json:"State,omitempty"`
-	// Released says that the entry was written because a hold was released, or because a person deletes the point. The point has its own entry besides, which may be due a week
-	// later: it was moved while the point was held. This one is dropped once the other one must have come back.
+	// Released says that the entry was written because a hold was released, or because a person deletes the point. The point has its own
+	// entry besides, which may be due a week later: it was moved while the point was held. This one is dropped once the other one must have
+	// come back.
 	Released bool `json:"Released,omitempty"`
-	// Since is the time at which an entry with Released was written. Older versions have it in Created.
+	// Out says that the entry was written because a new recovery point takes the place of this one in its plan's counts: its own one
+	// may be under [backup.RestKey].
+	Out bool `json:"Out,omitempty"`
+	// Since is the time at which an entry with Released or Out was written. Older versions have it in Created.
 	Since time.Time `json:"Since,omitzero"`
 
 	row backup.Row
@@ -69,10 +73,15 @@ func PutOut(ctx context.Context, catalog backup.Catalog, target string, out []st
 	return nil
 }
 
+// outEntry makes the write of an entry with Out. The time in the point's ID stands for its Created, which is later: so cleanup reads far
+// enough.
 func outEntry(id, target string, at, now time.Time) backup.Write {
-	return backup.Write{
-		Op: backup.Put, Key: backup.DueOutKey(at, id), Body: backup.Encode(Due{Point: id, Target: target, Created: now, Out: true}),
+	made, err := backup.RunTime(id)
+	if err != nil {
+		made = now
 	}
+	body := backup.Encode(Due{Point: id, Target: target, Created: made, Since: now, Out: true})
+	return backup.Write{Op: backup.Put, Key: backup.DueOutKey(at, id), Body: body}
 }
 
 // put makes writes in as many transactions as they need.
@@ -253,8 +262,8 @@ func (x Index) out(ctx context.Context, d Due, look Look) (writes []backup.Write
 		return nil, false, err
 	case !look.Rests:
 		return []backup.Write{{Op: backup.Delete, Key: rest.Key, ETag: rest.ETag}}, true, nil
-	case x.Now.Sub(d.Created) < LongestKept*x.Recheck:
-		return []backup.Write{outEntry(d.Point, d.Target, x.Now.Add(x.Recheck), d.Created)}, false, nil
+	case x.Now.Sub(d.Since) < LongestKept*x.Recheck:
+		return []backup.Write{outEntry(d.Point, d.Target, x.Now.Add(x.Recheck), d.Since)}, false, nil
 	}
 	return nil, false, nil
 }

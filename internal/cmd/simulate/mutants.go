@@ -196,7 +196,7 @@ var mutants = []mutant{
 	{"an edited count sees only the points that counts held", "internal/engine/counted.go", "\tif anew {", "\tif anew && now.IsZero() {"},
 	{
 		"an entry is dropped while a count still holds its point", "internal/deletion/due.go",
-		"case x.Now.Sub(d.Created) < LongestKept*x.Recheck:", "case x.Now.Sub(d.Created) < x.Recheck:",
+		"case x.Now.Sub(d.Since) < LongestKept*x.Recheck:", "case x.Now.Sub(d.Since) < x.Recheck:",
 	},
 	{"a count takes suspect points", "internal/retention/counted.go", "p.Plan == plan && p.Live() &&", "p.Plan == plan && (p.Live() || p.State == backup.Suspect) &&"},
 	{"a count takes backups by hand", "internal/retention/counted.go", "p.Live() && !p.OnDemand", "p.Live()"},
