@@ -205,13 +205,18 @@ func (v *Verifier) readEntry(ctx context.Context, r *reading) (more, signed bool
 			return jumped, false, err
 		}
 	}
-	switch {
-	case beyond:
-		v.ends(r, r.end-at, "")
-		return false, false, nil
-	case text != "":
-		v.ends(r, r.end-at, text)
-		return false, false, nil
+	if text != "" || beyond {
+		found := false
+		if r.positions == nil && h.bytes != [headerBytes]byte{} {
+			found, err = v.resync(ctx, r, h)
+		}
+		if !found && err == nil {
+			if h.bytes == [headerBytes]byte{} && !r.committed {
+				text = "" // zeros to be written over
+			}
+			v.ends(r, r.end-at, text)
+		}
+		return found, false, err
 	}
 	t, err := v.entries.read(r.in, h)
 	if err != nil {
@@ -227,8 +232,8 @@ func (v *Verifier) taken(r *reading, t *transaction) (more, signed bool, err err
 		return false, false, nil
 	}
 	if t.problem != "" {
-		if !r.committed && r.table == 0 {
-			v.ends(r, r.end-r.in.pos, t.problem)
+		if !r.committed && r.table == 0 && r.in.left() == 0 { // as far as it was written
+			v.ends(r, 0, "")
 			return false, false, nil
 		}
 		t.seqno, t.tables = v.next, nil
@@ -244,7 +249,7 @@ func (v *Verifier) ends(r *reading, left int64, text string) {
 	switch {
 	case !r.committed && left == 0 && r.last == 0:
 		// The end of an open file.
-	case !r.committed:
+	case !r.committed && text == "":
 		v.tellFile(note, OpenFileCut, r.file, id, "the file was copied while it was written: "+counted(int(left), "byte")+" of this transaction")
 	case text != "":
 		v.tellFile(fault, EntryMalformed, r.file, id, text)
@@ -273,15 +278,43 @@ func (v *Verifier) jump(ctx context.Context, r *reading, h header, following int
 	if err != nil || !fits {
 		return false, err
 	}
+	return true, v.skipTo(ctx, r, following)
+}
+
+// resync looks for the next entry without a table of positions: behind the entry, or behind its public part if its size is damaged.
+func (v *Verifier) resync(ctx context.Context, r *reading, h header) (bool, error) {
+	start := r.in.pos
+	var head [gcmBytes + sizeBytes]byte
+	if v.next == r.last || r.in.left() < int64(len(head)) {
+		return false, nil
+	}
+	if _, err := io.ReadFull(r.in, head[:]); err != nil {
+		return false, unexpected(err)
+	}
+	public := int64(min(binary.LittleEndian.Uint64(head[gcmBytes:]), 1<<62))
+	for _, offset := range []int64{start + h.size, r.in.pos + min(public, r.in.left())} {
+		if fits, err := v.startsAt(ctx, r, offset); err != nil || fits {
+			if err == nil {
+				err = v.skipTo(ctx, r, offset)
+			}
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// skipTo goes on at the next entry. The tree beside the next signature has the leaf of this one.
+func (v *Verifier) skipTo(ctx context.Context, r *reading, offset int64) error {
 	r.in.close()
-	if r.in, err = v.open(ctx, r.file, following, v.size(r.file)); err != nil {
-		return false, err
+	var err error
+	if r.in, err = v.open(ctx, r.file, offset, v.size(r.file)); err != nil {
+		return err
 	}
 	t := transaction{seqno: v.next, view: v.view}
-	v.malformed(r.file, &t, "its header is damaged; the table of positions says where the next one begins")
+	v.malformed(r.file, &t, "its header is damaged; the transactions after it are read")
 	v.next++
 	v.append(&t, hash{})
-	return true, nil
+	return nil
 }
 
 // startsAt says whether the entry after the next one begins at an offset, or all entries end there.

@@ -194,7 +194,7 @@ func (v *Verifier) beginAt(f snapshotFile, s *snapshot) bool {
 	v.tree, v.from, v.leaves = v.base, f.seqno, append(v.leaves[:0], s.leaf)
 	v.tree.append(s.leaf)
 	for _, node := range s.nodes {
-		v.joined(node)
+		v.joined(node, false)
 	}
 	return true
 }

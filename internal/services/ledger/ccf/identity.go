@@ -73,7 +73,7 @@ func (v *Verifier) identify(w *identityWrites) {
 		}
 	}
 	for _, node := range w.nodes {
-		v.joined(node)
+		v.joined(node, false)
 	}
 	if w.endorsement != nil {
 		if err := v.endorsed(w.endorsement); err != nil {
@@ -182,9 +182,29 @@ type nodeInfo struct {
 // mostNodes bounds the nodes of 1.x that are kept: later versions put the certificate beside the signature.
 const mostNodes = 16
 
+// salvage takes the keys of a damaged transaction that are whole: a service signs its own certificate, and the hash of its key names a node.
+func (v *Verifier) salvage(w *identityWrites) {
+	var info serviceInfo
+	if w.info != nil && json.Unmarshal(w.info, &info) == nil {
+		cert, err := parseCertificate(info.Cert)
+		key, id, wrong := serviceKey(info.Cert)
+		if err == nil && wrong == nil && signedBy(cert, key) && !sameKey(v.service, key) {
+			if v.service != nil {
+				v.settlePending()
+			}
+			v.service = key
+			clear(v.certificates)
+			v.report.identify(Identity{KeySHA256: id, From: w.id()})
+		}
+	}
+	for _, node := range w.nodes {
+		v.joined(node, true)
+	}
+}
+
 // joined keeps the key of a node of 1.x. The service of the time signs the certificate of the first node; a node that joined has one by
 // itself, and the signed tree vouches for it.
-func (v *Verifier) joined(value []byte) {
+func (v *Verifier) joined(value []byte, damaged bool) {
 	var info nodeInfo
 	if json.Unmarshal(value, &info) != nil || info.Cert == "" {
 		return
@@ -206,7 +226,7 @@ func (v *Verifier) joined(value []byte) {
 		return
 	}
 	own, _ := cert.PublicKey.(*ecdsa.PublicKey)
-	if v.service != nil && !signedBy(cert, v.service) && !signedBy(cert, own) {
+	if !damaged && v.service != nil && !signedBy(cert, v.service) && !signedBy(cert, own) {
 		return
 	}
 	if len(v.order) == mostNodes {

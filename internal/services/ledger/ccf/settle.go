@@ -56,10 +56,12 @@ func (v *Verifier) settle(t *transaction, w *signatureWrites) {
 	v.contradicted(s, ok, &theirs, named, earlier)
 }
 
-// applyQueue follows the service through the transactions since the signature before, but for the damaged ones.
+// applyQueue follows the service through the transactions since the signature before.
 func (v *Verifier) applyQueue(named []uint64, trusted bool) {
 	for _, w := range v.queue {
-		if !trusted || !slices.Contains(named, w.seqno) {
+		if trusted && slices.Contains(named, w.seqno) {
+			v.salvage(w)
+		} else {
 			v.identify(w)
 		}
 	}

@@ -214,6 +214,9 @@ func (v *Verifier) take(t *transaction) (signed bool) {
 	if signed = s.node != nil || s.cose != nil; signed {
 		v.settle(t, &s)
 	}
+	if !signed && s.tree != nil {
+		v.tell(fault, SignatureEntryDamaged, t.id(), "it has the tree of a signature, and no signature")
+	}
 	v.append(t, leaf)
 	if len(v.shots) > 0 {
 		v.evidence(t, leaf, evidence)
