@@ -43,6 +43,22 @@ func TestIdentityChain(t *testing.T) {
 	}
 }
 
+// TestARecoveryAfterADamagedSignature blames the signature alone.
+func TestARecoveryAfterADamagedSignature(t *testing.T) {
+	l := ccfwriter.New(ccfwriter.V6, 8)
+	l.Open()
+	l.Close()
+	l.Recover(ccfwriter.V6)
+	d := &damaged{l.Files()}
+	d.file("ledger_1-4").Content = bytes.Clone(d.file("ledger_1-4").Content)
+	d.flipIn("ledger_1-4", 3, "internal.signatures", 0)
+	d.flipIn("ledger_1-4", 3, "internal.cose", 0)
+	want := []string{"error SignatureEntryDamaged 2.4", "error TransactionDamaged 2.4"}
+	if got := found(verify(t, d.files, ccf.Options{})); !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+}
+
 func TestSameSeedSameBytes(t *testing.T) {
 	a, b := life(ccfwriter.V6, ccfwriter.V7, 4).Files(), life(ccfwriter.V6, ccfwriter.V7, 4).Files()
 	for i := range a {

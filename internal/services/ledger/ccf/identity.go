@@ -114,8 +114,8 @@ func (v *Verifier) recovered(w *identityWrites) error {
 			return errors.New("it names another service before it")
 		}
 	}
-	if !v.known {
-		return nil // a gap lies between
+	if before := w.seqno - 1; !v.known || v.told[before] || slices.Contains(v.named, before) {
+		return nil // a gap lies between, or the signature before is damaged
 	}
 	if w.lastRoot != nil && v.lastRoot != nil {
 		var text string

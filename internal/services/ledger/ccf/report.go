@@ -179,4 +179,10 @@ func counted(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func txID(view, seqno uint64) string { return fmt.Sprintf("%d.%d", view, seqno) }
+// txID names a transaction as CCF does, but for its view if no transaction has told it.
+func txID(view, seqno uint64) string {
+	if view == 0 {
+		return fmt.Sprint(seqno)
+	}
+	return fmt.Sprintf("%d.%d", view, seqno)
+}
