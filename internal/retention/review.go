@@ -2,7 +2,6 @@ package retention
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -209,31 +208,27 @@ func (r *Review) decide(p backup.Point) Decision {
 	case r.unread != "":
 		return kept(r.unread)
 	case !p.Expires.IsZero() && !p.Expires.After(p.Created) && !person:
-		return kept("it expired at " + p.Expires.UTC().Format(time.RFC3339) + ", not after it was written. That is a mistake, " +
-			"so cleanup keeps it")
+		return kept(mistaken(p))
 	case p.State == backup.Deleting:
 		return Decision{Point: p, Reason: "its deletion was begun"}
 	case counted.Holds(p.ID):
 		return Decision{Point: p, Keep: true, Reason: counted.Why(p.ID, counted.zone, r.now), Rests: true}
 	case p.Counted && !counts && !person:
-		return kept("the row of the catalog that says which recovery points the counts of plan " + p.Plan + " hold is gone: the plan's " +
-			"next backup of the target writes it")
+		return kept(uncounted(p))
 	case endless && !person:
-		return Decision{Point: p, Keep: true, Reason: "no rule of keep limits its time", Rests: true}
+		return Decision{Point: p, Keep: true, Reason: unlimited, Rests: true}
 	case r.now.Before(day) && !person:
-		return Decision{Point: p, Keep: true, Reason: "kept until " + day.UTC().Format(time.RFC3339) + ": keep.within", Next: day}
+		return Decision{Point: p, Keep: true, Reason: withinUntil(day), Next: day}
 	case p.ID == r.newest.ID:
-		return kept("the newest verified recovery point of the target")
-	case among && minimum == 1:
-		return kept("the newest verified recovery point of the target that a schedule has made")
+		return kept(theNewest)
 	case among:
-		return kept(fmt.Sprintf("one of the %d newest verified recovery points of the target that a schedule has made: keep.minimum", minimum))
+		return kept(amongNewest(minimum))
 	case r.now.Before(p.Held.Until):
-		return kept("held until " + p.Held.Until.UTC().Format(time.RFC3339) + ": " + p.Held.Reason)
+		return kept(heldByRestore(p))
 	case held:
 		return kept(hold.String())
 	case len(p.Readers) > 0:
-		return kept("the restore " + p.Readers[0] + " reads it")
+		return kept(readBy(p))
 	case r.now.Before(p.KeptByStorage.Again):
 		return kept(p.KeptByStorage.String())
 	case p.State == backup.Suspect:

@@ -1,0 +1,174 @@
+package retention
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// Cause is a reason, in words. Until is the time at which it ends by itself; zero if only a new backup or a person ends it, and for a
+// point that goes.
+type Cause struct {
+	Words string
+	Until time.Time
+}
+
+// Explanation says whether a recovery point stays at the time of the review, with all reasons.
+type Explanation struct {
+	Point  backup.Point
+	Stays  bool
+	Causes []Cause
+	// Next is the time from which on the answer may be another one; zero if only a new backup or a person changes it.
+	Next time.Time
+}
+
+// Explain decides about the added points as Decide does, and says all reasons for each of the given ones: these are the added ones without
+// the expired ones.
+func (r *Review) Explain(points []backup.Point) []Explanation {
+	decisions, _ := r.Decide()
+	decided := make(map[string]Decision, len(decisions))
+	for _, d := range decisions {
+		decided[d.Point.ID] = d
+	}
+	waiting := r.waiting(points)
+	all, places := make([]Explanation, len(points)), make(map[string]int, len(points))
+	var borrowed []int
+	for i, p := range points {
+		d, past := decided[p.ID]
+		x := Explanation{Point: p, Stays: d.Keep || !past}
+		if x.Stays {
+			x.Causes = r.causes(p, waiting[p.Plan])
+		} else {
+			x.Causes = goes(d)
+		}
+		if len(x.Causes) == 0 { // another point holds its artifact, or a later one has taken its place in the counts
+			x.Causes, borrowed = []Cause{{Words: d.Reason, Until: r.now}}, append(borrowed, i)
+		}
+		all[i], places[p.ID] = x, i
+		all[i].Next = next(x.Causes)
+	}
+	for _, i := range borrowed {
+		if other, ok := places[r.artifacts[all[i].Point.Location()]]; ok && other != i {
+			all[i].Next = all[other].Next // the artifact stays as long as the other point
+			all[i].Causes[0].Until = all[i].Next
+		}
+	}
+	return all
+}
+
+// goes returns the causes for which a point goes.
+func goes(d Decision) []Cause {
+	causes := []Cause{{Words: d.Reason}}
+	if k := d.Point.KeptByStorage; !k.Again.IsZero() {
+		causes = append(causes, Cause{Words: "cleanup tries again what it could not do before: " + k.String()})
+	}
+	return causes
+}
+
+// next returns the time at which the last cause ends; zero if one of them has no end.
+func next(causes []Cause) (last time.Time) {
+	for _, c := range causes {
+		if c.Until.IsZero() {
+			return time.Time{}
+		}
+		last = later(last, c.Until)
+	}
+	return last
+}
+
+// waiting says which plans have a point without a place in their counts. Such a point may take one without a new backup: cleanup adds it
+// again when it looks, and the horizon may have passed over another one by then.
+func (r *Review) waiting(points []backup.Point) map[string]bool {
+	plans := map[string]bool{}
+	for _, p := range points {
+		if c := r.counted[p.Plan]; c != nil && MayCount(p, c.Plan) && !c.Holds(p.ID) {
+			plans[p.Plan] = true
+		}
+	}
+	return plans
+}
+
+// causes lists all reasons for which a point stays, in the order in which cleanup asks for them. Waiting says that another one may take
+// its place in a count without a new backup.
+func (r *Review) causes(p backup.Point, waiting bool) (causes []Cause) {
+	add := func(holds bool, words string, until time.Time) {
+		if holds {
+			causes = append(causes, Cause{Words: words, Until: until})
+		}
+	}
+	day, endless := r.day(p)
+	minimum, among := r.minimum(p)
+	c := r.counted[p.Plan]
+	add(r.unread != "", r.unread, time.Time{})
+	add(!p.Expires.IsZero() && !p.Expires.After(p.Created), mistaken(p), time.Time{})
+	if c != nil && c.Holds(p.ID) {
+		causes = append(causes, r.countedCause(c, p, waiting))
+	}
+	add(p.Counted && c == nil, uncounted(p), time.Time{})
+	add(endless, unlimited, time.Time{})
+	add(!endless && r.now.Before(day), withinUntil(day), day)
+	add(p.ID == r.newest.ID, theNewest, time.Time{})
+	var unrestorable time.Time
+	if r.restorable > 0 {
+		unrestorable = p.Created.Add(r.restorable + 1)
+	}
+	add(among && (minimum > 1 || p.ID != r.newest.ID), amongNewest(minimum), unrestorable)
+	add(r.now.Before(p.Held.Until), heldByRestore(p), p.Held.Until)
+	longest, _ := p.LongestHold(r.now)
+	for _, hold := range p.HeldBy(r.now) {
+		if hold.ID == longest.ID {
+			causes = append(causes, Cause{Words: hold.String(), Until: hold.Until})
+		}
+	}
+	for _, hold := range p.HeldBy(r.now) {
+		add(hold.ID != longest.ID, hold.String(), hold.Until)
+	}
+	if len(p.Readers) > 0 {
+		causes = append(causes, Cause{Words: readBy(p)})
+	}
+	add(r.now.Before(p.KeptByStorage.Again), p.KeptByStorage.String(), p.KeptByStorage.Again)
+	return causes
+}
+
+// countedCause says why counts hold the point, and until when. The row as it is saved may not hold a point that it took again.
+func (r *Review) countedCause(c *countedIn, p backup.Point, waiting bool) Cause {
+	cause := Cause{Words: c.Why(p.ID, c.zone, r.now)}
+	if at := slices.IndexFunc(c.Row.Kept, func(is Kept) bool { return is.ID == p.ID }); (waiting || c.changed) && c.Horizon > 0 {
+		cause.Until = c.Row.Kept[at].point().Began.Add(c.Horizon + 1)
+	}
+	return cause
+}
+
+// These are the words of decisions and causes.
+const (
+	unlimited = "no rule of keep limits its time"
+	theNewest = "the newest verified recovery point of the target"
+)
+
+func mistaken(p backup.Point) string {
+	return "it expired at " + p.Expires.UTC().Format(time.RFC3339) + ", not after it was written. That is a mistake, so cleanup keeps it"
+}
+
+func uncounted(p backup.Point) string {
+	return "the row of the catalog that says which recovery points the counts of plan " + p.Plan + " hold is gone: the plan's next backup " +
+		"of the target writes it"
+}
+
+func withinUntil(day time.Time) string {
+	return "kept until " + day.UTC().Format(time.RFC3339) + ": keep.within"
+}
+
+func amongNewest(minimum int) string {
+	if minimum == 1 {
+		return theNewest + " that a schedule has made"
+	}
+	return fmt.Sprintf("one of the %d newest verified recovery points of the target that a schedule has made: keep.minimum", minimum)
+}
+
+func heldByRestore(p backup.Point) string {
+	return "held until " + p.Held.Until.UTC().Format(time.RFC3339) + ": " + p.Held.Reason
+}
+
+func readBy(p backup.Point) string { return "the restore " + p.Readers[0] + " reads it" }
