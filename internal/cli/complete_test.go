@@ -67,6 +67,8 @@ func TestCompletion(t *testing.T) {
 		{[]string{"accept", ""}, []string{suspectRun}},
 		{[]string{"release", ""}, []string{olderRun}},
 		{[]string{"undelete", ""}, []string{softRun}},
+		{[]string{"retention", "contoso-h"}, []string{"contoso-hsm", "contoso-hsm-standby"}},
+		{[]string{"explain", goodRun[:17]}, []string{restored, goodRun, suspectRun, olderRun}},
 		{[]string{"cancel", ""}, []string{queued}},
 		{[]string{"confirm", ""}, []string{restored}},
 		{[]string{"batch", ""}, []string{batchID}},

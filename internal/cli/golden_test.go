@@ -11,13 +11,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/retention"
 	"lifeboat/internal/testing/fakeazure/ccfwriter"
+	"lifeboat/internal/tzdata"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -42,6 +46,19 @@ var shown = []struct {
 	{"points contoso-eu", true},
 	{"points prod/audit", true},
 	{"points contoso-eu --utc", true},
+	{"retention contoso-eu", true},
+	{"retention contoso-eu --at 40d", true},
+	{"retention contoso-eu --at yesterday", false},
+	{"retention prod/audit --at 28d -o wide", false},
+	{"retention contoso-eu -o name", false},
+	{"retention contoso-standby", false},
+	{"explain " + goodRun, false},
+	{"explain " + goodRun + " --at 40d", false},
+	{"explain " + olderRun + " --at 40d", false},
+	{"explain " + suspectRun, false},
+	{"explain " + restored + " --utc", false},
+	{"explain " + failedRun, false},
+	{"explain " + goodRun + " -o json", false},
 	{"batch " + batchID, true},
 	{"backup contoso-us", false},
 	{"backup --plan keys", false},
@@ -105,7 +122,7 @@ var shown = []struct {
 const sandbox = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/sandbox/providers/Microsoft.ApiManagement/service/contoso-try"
 
 // TestGolden compares every command, over a fleet of 17 targets, with a golden file for terminals of 80 and 120 columns. To write
-// the files: go test ./internal/cli -run TestGolden -update.
+// the files: go test ./internal/cli -run 'TestGolden|TestRetention' -update.
 func TestGolden(t *testing.T) {
 	planFolder(t)
 	ledgerFolders(t)
@@ -133,17 +150,22 @@ func TestGolden(t *testing.T) {
 				t.Errorf("there is no golden output of lifeboat %s", name)
 			}
 		}
-		path := filepath.Join("testdata", fmt.Sprintf("commands.%d.txt", width))
-		path = filepath.Join(home, path)
-		if *update {
-			if err := os.WriteFile(path, []byte(all.String()), 0o644); err != nil {
-				t.Fatal(err)
-			}
+		golden(t, fmt.Sprintf("commands.%d.txt", width), all.String())
+	}
+}
+
+// golden compares a text with the golden file of that name, or writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join(home, "testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		want, err := os.ReadFile(path)
-		if err != nil || string(want) != all.String() {
-			t.Errorf("%s is not what the commands print, %v:\n%s", path, err, firstDifference(string(want), all.String()))
-		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || string(want) != got {
+		t.Errorf("%s is not what the commands print, %v:\n%s", path, err, firstDifference(string(want), got))
 	}
 }
 
@@ -241,4 +263,59 @@ func TestExamples(t *testing.T) {
 	if n < 25 {
 		t.Errorf("only %d examples", n)
 	}
+}
+
+// TestRetentionOfCounts shows a year of nights of which counts hold some, as operate.md does, and compares it with a golden file.
+func TestRetentionOfCounts(t *testing.T) {
+	a := newFleet(t, func(e *engine.Engine) { e.Zone = tzdata.Embedded().Load })
+	target := fleetTargets[1].id
+	row, _ := retention.Counted{}.Renew("nightly", backup.Settings{
+		KeepCounts: backup.Counts{Daily: 7, Weekly: 4, Monthly: 12, Zone: "UTC"}, KeepWithin: 10 * 24 * time.Hour,
+	}, 0, time.UTC)
+	var points []backup.Point
+	for night := 370; night >= 0; night-- {
+		began := fleetNow.Add(-10*time.Hour - time.Duration(night)*24*time.Hour)
+		p := backup.Point{
+			ID: backup.NewRunID(target, began, "nightly"), State: backup.Live, Target: target, Plan: "nightly", Artifact: began.String(), Size: artifactSize,
+			Began: began, Created: began.Add(25 * time.Minute), Counted: true,
+		}
+		if night == 20 {
+			p.Holds = []backup.PersonHold{{ID: heldBy, Since: began, By: "invocation 6c0b", Reason: "audit"}}
+		}
+		p.Expires = p.Created.Add(row.Within)
+		row, _ = row.Add(time.UTC, fleetNow, p)
+		points = append(points, p)
+	}
+	writes := []backup.Write{row.Write(target)}
+	for _, p := range points {
+		if row.Holds(p.ID) || len(p.Holds) > 0 || fleetNow.Before(p.Expires) { // the others are gone
+			writes = append(writes, backup.Write{Op: backup.Put, Key: p.Key(), Body: backup.Encode(p)})
+		}
+	}
+	if _, err := a.catalog.Apply(t.Context(), writes...); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, c := range []struct {
+		line  string
+		width int
+	}{
+		{"retention contoso-us", 120},
+		{"retention contoso-us --at 5d", 80},
+		{"explain " + points[370-6].ID, 80},
+		{"explain " + points[370-9].ID + " --at 5d", 80},
+		{"explain " + points[370-20].ID + " --at 5d", 80},
+	} {
+		code, out, errs := inFleet(t, a, c.width, strings.Fields(c.line)...)
+		if code != 0 {
+			t.Fatalf("%s: %d %s", c.line, code, errs)
+		}
+		fmt.Fprintf(&all, "$ lifeboat %s\n%s\n", c.line, out)
+		for row := range strings.Lines(out) {
+			if utf8.RuneCountInString(row) > c.width+1 && !strings.HasPrefix(row, "target ") {
+				t.Errorf("at %d columns: %s", c.width, row)
+			}
+		}
+	}
+	golden(t, "retention.txt", all.String())
 }

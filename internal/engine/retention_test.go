@@ -35,8 +35,8 @@ func going(r engine.Retention) (ids []string) {
 	return ids
 }
 
-// history makes the history of a seed: some weeks of backups and edits, with points in all states.
-func history(t *testing.T, seed uint64) *thinning {
+// pastOf makes the pastOf of a seed: some weeks of backups and edits, with points in all states.
+func pastOf(t *testing.T, seed uint64) *thinning {
 	t.Helper()
 	dice := rand.New(rand.NewPCG(seed, 5))
 	keep := func() (backup.Counts, time.Duration) {
@@ -142,7 +142,7 @@ func (s *thinning) deletedAt(at time.Time, all bool) (ids []string) {
 func TestRetentionSaysWhatCleanupDeletes(t *testing.T) {
 	said := map[bool]int{}
 	for seed := range uint64(36) {
-		s := history(t, seed)
+		s := pastOf(t, seed)
 		ahead := []time.Duration{0, time.Hour, 3 * day, 9 * day, 20 * day, 400 * day}
 		writes := s.storage.writes
 		var answers []engine.Retention
@@ -168,7 +168,7 @@ func TestRetentionSaysWhatCleanupDeletes(t *testing.T) {
 		pick := int(seed) % len(ahead)
 		want := going(answers[pick])
 		for _, all := range []bool{true, false} {
-			again := history(t, seed)
+			again := pastOf(t, seed)
 			got := again.deletedAt(answers[pick].At, all)
 			slices.Sort(want)
 			slices.Sort(got)

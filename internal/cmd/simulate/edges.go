@@ -145,6 +145,14 @@ var edges = []edge{
 		"if err == nil && x.old(l.Time) {", "if err == nil && !l.Time.IsZero() {",
 	},
 	{
+		"./internal/engine TestRetentionSaysAllReasons", "the preview of a cleanup knows no end of keep.within", "internal/retention/explain.go",
+		"withinUntil(day), day)", "withinUntil(day), time.Time{})",
+	},
+	{
+		"./internal/engine TestRetentionSaysWhatCleanupDeletes", "the preview of a cleanup knows no readers that have ended", "internal/engine/retention.go",
+		"if p.Readers = nil; reader != \"\" {", "if reader != \"\" {",
+	},
+	{
 		"./internal/engine TestHold", "cleanup deletes what a person holds", "internal/retention/review.go",
 		"	case held:", "	case held && r.now.IsZero():",
 	},

@@ -1,0 +1,37 @@
+package api
+
+import (
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// Retention says which recovery points of a target a cleanup at a time would delete, if until then nothing but time changes.
+type Retention struct {
+	Target string    `json:"target"`
+	At     time.Time `json:"dateTime"`
+	// Stopped says why the app deletes nothing now; missing if it deletes.
+	Stopped string `json:"stopped,omitempty"`
+	// Value has the points that are not expired, the newest first; or one of them, if the question named it.
+	Value []Retained `json:"value"`
+}
+
+// Retained says whether a recovery point stays, and why.
+type Retained struct {
+	ID      string            `json:"id"`
+	Plan    string            `json:"plan"`
+	State   backup.PointState `json:"state"`
+	Size    int64             `json:"sizeInBytes"`
+	Created time.Time         `json:"createdDateTime,omitzero"`
+	Stays   bool              `json:"stays"`
+	// Reasons are all reasons for which it stays; if it goes, the first one says why.
+	Reasons []RetentionReason `json:"reasons"`
+	// Next is the time from which on the answer may be another one; missing if only a new backup or a person changes it.
+	Next time.Time `json:"nextDateTime,omitzero"`
+}
+
+// RetentionReason is a reason in words. Until is the time at which it ends by itself; missing if it does not.
+type RetentionReason struct {
+	Message string    `json:"message"`
+	Until   time.Time `json:"untilDateTime,omitzero"`
+}
