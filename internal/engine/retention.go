@@ -19,8 +19,8 @@ type Retention struct {
 
 // Retention says which recovery points of a target a cleanup at the time would delete that looks at all of them, and which stay, and why:
 // the newest run's first, without the expired ones. Until then nothing but time changes: no backup comes, no restore ends, no person
-// does anything, and no cleanup comes before. Zero is now by the catalog's clock. It changes nothing. It reads each recovery point of the target once, a
-// thousand by one request. The error is a *[request.Error] for a time before now.
+// does anything, and no cleanup comes before. Zero is now by the catalog's clock. It changes nothing. It reads each recovery point of the
+// target once, a thousand by one request. The error is a *[request.Error] for a time before now.
 //
 // A cleanup reads no points that are older than the due ones. So it may go on deleting where this says that nothing goes, because an
 // old row cannot be read. Storage may keep what goes.

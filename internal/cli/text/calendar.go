@@ -20,8 +20,8 @@ const (
 )
 
 // Calendar draws the newest months with a mark, the oldest first, as many beside each other as fit the width: a week is a row, from Monday
-// on, and a day is a mark. A day with several marks shows Stays if it has that one. Most is the number of months at most, 0 for all, and the
-// second result counts the rest.
+// on, and a day is a mark. A day with several marks shows Stays if it has that one. Most is the number of months at most, 0 for all, and
+// the second result counts the rest.
 func (c Clock) Calendar(marks map[time.Time]string, width, most int) (lines []string, earlier int) {
 	zone := c.Zone
 	if zone == nil {
