@@ -35,7 +35,7 @@ func going(r engine.Retention) (ids []string) {
 	return ids
 }
 
-// pastOf makes the pastOf of a seed: some weeks of backups and edits, with points in all states.
+// pastOf makes the past of a seed: some weeks of backups and edits, with points in all states.
 func pastOf(t *testing.T, seed uint64) *thinning {
 	t.Helper()
 	dice := rand.New(rand.NewPCG(seed, 5))
