@@ -91,6 +91,10 @@ param cleanupTimer string = '0 */5 * * * *'
 @maxValue(500)
 param concurrency int = 50
 
+@description('How long the rows of the past are kept (LIFEBOAT_HISTORY): 30d at the least.')
+@minLength(2)
+param history string = '400d'
+
 @description('How events are written to their queue (LIFEBOAT_EVENTS_ENCODING).')
 @allowed(['none', 'base64'])
 param eventsEncoding string = 'none'
@@ -489,6 +493,7 @@ module site 'modules/site.bicep' = {
       LIFEBOAT_SCHEDULE_TIMER: scheduleTimer
       LIFEBOAT_CLEANUP_TIMER: cleanupTimer
       LIFEBOAT_CONCURRENCY: string(concurrency)
+      LIFEBOAT_HISTORY: history
       LIFEBOAT_EVENTS_ENCODING: (eventsTeams || eventsTickets) && !eventGrid
         ? fail('eventsTeams and eventsTickets need eventGrid')
         : eventsEncoding

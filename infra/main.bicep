@@ -57,6 +57,10 @@ param cleanupTimer string = ''
 @maxValue(500)
 param concurrency int = 50
 
+@description('LIFEBOAT_HISTORY.')
+@minLength(2)
+param history string = '400d'
+
 @description('LIFEBOAT_EVENTS_ENCODING.')
 @allowed(['none', 'base64'])
 param eventsEncoding string = 'none'
@@ -222,6 +226,7 @@ module app 'app.bicep' = {
     scheduleTimer: empty(scheduleTimer) ? '0 * * * * *' : scheduleTimer
     cleanupTimer: empty(cleanupTimer) ? '0 */5 * * * *' : cleanupTimer
     concurrency: concurrency
+    history: history
     eventsEncoding: eventsEncoding
     eventsTopic: eventsTopic
     eventGrid: eventGrid

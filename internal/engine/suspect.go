@@ -40,6 +40,11 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	if err != nil {
 		return err
 	}
+	for _, m := range made {
+		if m.Plan != p.Plan && m.Expires.IsZero() { // the counts of its own plan get it when cleanup looks at it
+			counted.out = append(counted.out, m.ID)
+		}
+	}
 	if err := deletion.PutDue(ctx, s.Catalog, p, counted.out, s.clock()); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ plans:
     targets: [%s]
     schedule: "30 2 * * *"
     keep: {within: %s}
+    softDelete: off
     restore: {into: [itself]}
 %s`, account, target, keep, strings.Join(more, "\n"))
 }
@@ -48,10 +49,10 @@ func TestAPlanOfToys(t *testing.T) {
 		t.Fatalf("%+v, %q, %v", plans, warnings, err)
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"another colour":      {plan(box, "30d", "    toy: {colour: green}"), `plan.yaml:11: "green" is neither blue nor red`},
-		"a field of nobody":   {plan(box, "30d", "    toy: {colour: red, size: 3}"), `plan.yaml:11: toy has no field "size"; it has colour`},
-		"what Check says":     {plan(group+"Contoso.Toys/boxes/red-box", "30d", "    toy: {colour: red}"), "plan.yaml:11: the box red-box is red itself"},
-		"a block for nothing": {plan(group+"Microsoft.ApiManagement/service/contoso", "30d", "    toy: {colour: red}"), "plan.yaml:11: toy is for Toy box, and the plan has no such target"},
+		"another colour":      {plan(box, "30d", "    toy: {colour: green}"), `plan.yaml:12: "green" is neither blue nor red`},
+		"a field of nobody":   {plan(box, "30d", "    toy: {colour: red, size: 3}"), `plan.yaml:12: toy has no field "size"; it has colour`},
+		"what Check says":     {plan(group+"Contoso.Toys/boxes/red-box", "30d", "    toy: {colour: red}"), "plan.yaml:12: the box red-box is red itself"},
+		"a block for nothing": {plan(group+"Microsoft.ApiManagement/service/contoso", "30d", "    toy: {colour: red}"), "plan.yaml:12: toy is for Toy box, and the plan has no such target"},
 		"a bad name":          {plan(group+"Contoso.Toys/boxes/x9", "30d"), `plan.yaml:7: targets: "` + group + `Contoso.Toys/boxes/x9": "x9" is no name of Toy box: 3 to 24 lower-case letters`},
 		"kept for too long":   {plan(box, "90d"), "plan.yaml:9: within 90d is longer than Contoso.Toys/boxes can restore a backup: 60 days"},
 	} {
