@@ -280,7 +280,7 @@ func TestBadInput(t *testing.T) {
 	for text, why := range map[string]string{
 		"hello":       "not a step message",
 		`{"run":"x"}`: "is not the ID of a run",
-		`{"run":"0123456789abcdef-8234567890-0123456789ab","sequence":1,"nonce":"m"}`: "there is no run",
+		`{"run":"0123456789abcdef-` + backup.Countdown(time.Now()) + `-0123456789ab","sequence":1,"nonce":"m"}`: "there is no run",
 	} {
 		if _, err := q.EnqueueMessage(ctx, text, nil); err != nil {
 			t.Fatal(err)
