@@ -266,14 +266,40 @@ func TestAPlanThatLeavesKeepsItsCounts(t *testing.T) {
 	}
 }
 
+// TestCountsOfTwoPlans checks that an edit of a plan judges the plan's own points alone: another plan's newer ones take no place.
+func TestCountsOfTwoPlans(t *testing.T) {
+	s := newThinning(t, backup.Counts{Last: 2})
+	name := s.plan.Name
+	s.night(1000)
+	s.night(1000)
+	s.plan.Name = "another"
+	s.runSchedule(s.plan)
+	s.night(1000)
+	s.night(1000)
+	s.plan.Name, s.plan.Settings.KeepCounts.Last = name, 3
+	s.runSchedule(s.plan)
+	s.night(1000)
+	s.now = s.now.Add(7 * time.Hour)
+	s.cleanup()
+	if got := s.there(); got != "01-20 01-19 01-18 01-17 01-16" {
+		t.Errorf("there are %s", got)
+	}
+}
+
 // TestALostRowOfCountsDeletesNothing checks that cleanup deletes no counted point as long as the row is gone, or cannot be read, and that
-// the next backup writes one that is gone anew.
+// the next backup writes one that is gone anew. A row that cannot be read may also hold points from before the counts.
 func TestALostRowOfCountsDeletesNothing(t *testing.T) {
 	for _, unreadable := range []bool{false, true} {
 		s := newThinning(t, backup.Counts{Last: 3})
-		for range 3 {
+		s.plan.Settings.KeepWithin = day
+		if unreadable {
+			s.plan.Settings.KeepCounts.Last, s.plan.Settings.KeepWithin = 0, 5*day
+		}
+		for range 2 {
 			s.night(1000)
 		}
+		s.plan.Settings.KeepCounts.Last, s.plan.Settings.KeepWithin = 3, day
+		s.night(1000)
 		was := s.there()
 		key := backup.CountedKey(target, "nightly")
 		write := backup.Write{Op: backup.Delete, Key: key, ETag: "*"}

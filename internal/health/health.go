@@ -218,8 +218,9 @@ func (s Snapshot) grace(backedUp bool, from time.Time) (until time.Time) {
 	return s.Plan.Schedule.Next(s.Plan.Schedule.Next(since))
 }
 
-// oldest returns the times of the oldest known run or point of the target by this plan, and by others; zero if there is none. If there
-// may be older runs than the known ones, points of others say nothing of who had the target before.
+// oldest returns the times of the oldest known run or point of the target by this plan, and by others; zero if there is none. A run by
+// hand counts once it has ended: the facts know of it no earlier, and no schedule has had the target because of it. If there may be older runs than the known ones, points of others say nothing
+// of who had the target before.
 func (s Snapshot) oldest() (own, others time.Time) {
 	note := func(plan string, at time.Time) {
 		seen := &others
@@ -231,7 +232,9 @@ func (s Snapshot) oldest() (own, others time.Time) {
 		}
 	}
 	for _, r := range s.Runs {
-		note(r.Plan, cmp.Or(r.ScheduledTime, r.Created))
+		if r.State.Final() || !r.ScheduledTime.IsZero() {
+			note(r.Plan, cmp.Or(r.ScheduledTime, r.Created))
+		}
 	}
 	for _, p := range s.Points {
 		if p.Plan == s.Plan.Name || !s.full() {

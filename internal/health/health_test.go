@@ -236,6 +236,8 @@ func TestAnEditHasItsFirstInterval(t *testing.T) {
 	moved.Plan, movedRun.Plan = "another", "another"
 	failed := runOf(0, backup.Failed)
 	failed.Plan, failed.ScheduledTime = hourly.Name, begin.Add(10*time.Hour)
+	byHand := failed
+	byHand.State, byHand.ScheduledTime, byHand.Created, byHand.Ended = backup.Queued, time.Time{}, edit.Add(time.Minute), time.Time{}
 	for _, test := range []struct {
 		name  string
 		s     health.Snapshot
@@ -259,6 +261,11 @@ func TestAnEditHasItsFirstInterval(t *testing.T) {
 			"a target that another plan has too",
 			health.Snapshot{Since: edit, Shared: true, Points: []backup.Point{moved}, Runs: []backup.Run{failed, movedRun}},
 			begin.Add(3 * time.Hour),
+		},
+		{
+			"a target that another plan has too, and a backup by hand is under way here",
+			health.Snapshot{Since: edit, Shared: true, Points: []backup.Point{moved}, Runs: []backup.Run{byHand, movedRun}},
+			grace,
 		},
 		{
 			"a target of another plan, and ten runs here have failed",
