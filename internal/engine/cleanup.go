@@ -122,7 +122,10 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 		}
 	}
 	decisions, others := review.Decide()
-	if err := e.countAgain(ctx, target, review, now); err != nil {
+	switch err := e.countAgain(ctx, target, review, now); {
+	case errors.Is(err, errConflict):
+		return nil // the entries stay: the next cleanup decides by the new rows
+	case err != nil:
 		return err
 	}
 	if err := e.wake(ctx, target, decisions, entries, now); err != nil {

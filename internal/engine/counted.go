@@ -109,7 +109,8 @@ func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p backup.Poi
 	return counted.writes, err
 }
 
-// countAgain saves the rows of counts that took a point again, before anything of the target is deleted.
+// countAgain saves the rows of counts that took a point again, before anything of the target is deleted. It returns errConflict if another
+// invocation was faster.
 func (e *Engine) countAgain(ctx context.Context, target string, review *retention.Review, now time.Time) error {
 	rows, out := review.Changed()
 	if len(rows) == 0 {
@@ -121,7 +122,11 @@ func (e *Engine) countAgain(ctx context.Context, target string, review *retentio
 		}
 	}
 	for _, row := range rows {
-		if _, err := e.Catalog.Apply(ctx, row.Write(target)); err != nil {
+		_, err := e.Catalog.Apply(ctx, row.Write(target))
+		if _, raced := errors.AsType[*backup.WriteError](err); raced {
+			return errConflict
+		}
+		if err != nil {
 			return fmt.Errorf("save which recovery points the counts of plan %s hold: %w", row.Plan, err)
 		}
 	}
