@@ -248,7 +248,8 @@ func remedies(one api.Retained, p point) string {
 			text += "to " + what + ":\n  lifeboat " + command + "\n"
 		}
 	}
-	add(p.State != backup.Deleting, "keep it at any age", "hold "+id+" --reason WORDS")
+	add(p.State != backup.Deleting && p.State != backup.SoftDeleted, "keep it at any age", "hold "+id+" --reason WORDS")
+	add(p.State == backup.SoftDeleted, "take its deletion back", "undelete "+id+" --reason WORDS")
 	add(p.State == backup.Suspect, "count it as verified", "accept "+id)
 	add(len(p.Holds) > 0, "end a hold by a person", "release "+id)
 	add(!p.Held.IsZero(), "end the hold by the restore", "confirm "+id)

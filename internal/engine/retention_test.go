@@ -96,6 +96,12 @@ func pastOf(t *testing.T, seed uint64) *thinning {
 				p.Expires = p.Created
 			case 9:
 				p.Expires = later
+			case 10:
+				p.SoftDelete = 3 * day
+			case 11:
+				p.SoftDeletion = backup.SoftDeletion{Since: s.now, Until: later, Reason: "the policy"}
+			case 12:
+				p.SoftDeletion = backup.SoftDeletion{ID: "a", By: "a person", Since: s.now, Until: later, Reason: "a secret"}
 			}
 		})
 	}
@@ -112,18 +118,22 @@ func pastOf(t *testing.T, seed uint64) *thinning {
 	return s
 }
 
-// expired lists the points that are expired.
-func (s *thinning) expired() (ids []string) {
+// gone says how far each point is on its way: 1 if it is soft-deleted, 2 if it is expired.
+func (s *thinning) gone() map[string]int {
 	s.t.Helper()
+	far := map[string]int{}
 	for _, id := range s.ids {
-		if s.state(id) == backup.Expired {
-			ids = append(ids, id)
+		switch p := s.status(id).Point; {
+		case p.State == backup.Expired:
+			far[id] = 2
+		case p.IsSoftDeleted():
+			far[id] = 1
 		}
 	}
-	return ids
+	return far
 }
 
-// deletedAt lists the points that a cleanup at the time deletes. If it looks at all of them, each has an entry that is due.
+// deletedAt lists the points that a cleanup at the time soft-deletes or deletes. If it looks at all of them, each has an entry that is due.
 func (s *thinning) deletedAt(at time.Time, all bool) (ids []string) {
 	s.t.Helper()
 	if all {
@@ -131,10 +141,15 @@ func (s *thinning) deletedAt(at time.Time, all bool) (ids []string) {
 			s.t.Fatal(err)
 		}
 	}
-	was := s.expired()
+	was := s.gone()
 	s.now = at
 	_ = s.cleanup()
-	return slices.DeleteFunc(s.expired(), func(id string) bool { return slices.Contains(was, id) })
+	for id, far := range s.gone() {
+		if far > was[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // TestRetentionSaysWhatCleanupDeletes compares the answers about many histories with the cleanups at those times. Each answer says why, and

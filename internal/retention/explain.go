@@ -61,6 +61,9 @@ func (r *Review) Explain(points []backup.Point) []Explanation {
 // goes returns the causes for which a point goes.
 func goes(d Decision) []Cause {
 	causes := []Cause{{Words: d.Reason}}
+	if d.Mark {
+		causes = append(causes, Cause{Words: "it is soft-deleted first: its backup is there for " + days(d.Point.SoftDelete) + " more"})
+	}
 	if k := d.Point.KeptByStorage; !k.Again.IsZero() {
 		causes = append(causes, Cause{Words: "cleanup tries again what it could not do before: " + k.String()})
 	}
@@ -98,23 +101,10 @@ func (r *Review) causes(p backup.Point, waiting bool) (causes []Cause) {
 			causes = append(causes, Cause{Words: words, Until: until})
 		}
 	}
-	day, endless := r.day(p)
-	minimum, among := r.minimum(p)
-	c := r.counted[p.Plan]
 	add(r.unread != "", r.unread, time.Time{})
-	add(!p.Expires.IsZero() && !p.Expires.After(p.Created), mistaken(p), time.Time{})
-	if c != nil && c.Holds(p.ID) {
-		causes = append(causes, r.countedCause(c, p, waiting))
+	if !p.SoftDeletion.Person() {
+		r.rules(p, waiting, add)
 	}
-	add(p.Counted && c == nil, uncounted(p), time.Time{})
-	add(endless, unlimited, time.Time{})
-	add(!endless && r.now.Before(day), withinUntil(day), day)
-	add(p.ID == r.newest.ID, theNewest, time.Time{})
-	var unrestorable time.Time
-	if r.restorable > 0 {
-		unrestorable = p.Created.Add(r.restorable + 1)
-	}
-	add(among && (minimum > 1 || p.ID != r.newest.ID), amongNewest(minimum), unrestorable)
 	add(r.now.Before(p.Held.Until), heldByRestore(p), p.Held.Until)
 	longest, _ := p.LongestHold(r.now)
 	for _, hold := range p.HeldBy(r.now) {
@@ -129,7 +119,29 @@ func (r *Review) causes(p backup.Point, waiting bool) (causes []Cause) {
 		causes = append(causes, Cause{Words: readBy(p)})
 	}
 	add(r.now.Before(p.KeptByStorage.Again), p.KeptByStorage.String(), p.KeptByStorage.Again)
+	add(r.now.Before(p.SoftDeletion.Until), softDeleted(p), p.SoftDeletion.Until)
 	return causes
+}
+
+// rules adds the rules of the policy that hold the point. None of them holds a point that a person deletes.
+func (r *Review) rules(p backup.Point, waiting bool, add func(holds bool, words string, until time.Time)) {
+	day, endless := r.day(p)
+	minimum, among := r.minimum(p)
+	c := r.counted[p.Plan]
+	add(!p.Expires.IsZero() && !p.Expires.After(p.Created), mistaken(p), time.Time{})
+	if c != nil && c.Holds(p.ID) {
+		cause := r.countedCause(c, p, waiting)
+		add(true, cause.Words, cause.Until)
+	}
+	add(p.Counted && c == nil, uncounted(p), time.Time{})
+	add(endless, unlimited, time.Time{})
+	add(!endless && r.now.Before(day), withinUntil(day), day)
+	add(p.ID == r.newest.ID, theNewest, time.Time{})
+	var unrestorable time.Time
+	if r.restorable > 0 {
+		unrestorable = p.Created.Add(r.restorable + 1)
+	}
+	add(among && (minimum > 1 || p.ID != r.newest.ID), amongNewest(minimum), unrestorable)
 }
 
 // countedCause says why counts hold the point, and until when. The row as it is saved may not hold a point that it took again.
@@ -169,6 +181,10 @@ func amongNewest(minimum int) string {
 
 func heldByRestore(p backup.Point) string {
 	return "held until " + p.Held.Until.UTC().Format(time.RFC3339) + ": " + p.Held.Reason
+}
+
+func softDeleted(p backup.Point) string {
+	return "soft-deleted until " + p.SoftDeletion.Until.UTC().Format(time.RFC3339) + ": " + p.SoftDeletion.Reason
 }
 
 func readBy(p backup.Point) string { return "the restore " + p.Readers[0] + " reads it" }

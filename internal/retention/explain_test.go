@@ -65,6 +65,26 @@ func TestExplainSaysWhatDecideSays(t *testing.T) {
 			stays: true, next: now.Add(day),
 		},
 		{
+			name: "soft-deleted by the policy", point: past(func(p *backup.Point) {
+				p.SoftDeletion = backup.SoftDeletion{Since: now, Until: now.Add(day), Reason: "its time"}
+			}), others: []backup.Point{newer}, stays: true, next: now.Add(day),
+		},
+		{name: "the end of its soft deletion", point: past(func(p *backup.Point) {
+			p.SoftDeletion = backup.SoftDeletion{Since: now, Until: now, Reason: "its time"}
+		}), others: []backup.Point{newer}},
+		{name: "deleted by a person within its time", point: past(func(p *backup.Point) {
+			p.Expires = now.Add(9 * day)
+			p.SoftDeletion = backup.SoftDeletion{ID: "x", By: "me", Since: now, Until: now.Add(day), Reason: "a secret"}
+		}), others: []backup.Point{newer}, stays: true, next: now.Add(day)},
+		{name: "deleted by a person, and held since", point: past(func(p *backup.Point) {
+			p.Holds = []backup.PersonHold{{ID: "1", Until: now.Add(2 * day)}}
+			p.SoftDeletion = backup.SoftDeletion{ID: "x", By: "me", Since: now, Until: now.Add(day), Reason: "a secret"}
+		}), others: []backup.Point{newer}, stays: true, next: now.Add(2 * day)},
+		{name: "deleted by a person, and the newest", point: past(func(p *backup.Point) {
+			p.SoftDeletion = backup.SoftDeletion{ID: "x", By: "me", Since: now, Until: now, Reason: "a secret"}
+		})},
+		{name: "soft-deleted first", point: past(func(p *backup.Point) { p.SoftDelete = 3 * day }), others: []backup.Point{newer}},
+		{
 			name: "a shared artifact", point: past(func(p *backup.Point) { p.Artifact = "c" }),
 			others: []backup.Point{newer, {ID: "c", State: backup.Suspect, Created: now.Add(-day), Expires: now.Add(3 * day), Artifact: "c"}}, stays: true,
 			next: now.Add(3 * day),

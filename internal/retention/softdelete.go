@@ -1,8 +1,6 @@
 package retention
 
 import (
-	"time"
-
 	"lifeboat/internal/backup"
 )
 
@@ -28,7 +26,7 @@ func (r *Review) soften(d Decision) Decision {
 	case !p.IsSoftDeleted():
 		d.Mark = p.SoftDelete > 0
 	case r.now.Before(soft.Until):
-		d.Keep, d.Reason = true, "soft-deleted until "+soft.Until.UTC().Format(time.RFC3339)+": "+soft.Reason
+		d.Keep, d.Reason = true, softDeleted(p)
 	case soft.Person():
 		d.Reason = "deleted by " + soft.By + ": " + soft.Reason
 	default:
