@@ -220,7 +220,7 @@ func (r remote) explain(ctx context.Context, v retained) error {
 	for i, message := range messages(one) {
 		d.Row([]string{"because", "and because"}[min(i, 1)], message)
 	}
-	d.Row("changes next", r.changes(one))
+	d.Row("changes next", r.changes(one, p))
 	d.Row("stopped", v.Stopped)
 	if err := d.Print(r.Stdout, r.width); err != nil {
 		return err
@@ -230,8 +230,10 @@ func (r remote) explain(ctx context.Context, v retained) error {
 }
 
 // changes says what changes the answer next.
-func (r remote) changes(p api.Retained) string {
-	switch {
+func (r remote) changes(p api.Retained, is point) string {
+	switch soft := p.State == backup.Live || p.State == backup.CopyOnly || p.State == backup.Suspect; {
+	case !p.Stays && soft && is.SoftDelete > 0:
+		return "a cleanup soft-deletes it"
 	case !p.Stays:
 		return "a cleanup deletes it for good"
 	case p.Next.IsZero():
