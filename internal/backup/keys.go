@@ -34,7 +34,9 @@ const (
 const (
 	// CountedPrefix begins the rows of the plans whose counts hold recovery points of the target: just before those points, so that both
 	// are read by one request.
-	CountedPrefix  = "plan-"
+	CountedPrefix = "plan-"
+	// PaceRow is the row of the target's pace: just before those, for the same reason.
+	PaceRow        = "pace"
 	RunPrefix      = "run-"
 	PointPrefix    = "point-"
 	FilesPrefix    = "files-"
@@ -170,6 +172,9 @@ func (p Point) Key() Key {
 func CountedKey(target, plan string) Key {
 	return Key{Partition: Partition(target), Row: CountedPrefix + plan}
 }
+
+// PaceKey is the row that says how many recovery points of the target cleanup has let go in the last day.
+func PaceKey(target string) Key { return Key{Partition: Partition(target), Row: PaceRow} }
 
 // claimKey is the row that says which recovery point the artifact belongs to.
 func (p Point) claimKey() Key {

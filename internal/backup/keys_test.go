@@ -42,7 +42,7 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 		backup.RecordKey(at, "letter-0123"),
 		{Partition: run.Key().Partition, Row: point.FilesPrefix() + "000"},
 		backup.Event{ID: "id"}.OutboxKey(run.Key().Partition), backup.Event{ID: "id"}.OutboxKey(backup.SchedulePartition),
-		backup.InflightKey(at, run.ID, "mark"), backup.DueKey(at, run.ID), backup.DueOnceKey(at, run.ID), backup.DueOutKey(at, run.ID), backup.RestKey(run.ID), backup.CountedKey(target, "nightly"),
+		backup.InflightKey(at, run.ID, "mark"), backup.DueKey(at, run.ID), backup.DueOnceKey(at, run.ID), backup.DueOutKey(at, run.ID), backup.RestKey(run.ID), backup.CountedKey(target, "nightly"), backup.PaceKey(target),
 		backup.ActivePlanKey, backup.StockKey, backup.CheckKey, backup.CoverageKey, backup.SelectionKey, backup.UndeliverableKey, backup.CheckpointKey("nightly"), backup.EvaluatedKey("nightly"), backup.TimerKey("cleanup"),
 		backup.OwnerKey, backup.StopKey, backup.OtherAppKey("contoso-app/staging"),
 		backup.MissedRunsKey(schedule.MissedRuns{Plan: "nightly", First: at}), backup.UnpublishedKey("0123"), backup.ScheduleKey(backup.AllPermits + "0001"),

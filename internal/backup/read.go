@@ -20,12 +20,20 @@ func ListPoints(ctx context.Context, catalog Catalog, target, from, to string, n
 
 // Page has rows of a target's partition, as one request reads them.
 type Page struct {
-	// Counted are the rows under [CountedKey]. They come first.
+	// Pace is the row under [PaceKey]; the zero row if it was not read, or there is none.
+	Pace Row
+	// Counted are the rows under [CountedKey]. They come before the points.
 	Counted []Row
 	Points  []Point
 }
 
-func (p Page) rows() int { return len(p.Counted) + len(p.Points) }
+func (p Page) rows() int {
+	n := len(p.Counted) + len(p.Points)
+	if p.Pace.Row != "" {
+		n++
+	}
+	return n
+}
 
 func listPage(ctx context.Context, catalog Catalog, target, from, to string, n int) (Page, error) {
 	rows, _, err := catalog.List(ctx, Partition(target), from, to, n)
@@ -34,6 +42,10 @@ func listPage(ctx context.Context, catalog Catalog, target, from, to string, n i
 	}
 	page := Page{Points: make([]Point, 0, len(rows))}
 	for _, row := range rows {
+		if row.Row == PaceRow {
+			page.Pace = row
+			continue
+		}
 		if strings.HasPrefix(row.Row, CountedPrefix) {
 			page.Counted = append(page.Counted, row)
 			continue
@@ -47,8 +59,8 @@ func listPage(ctx context.Context, catalog Catalog, target, from, to string, n i
 	return page, nil
 }
 
-// PointPages lists the recovery points of a target, newest run first, up to the row key: a page for each request. From is CountedPrefix or
-// PointPrefix. It ends with an error.
+// PointPages lists the recovery points of a target, newest run first, up to the row key: a page for each request. From is PaceRow,
+// CountedPrefix or PointPrefix. It ends with an error.
 func PointPages(ctx context.Context, catalog Catalog, target, from, to string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		for from := from; ; {

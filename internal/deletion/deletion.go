@@ -27,7 +27,12 @@ type Deletion struct {
 	CallTime, Recheck time.Duration
 	// Now is the time by the catalog's clock.
 	Now time.Time
+	// Pace is the one of the target. It counts each point that its decision says.
+	Pace *retention.Pace
 }
+
+// ErrPaceChanged: another cleanup of the target has let a recovery point go meanwhile.
+var ErrPaceChanged = errors.New("another cleanup deletes recovery points of the target")
 
 // LongestKept is the longest time before a kept point is tried again, whatever storage says, in Recheck: a week.
 const LongestKept = 28
@@ -55,6 +60,7 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	if err := d.begin(ctx, &p, decided); err != nil {
 		return p, err
 	}
+	decided.Paced = false
 	a := p.ProviderAttempt()
 	a.Files = files
 	f, altered := d.remove(ctx, a, p.ETag), false
@@ -114,7 +120,24 @@ func (d Deletion) begin(ctx context.Context, p *backup.Point, decided retention.
 	if p.State != backup.Deleting {
 		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", decided.Reason, "")
 	}
-	return d.save(ctx, p)
+	return d.letGo(ctx, p, decided)
+}
+
+// letGo saves the point, and in the same transaction the pace of its target, if that counts the point from now on.
+func (d Deletion) letGo(ctx context.Context, p *backup.Point, decided retention.Decision) error {
+	if !decided.Paced {
+		return d.save(ctx, p)
+	}
+	pace := d.Pace.With(d.Now)
+	etags, err := d.Catalog.Apply(ctx, p.Replace(), pace.Write(p.Target))
+	if raced, ok := errors.AsType[*backup.WriteError](err); ok && raced.Index == 1 {
+		return ErrPaceChanged
+	}
+	if err != nil {
+		return fmt.Errorf("save that the recovery point of run %s goes: %w", p.ID, err)
+	}
+	p.RowETag, *d.Pace = etags[0], pace.Saved(etags[1])
+	return nil
 }
 
 // undone tells whether such a fault says that this deletion deleted nothing.

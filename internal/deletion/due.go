@@ -205,7 +205,8 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 			return err
 		}
 		writes = append(writes, more...)
-		d.Released = !own && p.IsSoftDeleted() // its own one comes later than the end of that
+		// Its own one comes later than the end of a soft deletion, and perhaps than the time at which its manifests can be deleted.
+		d.Released = !own && (p.IsSoftDeleted() || p.State == backup.Expired)
 		stays = stays && (own || d.Released)
 	}
 	if d.Released {

@@ -17,7 +17,7 @@ func (d Deletion) Mark(ctx context.Context, decided retention.Decision) (backup.
 	}
 	p := decided.Point
 	p.SoftDeletion = backup.SoftDeletion{Since: d.Now, Until: d.Now.Add(p.SoftDelete), Reason: decided.Reason}
-	if err := d.save(ctx, &p); err != nil {
+	if err := d.letGo(ctx, &p, decided); err != nil {
 		return decided.Point, err
 	}
 	return p, nil

@@ -85,10 +85,18 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 			}
 		}
 		s.now = begin.Add(10 * day)
-		for range 2 {
-			if report := s.cleanup(); len(report.Failed) > 0 {
+		for days := 0; s.rows("due") > 0; days++ {
+			report := s.cleanup()
+			if len(report.Failed) > 0 {
 				t.Fatal(report.Failed[0])
 			}
+			if days == 0 && (len(s.provider.deleted) != 100 || report.Waiting != 901) {
+				t.Fatalf("%d were deleted on the first day, and %d wait", len(s.provider.deleted), report.Waiting)
+			}
+			if days > 100 {
+				t.Fatalf("%d were deleted in %d days", len(s.provider.deleted), days)
+			}
+			s.now = s.now.Add(day)
 		}
 		if len(s.provider.deleted) != 1001 || s.rows("due") != 0 {
 			t.Errorf("%d were deleted, %d are still to be looked at", len(s.provider.deleted), s.rows("due"))

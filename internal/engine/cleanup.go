@@ -26,6 +26,8 @@ type CleanupReport struct {
 	Kept      int
 	// SoftDeleted are the recovery points that it soft-deleted, with the reasons.
 	SoftDeleted []retention.Decision
+	// Waiting counts the kept points that wait, since no more of their target may be deleted in a day.
+	Waiting int
 	// Stopped says why it deleted nothing, or nothing more; "" if it could.
 	Stopped string
 	// SurveyDue says that it is time for [Engine.Survey], with Coverage, the row as it was read, at Now by the catalog's clock.
@@ -95,16 +97,20 @@ func (e *Engine) countStock(ctx context.Context, was health.Stock, now time.Time
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []deletion.Due, now time.Time, report *CleanupReport) error {
 	// An older point is not due: it is expired, or kept for longer. So cleanup does not read more as the history grows. If it
 	// misses the newest point because that point's run took too long, it keeps one point too many: never one too few.
-	last := ""
-	for _, d := range entries {
-		last = max(last, d.Reach(e.Timings.Operation))
-	}
+	last := e.reach(entries, now)
 	service, _ := e.Services.Of(target)
 	review := retention.NewReview(now, service.Restorable)
 	left := map[string]backup.Point{} // only what is needed below: a history may be long
-	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.CountedPrefix, last) {
+	var pace retention.Pace
+	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.PaceRow, last) {
 		if err != nil {
 			return err
+		}
+		if page.Pace.Row != "" {
+			if pace, err = retention.ReadPace(page.Pace); err != nil {
+				report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %w", target, err))
+			}
+			review.SetPace(pace, err)
 		}
 		for _, row := range page.Counted {
 			c, zone, err := e.countedRow(row)
@@ -128,6 +134,7 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	case err != nil:
 		return err
 	}
+	pace = pace.After(review.Waiting())
 	if err := e.wake(ctx, target, decisions, entries, now); err != nil {
 		return err
 	}
@@ -138,7 +145,9 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	}
 	for _, d := range decisions {
 		if d.Keep {
-			report.Kept++
+			if report.Kept++; d.Waits {
+				report.Waiting++
+			}
 			looks[d.Point.ID] = deletion.Look{Rests: d.Rests, Next: d.Next}
 			continue
 		}
@@ -146,9 +155,12 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 		if d.Mark {
 			act = e.softDelete
 		}
-		p, err := act(ctx, d, now)
+		p, err := act(ctx, d, &pace, now)
 		if stop.Reason(err) != "" {
 			return err
+		}
+		if errors.Is(err, deletion.ErrPaceChanged) {
+			return nil // the entries stay: the next cleanup decides by the new row
 		}
 		if left[p.ID] = p; d.Mark && err == nil {
 			report.SoftDeleted = append(report.SoftDeleted, d)
@@ -162,6 +174,12 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 			d.Reason = cmp.Or(d.Reason, err.Error())
 		}
 		report.Deletions = append(report.Deletions, d)
+	}
+	switch err := e.wait(ctx, target, review.Waiting(), entries, pace, now); {
+	case errors.Is(err, errConflict):
+		return nil
+	case err != nil:
+		return err
 	}
 	var undeleted []backup.Point
 	for _, id := range slices.Sorted(maps.Keys(left)) {
@@ -188,13 +206,13 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	return errors.Join(errs...)
 }
 
-// wake has the next cleanup look at the points without a day that this one deletes for the sake of others, since their own entries may be
-// at rest.
+// wake has the next cleanup look at the points that this one deletes without an entry of theirs that is due: it may be at rest, or stand
+// at the time until which the point was to wait.
 func (e *Engine) wake(ctx context.Context, target string, decisions []retention.Decision, entries []deletion.Due, now time.Time) error {
 	var out []string
 	for _, d := range decisions {
 		there := slices.ContainsFunc(entries, func(due deletion.Due) bool { return due.Point == d.Point.ID })
-		if !d.Keep && !there && (d.Point.Counted || d.Point.Expires.IsZero()) {
+		if !d.Keep && !there && (d.Paced || d.Point.Counted || d.Point.Expires.IsZero()) {
 			out = append(out, d.Point.ID)
 		}
 	}
@@ -223,7 +241,7 @@ func (e *Engine) review(ctx context.Context, r *retention.Review, p *backup.Poin
 }
 
 // expire deletes the artifact of one point, and returns the point as it is then.
-func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time) (backup.Point, error) {
+func (e *Engine) expire(ctx context.Context, d retention.Decision, pace *retention.Pace, now time.Time) (backup.Point, error) {
 	provider, err := e.provider(d.Point.Target)
 	if err != nil {
 		return d.Point, err
@@ -233,7 +251,7 @@ func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time
 		return d.Point, err
 	}
 	expiry := e.deletion(now)
-	expiry.Provider = provider
+	expiry.Provider, expiry.Pace = provider, pace
 	return expiry.Delete(ctx, d, files)
 }
 
@@ -246,8 +264,10 @@ func (e *Engine) deletion(now time.Time) deletion.Deletion {
 }
 
 // softDelete soft-deletes one point, and returns it as it is then.
-func (e *Engine) softDelete(ctx context.Context, d retention.Decision, now time.Time) (backup.Point, error) {
-	return e.deletion(now).Mark(ctx, d)
+func (e *Engine) softDelete(ctx context.Context, d retention.Decision, pace *retention.Pace, now time.Time) (backup.Point, error) {
+	begin := e.deletion(now)
+	begin.Pace = pace
+	return begin.Mark(ctx, d)
 }
 
 // unmark ends the soft deletion of each point that the policy never deletes.

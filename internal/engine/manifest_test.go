@@ -62,7 +62,7 @@ func TestManifests(t *testing.T) {
 		}
 	}
 	s.now = begin.Add(40 * day)
-	s.cleanup()
+	s.unpaced()
 	want = slices.DeleteFunc(want, func(name string) bool { return !strings.Contains(name, small.ID) })
 	if got := s.manifestNames(); !slices.Equal(got, want) {
 		t.Errorf("after the deletion of all but the newest: %q, want %q", got, want)

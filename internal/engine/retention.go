@@ -19,7 +19,7 @@ type Retention struct {
 
 // Retention says which recovery points of a target a cleanup at the time would delete that looks at all of them, and which stay, and why:
 // the newest run's first, without the expired ones. Until then nothing but time changes: no backup comes, no restore ends, no person
-// does anything, and no cleanup comes before. Zero is now by the catalog's clock. It changes nothing. It reads each recovery point of the
+// does anything, and a cleanup that comes before only makes room in the pace of the target. Zero is now by the catalog's clock. It changes nothing. It reads each recovery point of the
 // target once, a thousand by one request. The error is a *[request.Error] for a time before now.
 //
 // A cleanup reads no points that are older than the due ones. So it may go on deleting where this says that nothing goes, because an
@@ -37,10 +37,14 @@ func (e *Engine) Retention(ctx context.Context, target string, at time.Time) (Re
 			at.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	review := retention.NewReview(at, e.service(target).Restorable)
+	review.AskedAt(now)
 	var points []backup.Point
-	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.CountedPrefix, backup.Behind(backup.PointPrefix)) {
+	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.PaceRow, backup.Behind(backup.PointPrefix)) {
 		if err != nil {
 			return Retention{}, err
+		}
+		if page.Pace.Row != "" {
+			review.SetPace(retention.ReadPace(page.Pace))
 		}
 		for _, row := range page.Counted {
 			review.Count(e.countedRow(row))

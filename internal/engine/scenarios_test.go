@@ -130,7 +130,7 @@ func TestScenario13NewestBackupsAreBroken(t *testing.T) {
 	clean := func(days int) {
 		s.now = s.now.Add(time.Duration(days) * day)
 		for range 3 {
-			s.cleanup()
+			s.unpaced()
 			s.now = s.now.Add(7 * time.Hour)
 		}
 	}

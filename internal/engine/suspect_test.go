@@ -134,7 +134,7 @@ func TestAcceptWhatIsGone(t *testing.T) {
 	s.sized(1000)
 	s.now = s.now.Add(31 * day)
 	s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Refused, "BlobImmutableDueToPolicy") }
-	s.cleanup()
+	s.unpaced()
 	for _, want := range []backup.PointState{backup.Deleting, backup.Expired} {
 		p, err := s.engine.Accept(t.Context(), ids[3], "invocation one", "")
 		if !errors.Is(err, engine.ErrPointGone) || p.State != want || !strings.Contains(err.Error(), string(want)) {
@@ -142,7 +142,7 @@ func TestAcceptWhatIsGone(t *testing.T) {
 		}
 		s.provider.delete = nil
 		s.now = s.now.Add(7 * time.Hour)
-		s.cleanup()
+		s.unpaced()
 	}
 	for _, id := range []string{"nonsense", ids[0][:17] + "1234567890-0123456789ab"} {
 		if _, err := s.engine.Accept(t.Context(), id, "", ""); !errors.Is(err, backup.ErrNotFound) {

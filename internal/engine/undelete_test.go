@@ -216,7 +216,7 @@ func TestAnAcceptedPointIsLiveAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.now = s.now.Add(6*time.Hour + time.Minute)
-	if s.cleanup(); s.called(ids...) != "softDeleted softDeleted live" {
+	if s.unpaced(); s.called(ids...) != "softDeleted softDeleted live" {
 		t.Errorf("accepted, and they are %s", s.called(ids...))
 	}
 	s.now = s.now.Add(8 * day)

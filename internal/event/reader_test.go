@@ -42,7 +42,8 @@ type data struct {
 	}
 
 	CopyOnly, NoSafetyBackup, Backups                                              bool
-	Runs, Changes, Attention                                                       []string
+	Runs, Changes, Attention, RecoveryPoints                                       []string
+	DeletionsPerDay, Of                                                            int64
 	Artifacts, Bytes, Count, IntervalInSeconds, Manifests, Omitted, SizeInBytes    int64
 	Account, Alarm, App, Artifact, Batch, By, Container, First, Key, Kind, NewHash string
 	Hold                                                                           string

@@ -38,7 +38,9 @@ func (r *Review) Explain(points []backup.Point) []Explanation {
 	for i, p := range points {
 		d, past := decided[p.ID]
 		x := Explanation{Point: p, Stays: d.Keep || !past}
-		if x.Stays {
+		if d.Waits {
+			x.Causes = []Cause{{Words: d.Reason, Until: d.Next}}
+		} else if x.Stays {
 			x.Causes = r.causes(p, waiting[p.Plan])
 		} else {
 			x.Causes = goes(d)

@@ -22,9 +22,11 @@ type Decision struct {
 	// Mark says that the point is soft-deleted first, instead of deleted. Unmark says that a kept point is soft-deleted, and is to be no
 	// longer: the policy never deletes it, as it is now.
 	Mark, Unmark bool
+	// Paced says that the target's [Pace] counts the point from now on. Waits says that the point stays for the sake of that.
+	Paced, Waits bool
 }
 
-// Review decides which recovery points of one target expire. It takes them page by page, in any order, and holds only the points
+// Review decides which recovery points of one target expire. It takes them page by page, the newest run's first, and holds only the points
 // past their time, however long the history is.
 type Review struct {
 	now time.Time
@@ -44,6 +46,14 @@ type Review struct {
 	unread string
 	// counted has the rows of the plans with counts.
 	counted map[string]*countedIn
+	// pace is the target's, and asked the time from which on cleanups let points go. waits is the outcome.
+	pace  Pace
+	asked time.Time
+	waits Waiting
+	// seen counts the points that are there, and places has that number for each of past. made counts the points that schedules have made
+	// in a day.
+	seen, made int
+	places     []int
 }
 
 type countedIn struct {
@@ -56,7 +66,7 @@ type countedIn struct {
 
 // NewReview begins a review at an instant, of a target whose service can restore a backup for a time; 0 for any time.
 func NewReview(now time.Time, restorable time.Duration) *Review {
-	return &Review{now: now, restorable: restorable, artifacts: map[string]string{}, counted: map[string]*countedIn{}}
+	return &Review{now: now, asked: now, restorable: restorable, artifacts: map[string]string{}, counted: map[string]*countedIn{}}
 }
 
 // Count takes the row of a plan's counts, with the time zone of its days. An error says why it cannot be read.
@@ -89,10 +99,16 @@ func (r *Review) Add(p backup.Point) {
 			r.good = good[:min(len(good), backup.MostMinimum)]
 		}
 	}
+	if !p.OnDemand && !p.Safety && !p.Created.Before(PaceFrom(r.now)) && !p.Created.After(r.now) {
+		r.made++
+	}
+	if p.State != backup.Expired {
+		r.seen++
+	}
 	switch {
 	case p.State == backup.Expired:
 	case r.Past(p):
-		r.past = append(r.past, p)
+		r.past, r.places = append(r.past, p), append(r.places, r.seen)
 	default:
 		r.within++
 		r.keep(p)
@@ -121,6 +137,8 @@ func (r *Review) keep(p backup.Point) {
 //
 // A point that expires is soft-deleted first, for its own time. At the end of that all of this is decided again, except that a person's
 // deletion takes the newest ones too.
+//
+// If more expire than the target's [Pace] allows, some of them wait.
 func (r *Review) Decide() (decisions []Decision, others int) {
 	decisions = make([]Decision, len(r.past))
 	for i, p := range r.past {
@@ -129,12 +147,24 @@ func (r *Review) Decide() (decisions []Decision, others int) {
 			r.keep(p)
 		}
 	}
+	r.share(decisions)
+	r.slow(decisions)
+	for _, d := range decisions {
+		if d.Waits {
+			r.keep(d.Point)
+		}
+	}
+	r.share(decisions)
+	return decisions, r.within
+}
+
+// share has each point stay whose artifact another one names that stays.
+func (r *Review) share(decisions []Decision) {
 	for i, d := range decisions {
 		if other := r.artifacts[d.Point.Location()]; !d.Keep && !d.Mark && other != "" {
 			decisions[i].Keep, decisions[i].Reason = true, "the recovery point "+other+" names the same artifact"
 		}
 	}
-	return decisions, r.within
 }
 
 // minimum returns keep.minimum, and whether the point is one of so many newest scheduled ones. The newest of these says how many they

@@ -57,6 +57,18 @@ var edges = []edge{
 		"if count.N < a.KeepCounts.Each()[i].N && !endless(b) {", "if count.N < a.KeepCounts.Each()[i].N && endless(b) {",
 	},
 	{
+		"./internal/engine TestPace", "the pace lets the newest points go first", "internal/retention/pace.go",
+		"a.since.Compare(b.since)", "b.since.Compare(a.since)",
+	},
+	{
+		"./internal/engine TestAPersonHasNoPace", "the pace slows a person down", "internal/retention/pace.go",
+		"p.State == backup.Deleting || p.IsSoftDeleted() ||", "p.State == backup.Deleting ||",
+	},
+	{
+		"./internal/engine TestPaceOfTheSchedule", "the pace is slower than the schedule", "internal/retention/pace.go",
+		"max(LeastPace, points/10, r.made)", "max(LeastPace, points/10, r.made-12)",
+	},
+	{
 		"./internal/engine TestUndoOfADeletionByAPerson", "soft delete: a late repeat deletes what was undone", "internal/engine/undelete.go",
 		"case p.Undone.Deletion == d.ID:", "case p.Undone.Deletion == d.ID && d.Reason == \"\":",
 	},
@@ -644,7 +656,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestTwoCleanupsOfWhatStorageKeeps", "a deletion that was begun goes on without a save",
 		"internal/deletion/deletion.go",
-		"decided retention.Decision) error {\n\tif", "decided retention.Decision) error {\n\tif p.State == backup.Deleting {\n\t\treturn nil\n\t}\n\tif",
+		"decided retention.Decision) error {\n\tif err", "decided retention.Decision) error {\n\tif p.State == backup.Deleting {\n\t\treturn nil\n\t}\n\tif err",
 	},
 	{
 		"./internal/engine TestADeletionThatFails", "a point whose deletion storage refuses stays given up",

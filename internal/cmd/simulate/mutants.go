@@ -206,10 +206,11 @@ var mutants = []mutant{
 	{"an accepted point takes no place in its plan's counts", "internal/engine/suspect.go", "writes = append(writes, counted...)", "_ = counted"},
 	{"a count goes by the plan of an older run", "internal/engine/counted.go", "if !run.ScheduledTime.Before(was.Row.Clock.Began) {", "if run.ScheduledTime.After(time.Time{}) {"},
 	{"a point at rest gets no day by an edit", "internal/engine/counted.go", "(p.State == backup.Live || p.State == backup.Suspect) && !now.Before(p.Expires)", "p.State == backup.Live && !now.Before(p.Expires)"},
+	{"the pace lets a third go in a day", "internal/retention/pace.go", "max(LeastPace, points/10, r.made)", "max(LeastPace, points/3, r.made)"},
 	{"points expire two days early", "internal/retention/review.go", "!r.now.Before(p.Expires)", "!r.now.Before(p.Expires.AddDate(0, 0, -2))"},
 	{
 		"an artifact is deleted before that is noted", "internal/deletion/deletion.go",
-		"\tif err := d.begin(ctx, &p, decided); err != nil {\n\t\treturn p, err\n\t}\n\ta := ", "\ta := ",
+		"\tif err := d.begin(ctx, &p, decided); err != nil {\n\t\treturn p, err\n\t}\n\tdecided.Paced = false\n\ta := ", "\ta := ",
 	},
 	{
 		"what storage keeps stays given up", "internal/deletion/deletion.go",

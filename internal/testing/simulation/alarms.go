@@ -35,7 +35,7 @@ func alarmsEnd(w *World, moment any) string {
 	switch m := moment.(type) {
 	case told:
 		kind, ok := strings.CutPrefix(m.event.Type, "lifeboat.target.")
-		if !ok {
+		if !ok || kind != "unprotected" && kind != "protected" && kind != "left" {
 			return ""
 		}
 		var data struct{ Plan, Target, Alarm string }

@@ -229,6 +229,7 @@ var Invariants = []Invariant{
 	{"no artifact is deleted while a restore reads it", "7", readerKeeps},
 	{"what a person holds stays", "6", heldStays},
 	{"a recovery point is soft-deleted for its time, and then deleted", "6", softDeleted},
+	{"no more than a tenth of a target's points go in a day", "6", pace},
 	{"a safety backup comes first, and is held", "7", secured},
 	{"each kept artifact has its manifests, and no other has", "", manifestsKept},
 	{"the catalog knows every artifact", "", catalogComplete},
@@ -1076,7 +1077,7 @@ func retentionGoesOn(w *World, moment any) string {
 			if n, rank := w.minimum(p, since, 7*time.Hour); 0 <= rank && rank < n {
 				continue
 			}
-			if newer && !w.stays(p, points) && !w.heldLately(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
+			if newer && !w.stays(p, points) && !w.waits(p) && !w.heldLately(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
 				return fmt.Sprintf("the recovery point of %s expired %s ago, and is still there", w.ledger.runName(p.ID),
 					w.now.Sub(p.Expires))
 			}
@@ -1092,6 +1093,7 @@ func retentionGoesOn(w *World, moment any) string {
 			return "nobody was told that the recovery point of " + f.name + " is altered"
 		case p.State == backup.Deleting:
 			return "the deletion of the recovery point of " + f.name + " is never ended"
+		case canRestore(p) && w.waits(p):
 		case p.Safety && canRestore(p) && !p.Expires.IsZero() && w.now.Sub(dueAt(p)) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour &&
 			w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return "the safety backup of " + f.name + " expired, nobody holds it, and it is still there"

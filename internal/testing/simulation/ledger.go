@@ -42,7 +42,9 @@ type ledger struct {
 	// holds has the IDs of the holds that a point ever had, in their order.
 	holds map[string][]string
 	// erased has the IDs of the deletions by people that a point ever had.
-	erased     map[string][]string
+	erased map[string][]string
+	// went has the points of each target that cleanup let go.
+	went       map[string][]departure
 	missedRuns map[string][]schedule.MissedRuns
 	locks      map[string]string
 	// told has the types of the events that were sent, by their IDs.
@@ -183,7 +185,7 @@ func newLedger() ledger {
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, alarms: map[string]*alarm{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{}, pruned: map[string]bool{},
-		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{}, holds: map[string][]string{}, erased: map[string][]string{},
+		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{}, holds: map[string][]string{}, erased: map[string][]string{}, went: map[string][]departure{},
 	}
 }
 

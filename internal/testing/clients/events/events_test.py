@@ -94,9 +94,11 @@ class Data(Strict):
     runs: list[str] = []
     changes: list[str] = []
     attention: list[str] = []
+    recoveryPoints: list[str] = []
     artifacts: int | None = None
     bytes: int | None = None
     count: int | None = None
+    deletionsPerDay: int | None = None
     intervalInSeconds: int | None = None
     manifests: int | None = None
     omitted: int | None = None
