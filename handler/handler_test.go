@@ -19,6 +19,7 @@ import (
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/schedule"
@@ -80,6 +81,7 @@ func newApp(change func(*Config)) *app {
 	var ids atomic.Int32
 	c := Config{
 		Engine: &engine.Engine{
+			Zone: config.Zone,
 			Services: services.All().Known(),
 			Catalog:  d.catalog, Queue: d.queue, Manifests: &memory.Manifests{}, Timings: engine.DefaultTimings(), Now: time.Now,
 			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },

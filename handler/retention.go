@@ -1,18 +1,21 @@
 package handler
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/request"
+	"lifeboat/internal/retention"
 )
 
 // getRetention says which recovery points would go, and why the others stay: ?target=resource ID, or ?recoveryPoint=ID for one of them,
-// and &at=time, without which it is now. It changes nothing.
+// and &at=time, without which it is now. Each &keep= has the rules of a plan after an edit, an [api.Keep]. It changes nothing.
 func (h *handler) getRetention(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	var at time.Time
@@ -40,7 +43,11 @@ func (h *handler) getRetention(w http.ResponseWriter, r *http.Request) error {
 	} else if _, err := backup.ParseResource(target); err != nil {
 		return refuse(http.StatusBadRequest, "InvalidTarget", "target", "%v", err)
 	}
-	answer, err := h.Engine.Retention(r.Context(), target, at)
+	edited, err := readEdits(query["keep"])
+	if err != nil {
+		return invalid(err)
+	}
+	answer, err := h.Engine.Retention(r.Context(), target, at, edited...)
 	if err != nil {
 		return invalid(err)
 	}
@@ -53,6 +60,27 @@ func (h *handler) getRetention(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, v)
 	return nil
+}
+
+// readEdits reads the rules of plans after an edit.
+func readEdits(texts []string) ([]retention.Edit, error) {
+	var edited []retention.Edit
+	for _, text := range texts {
+		var keep api.Keep
+		d := json.NewDecoder(strings.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&keep); err != nil || d.More() || keep.Plan == "" {
+			return nil, request.Malformed("keep", "%q has no rules of a plan such as {\"plan\": \"nightly\", \"daily\": 7}", request.Short(text))
+		}
+		edit := retention.Edit{Plan: keep.Plan, Settings: keep.Settings()}
+		if keep != (api.Keep{Plan: keep.Plan, TimeZone: keep.TimeZone}) { // without keep nothing expires
+			if err := retention.PolicyOf(edit.Settings).Check(); err != nil {
+				return nil, request.Malformed("keep", "plan %s: %v", request.Short(keep.Plan), err)
+			}
+		}
+		edited = append(edited, edit)
+	}
+	return edited, nil
 }
 
 // pointMeant reads the recovery point of the ID: its own, or the one of its request.

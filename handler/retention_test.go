@@ -22,6 +22,7 @@ func TestRetention(t *testing.T) {
 	second, gone := older(backup.Deleting, "9000000000"), older(backup.Expired, "9000000001")
 	one := `"id":"` + second + `","plan":"nightly","state":"deleting","sizeInBytes":0,"stays":false,"reasons":[{"message":"its deletion was begun"}]}`
 	other := `"id":"` + first + `","plan":"nightly","state":"live","sizeInBytes":0,"stays":true,"reasons":[{"message":"no rule of keep limits its time"}`
+	keep := func(rules string) string { return "&" + url.Values{"keep": {rules}}.Encode() }
 	for _, c := range []struct {
 		query  string
 		status int
@@ -42,6 +43,13 @@ func TestRetention(t *testing.T) {
 		{"target=" + target + "&at=tomorrow", 400, []string{"InvalidRequest", `"target":"at"`}, ""},
 		{"target=" + target + "&at=", 400, []string{"InvalidRequest", `"target":"at"`}, ""},
 		{"target=" + target + "&at=2020-01-01T00:00:00Z", 400, []string{`"target":"at"`, "is earlier than now"}, ""},
+		{"target=" + target + keep(`{"plan":"nightly","last":3,"timeZone":"Europe/Berlin"}`), 200, []string{one, "kept by plan nightly, "}, gone},
+		{"target=" + target + keep(`{"plan":"nightly"}`) + keep(`{"plan":"weekly","withinInSeconds":86400}`), 200, []string{one}, gone},
+		{"target=" + target + keep(`{"plan":"nightly","last":-3}`), 400, []string{`"target":"keep"`, "plan nightly: last is -3: write"}, ""},
+		{"target=" + target + keep(`{"plan":"nightly","last":3,"timeZone":"Mars"}`), 400, []string{`"target":"keep"`, "Mars"}, ""},
+		{"target=" + target + keep(`{"last":3}`), 400, []string{`"target":"keep"`, "has no rules of a plan such as"}, ""},
+		{"target=" + target + keep(`{"plan":"nightly","lst":3}`), 400, []string{`"target":"keep"`}, ""},
+		{"target=" + target + keep(`7`), 400, []string{`"target":"keep"`}, ""},
 		{"recoveryPoint=" + first + "&at=2020-01-01T00:00:00Z", 400, []string{`"target":"at"`, "is earlier than now"}, ""},
 	} {
 		w := d.call("GET", "/api/retention?"+c.query, "")

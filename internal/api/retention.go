@@ -35,3 +35,37 @@ type RetentionReason struct {
 	Message string    `json:"message"`
 	Until   time.Time `json:"untilDateTime,omitzero"`
 }
+
+// Keep are rules of a plan that are not active yet, for a question under an edit. A rule of 0 is off.
+type Keep struct {
+	Plan     string `json:"plan"`
+	TimeZone string `json:"timeZone,omitempty"`
+	Last     int    `json:"last,omitempty"`
+	Hourly   int    `json:"hourly,omitempty"`
+	Daily    int    `json:"daily,omitempty"`
+	Weekly   int    `json:"weekly,omitempty"`
+	Monthly  int    `json:"monthly,omitempty"`
+	Yearly   int    `json:"yearly,omitempty"`
+	Minimum  int    `json:"minimum,omitempty"`
+	// Within is 0 without keep.within.
+	Within int64 `json:"withinInSeconds,omitempty"`
+}
+
+// KeepOf returns the rules of a plan.
+func KeepOf(p backup.Plan) Keep {
+	c := p.Settings.KeepCounts
+	return Keep{
+		Plan: p.Name, TimeZone: c.Zone, Last: c.Last, Hourly: c.Hourly, Daily: c.Daily, Weekly: c.Weekly, Monthly: c.Monthly, Yearly: c.Yearly,
+		Minimum: p.Settings.KeepMinimum, Within: int64(p.Settings.KeepWithin / time.Second),
+	}
+}
+
+// Settings returns the settings with the rules.
+func (k Keep) Settings() backup.Settings {
+	return backup.Settings{
+		KeepCounts: backup.Counts{
+			Last: k.Last, Hourly: k.Hourly, Daily: k.Daily, Weekly: k.Weekly, Monthly: k.Monthly, Yearly: k.Yearly, Zone: k.TimeZone,
+		},
+		KeepMinimum: k.Minimum, KeepWithin: time.Duration(k.Within) * time.Second,
+	}
+}

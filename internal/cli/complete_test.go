@@ -67,7 +67,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"accept", ""}, []string{suspectRun}},
 		{[]string{"release", ""}, []string{olderRun}},
 		{[]string{"undelete", ""}, []string{softRun}},
-		{[]string{"retention", "contoso-h"}, []string{"contoso-hsm", "contoso-hsm-standby"}},
+		{[]string{"retention", "preview", "contoso-h"}, []string{"contoso-hsm", "contoso-hsm-standby"}},
 		{[]string{"explain", goodRun[:17]}, []string{restored, goodRun, suspectRun, olderRun}},
 		{[]string{"cancel", ""}, []string{queued}},
 		{[]string{"confirm", ""}, []string{restored}},

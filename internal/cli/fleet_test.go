@@ -227,7 +227,7 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 	var ids int
 	var counting sync.Mutex
 	e := &engine.Engine{
-		Catalog: catalog, Queue: queue, Manifests: &memory.Manifests{}, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock, Services: services.All().Known(), Providers: settledProviders(),
+		Zone: config.Zone, Catalog: catalog, Queue: queue, Manifests: &memory.Manifests{}, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock, Services: services.All().Known(), Providers: settledProviders(),
 		NewID: func() string {
 			counting.Lock()
 			defer counting.Unlock()

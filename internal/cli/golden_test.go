@@ -18,10 +18,8 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
-	"lifeboat/internal/engine"
 	"lifeboat/internal/retention"
 	"lifeboat/internal/testing/fakeazure/ccfwriter"
-	"lifeboat/internal/tzdata"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -46,12 +44,14 @@ var shown = []struct {
 	{"points contoso-eu", true},
 	{"points prod/audit", true},
 	{"points contoso-eu --utc", true},
-	{"retention contoso-eu", true},
-	{"retention contoso-eu --at 40d", true},
-	{"retention contoso-eu --at yesterday", false},
-	{"retention prod/audit --at 28d -o wide", false},
-	{"retention contoso-eu -o name", false},
-	{"retention contoso-standby", false},
+	{"retention preview contoso-eu", true},
+	{"retention preview contoso-eu --at 40d", true},
+	{"retention preview contoso-eu --at yesterday", false},
+	{"retention preview prod/audit --at 28d -o wide", false},
+	{"retention preview contoso-eu -o name", false},
+	{"retention preview contoso-standby", false},
+	{"retention preview", true},
+	{"retention preview --at 40d -o name", false},
 	{"explain " + goodRun, false},
 	{"explain " + goodRun + " --at 40d", false},
 	{"explain " + olderRun + " --at 40d", false},
@@ -267,7 +267,12 @@ func TestExamples(t *testing.T) {
 
 // TestRetentionOfCounts shows a year of nights of which counts hold some, as operate.md does, and compares it with a golden file.
 func TestRetentionOfCounts(t *testing.T) {
-	a := newFleet(t, func(e *engine.Engine) { e.Zone = tzdata.Embedded().Load })
+	planFolder(t)
+	edited := strings.Replace(fleetPlan(), "keep: {within: 30d}", "keep: {within: 5d, daily: 3, weekly: 2, monthly: 6}", 1)
+	if err := os.WriteFile("edited.yaml", []byte(edited), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := newFleet(t)
 	target := fleetTargets[1].id
 	row, _ := retention.Counted{}.Renew("nightly", backup.Settings{
 		KeepCounts: backup.Counts{Daily: 7, Weekly: 4, Monthly: 12, Zone: "UTC"}, KeepWithin: 10 * 24 * time.Hour,
@@ -300,8 +305,9 @@ func TestRetentionOfCounts(t *testing.T) {
 		line  string
 		width int
 	}{
-		{"retention contoso-us", 120},
-		{"retention contoso-us --at 5d", 80},
+		{"retention preview contoso-us", 120},
+		{"retention preview contoso-us --at 5d", 80},
+		{"retention preview contoso-us --plan edited.yaml", 80},
 		{"explain " + points[370-6].ID, 80},
 		{"explain " + points[370-9].ID + " --at 5d", 80},
 		{"explain " + points[370-20].ID + " --at 5d", 80},

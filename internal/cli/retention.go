@@ -3,9 +3,14 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +19,7 @@ import (
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/names"
 	"lifeboat/internal/cli/text"
 	"lifeboat/internal/cli/usage"
 )
@@ -32,33 +38,132 @@ func (v retained) ids() []string {
 // mostMonths is the number of months that the calendar shows, unless it is to be wide.
 const mostMonths = 15
 
-// retentionCommand says what cleanup would delete.
+// retentionCommand has the command that previews a cleanup.
 func (sh Shell) retentionCommand() *cobra.Command {
+	c := usage.Group(&cobra.Command{
+		Use: "retention", GroupID: ofApp, Short: "Says which recovery points stay, which go, and why",
+		SuggestFor: []string{"forget", "prune", "cleanup", "keep"}, Example: "  lifeboat retention preview contoso-eu",
+	})
+	c.AddCommand(sh.previewCommand())
+	return c
+}
+
+// previewCommand says what cleanup would delete.
+func (sh Shell) previewCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "retention TARGET",
-		Short: "Says which recovery points stay, which go, and why", SuggestFor: []string{"preview", "forget", "prune", "cleanup", "keep"},
+		Use:   "preview [TARGET]",
+		Short: "Says which recovery points a cleanup would delete, and which stay",
 		Long: `Says which recovery points of the target a cleanup would delete, which stay, and
 why: now, or at a time to come if until then no backup is made and no person
-does anything. It deletes nothing.
+does anything. It deletes nothing. Without TARGET it has a line for each target
+of the app's plans.
 
 A TIME is a duration from now, such as 30d, a date such as 2027-01-31, or a time
-of RFC 3339.`,
-		Args: usage.Exactly("TARGET"), ValidArgsFunction: sh.first(targetWords),
-		Example: `  lifeboat retention contoso-eu
-  lifeboat retention contoso-eu --at 30d -o json`,
+of RFC 3339.
+
+With --plan the answer is as if the edited plan.yaml were active, and each
+target had been backed up once since: an edit acts with the next backup.`,
+		Args: usage.Optional("TARGET"), ValidArgsFunction: sh.first(targetWords),
+		Example: `  lifeboat retention preview contoso-eu
+  lifeboat retention preview contoso-eu --at 30d -o json
+  lifeboat retention preview --plan plan.yaml`,
 	}
 	at := c.Flags().String("at", "", "the `TIME` of the cleanup")
-	return sh.calling(c, func(ctx context.Context, r remote, args []string) error {
+	edited := c.Flags().String("plan", "", "the `FILE` of an edited plan.yaml")
+	c = sh.calling(c, func(ctx context.Context, r remote, args []string) error {
+		ask, err := r.questions(ctx, c, *at, *edited)
+		if err != nil {
+			return err
+		}
+		if len(args) == 0 {
+			return r.previewAll(ctx, ask)
+		}
 		target, err := r.target(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		v, document, err := r.retention(ctx, c, url.Values{"target": {target}}, *at)
+		v, document, err := r.retention(ctx, ask(target))
 		if err != nil {
 			return err
 		}
 		return r.show(document, v.ids(), func() error { return r.printRetention(v) })
 	})
+	c.GroupID = "" // its parent stands in a group
+	return c
+}
+
+// questions returns the query about a target: at a time, "" is now; and under the plans of a file, "" is none.
+func (r remote) questions(ctx context.Context, c *cobra.Command, at, edited string) (func(target string) url.Values, error) {
+	common, err := r.moment(c, at)
+	if err != nil || !c.Flags().Changed("plan") {
+		return func(target string) url.Values {
+			query := maps.Clone(common)
+			query.Set("target", target)
+			return query
+		}, err
+	}
+	plans, _, err := r.Plans.File(edited, 1)
+	if err != nil {
+		return nil, err
+	}
+	if unknown := r.resolve(ctx, plans); len(unknown) > 0 {
+		return nil, errors.New(strings.Join(unknown, "\n"))
+	}
+	return func(target string) url.Values {
+		query := maps.Clone(common)
+		query.Set("target", target)
+		for _, p := range plans {
+			if slices.ContainsFunc(p.Targets, func(one string) bool { return backup.Same(one, target) }) {
+				text, _ := json.Marshal(api.KeepOf(p)) // numbers and names
+				query.Add("keep", string(text))
+			}
+		}
+		return query
+	}, nil
+}
+
+// previewAll prints a line for each target.
+func (r remote) previewAll(ctx context.Context, ask func(target string) url.Values) error {
+	all, err := r.targets(ctx)
+	if err != nil {
+		return err
+	}
+	ids := all.ids()
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	documents, answers := make([]json.RawMessage, len(ids)), make([]retained, len(ids))
+	for i, target := range ids {
+		if answers[i], documents[i], err = r.retention(ctx, ask(target)); err != nil {
+			return err
+		}
+	}
+	document, _ := json.Marshal(map[string]any{"value": documents})
+	return r.show(document, ids, func() error {
+		labels := names.New(ids...)
+		table := text.NewTable(text.Column{Name: "TARGET"}, text.Column{Name: "STAY"}, text.Column{Name: "SIZE"},
+			text.Column{Name: "GO"}, text.Column{Name: "SIZE"})
+		for i, v := range answers {
+			staying, going := v.sums()
+			table.Row(text.Plain(labels.Label(ids[i])), strconv.Itoa(staying.n), text.Size(staying.size), strconv.Itoa(going.n), text.Size(going.size))
+		}
+		if err := r.print(table); err != nil || len(answers) == 0 {
+			return err
+		}
+		_, err := fmt.Fprint(r.Stdout, stoppedLine(answers[0]))
+		return err
+	})
+}
+
+// sums counts the recovery points that stay, and those that go.
+func (v retained) sums() (staying, going sum) {
+	for _, p := range v.Value {
+		if p.Stays {
+			staying.add(p)
+		} else {
+			going.add(p)
+		}
+	}
+	return staying, going
 }
 
 // explainCommand says why a recovery point stays or goes.
@@ -79,7 +184,12 @@ of RFC 3339.`,
 	}
 	at := c.Flags().String("at", "", "the `TIME` of the cleanup")
 	return sh.calling(c, func(ctx context.Context, r remote, args []string) error {
-		v, document, err := r.retention(ctx, c, url.Values{"recoveryPoint": {args[0]}}, *at)
+		query, err := r.moment(c, *at)
+		if err != nil {
+			return err
+		}
+		query.Set("recoveryPoint", args[0])
+		v, document, err := r.retention(ctx, query)
 		if err != nil {
 			return err
 		}
@@ -90,18 +200,24 @@ of RFC 3339.`,
 	})
 }
 
-// retention asks which recovery points stay at the time; "" is now.
-func (r remote) retention(ctx context.Context, c *cobra.Command, query url.Values, at string) (retained, []byte, error) {
+// moment returns the query about a time to come; "" is now.
+func (r remote) moment(c *cobra.Command, at string) (url.Values, error) {
+	query := url.Values{}
 	if c.Flags().Changed("at") {
 		then, err := r.clock.Read(at, 1)
 		if err == nil && then.Before(r.clock.Now) {
 			err = fmt.Errorf("%q is %s, which has passed: write a time to come, such as 30d", text.Plain(at), r.clock.Ago(then))
 		}
 		if err != nil {
-			return retained{}, nil, usage.Error(fmt.Sprintf("lifeboat %s: --at: %v\n", c.Name(), err))
+			return nil, usage.Error(fmt.Sprintf("%s: --at: %v\n", c.CommandPath(), err))
 		}
 		query.Set("at", then.UTC().Format(time.RFC3339))
 	}
+	return query, nil
+}
+
+// retention asks which recovery points stay.
+func (r remote) retention(ctx context.Context, query url.Values) (retained, []byte, error) {
 	a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: "/api/retention?" + query.Encode()})
 	if err != nil {
 		return retained{}, nil, err
@@ -113,14 +229,13 @@ func (r remote) retention(ctx context.Context, c *cobra.Command, query url.Value
 // printRetention prints a calendar, a table and the sums.
 func (r remote) printRetention(v retained) error {
 	marks := map[time.Time]string{}
-	var staying, going sum
+	staying, going := v.sums()
 	table := text.NewTable(text.Column{Name: "ID"}, text.Column{Name: "CREATED", Rank: 1}, text.Column{Name: "FATE"}, text.Column{Name: "UNTIL", Rank: 2},
 		text.Column{Name: "WHY", Rank: 3, Cut: true})
 	for _, p := range v.Value {
 		if p.Stays {
-			staying.add(p)
 			marks[p.Created] = text.Stays
-		} else if going.add(p); marks[p.Created] == "" {
+		} else if marks[p.Created] == "" {
 			marks[p.Created] = text.Goes
 		}
 		why := strings.TrimPrefix(strings.Join(messages(p), "; "), "kept by plan "+p.Plan+", ") // the plan is seldom another one

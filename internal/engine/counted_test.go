@@ -35,6 +35,14 @@ func newThinning(t *testing.T, keep backup.Counts) *thinning {
 // night has the plan's next scheduled time, and the cleanups that come after it.
 func (s *thinning) night(size int64) string {
 	s.t.Helper()
+	id := s.made(size)
+	s.cleanup()
+	return id
+}
+
+// made has the plan's next scheduled time, without a cleanup after it.
+func (s *thinning) made(size int64) string {
+	s.t.Helper()
 	s.now = s.plan.Schedule.Next(s.now)
 	s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 		return backup.Verification{Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: size, SHA256: "beef", Modified: s.now}, nil
@@ -45,7 +53,6 @@ func (s *thinning) night(size int64) string {
 	}
 	s.finish()
 	s.ids = append(s.ids, r.Created...)
-	s.cleanup()
 	return r.Created[0]
 }
 

@@ -22,9 +22,12 @@ type Retention struct {
 // does anything, and a cleanup that comes before only makes room in the pace of the target. Zero is now by the catalog's clock. It changes nothing. It reads each recovery point of the
 // target once, a thousand by one request. The error is a *[request.Error] for a time before now.
 //
+// Edited are rules of plans that a person has not put in their place: the answer takes them as if the target's next backup, with which
+// an edit acts, had been made. Rules of a plan without points of the target change nothing.
+//
 // A cleanup reads no points that are older than the due ones. So it may go on deleting where this says that nothing goes, because an
 // old row cannot be read. Storage may keep what goes.
-func (e *Engine) Retention(ctx context.Context, target string, at time.Time) (Retention, error) {
+func (e *Engine) Retention(ctx context.Context, target string, at time.Time, edited ...retention.Edit) (Retention, error) {
 	stopped, now, err := e.Ownership().Stop(ctx)
 	if err != nil {
 		return Retention{}, err
@@ -38,6 +41,13 @@ func (e *Engine) Retention(ctx context.Context, target string, at time.Time) (Re
 	}
 	review := retention.NewReview(at, e.service(target).Restorable)
 	review.AskedAt(now)
+	for _, edit := range edited {
+		zone, err := e.zone(edit.Settings.KeepCounts.Zone)
+		if err != nil {
+			return Retention{}, request.Malformed("keep", "%v", err)
+		}
+		review.Edit(edit, zone, now)
+	}
 	var points []backup.Point
 	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.PaceRow, backup.Behind(backup.PointPrefix)) {
 		if err != nil {

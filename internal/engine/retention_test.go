@@ -13,6 +13,7 @@ import (
 	"lifeboat/internal/deletion"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/request"
+	"lifeboat/internal/retention"
 )
 
 // retained is the answer about the target at a time; zero: now.
@@ -319,5 +320,67 @@ func TestRetentionRefuses(t *testing.T) {
 		} else if !errors.Is(err, errBroken) {
 			t.Errorf("call %d fails: %v", k, err)
 		}
+	}
+}
+
+// TestRetentionUnderAnEdit compares the answers about an edit with the ones once the edit has come, and a backup after it.
+func TestRetentionUnderAnEdit(t *testing.T) {
+	changed := 0
+	for seed := range uint64(40) {
+		dice := rand.New(rand.NewPCG(seed, 6))
+		keep := func() (s backup.Settings) {
+			for _, n := range []*int{&s.KeepCounts.Last, &s.KeepCounts.Daily, &s.KeepCounts.Weekly, &s.KeepCounts.Monthly, &s.KeepMinimum} {
+				*n = max(dice.IntN(8)-3, 0)
+			}
+			s.KeepCounts.Zone = "UTC"
+			s.KeepWithin = time.Duration(dice.IntN(2)*dice.IntN(30)) * day
+			return s
+		}
+		before, after, nights := keep(), keep(), 3+dice.IntN(20)
+		restorable := time.Duration(dice.IntN(2)*(10+dice.IntN(20))) * day
+		past := func(last backup.Settings) *thinning {
+			s := newThinning(t, before.KeepCounts)
+			for i := range s.engine.Services {
+				s.engine.Services[i].Restorable = restorable
+			}
+			put := func(from backup.Settings) {
+				to := &s.plan.Settings
+				to.KeepCounts, to.KeepWithin, to.KeepMinimum = from.KeepCounts, from.KeepWithin, from.KeepMinimum
+			}
+			put(before)
+			for range nights {
+				s.night(1000)
+			}
+			put(last)
+			s.made(1000)
+			return s
+		}
+		asked, put := past(before), past(after)
+		for _, ahead := range []time.Duration{0, 12 * day, 90 * day} {
+			at := asked.now.Add(ahead)
+			got, err := asked.engine.Retention(t.Context(), target, at, retention.Edit{Plan: "nightly", Settings: after})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, plain := put.retained(at), asked.retained(at)
+			if len(got.Points) != len(want.Points) {
+				t.Fatalf("seed %d: %d points, want %d", seed, len(got.Points), len(want.Points))
+			}
+			for i, x := range got.Points {
+				if i == 0 { // the day of the newest one is the day of the plan by which it was made
+					continue
+				}
+				if is := want.Points[i]; x.Stays != is.Stays || fmt.Sprint(x.Causes) != fmt.Sprint(is.Causes) {
+					t.Fatalf("seed %d, %s to %s, after %s: %s\n%t %v, and once the edit has come\n%t %v",
+						seed, before.KeepCounts, after.KeepCounts, ahead, x.Point.ID, x.Stays, x.Causes, is.Stays, is.Causes)
+				}
+				if x.Stays != plain.Points[i].Stays {
+					changed++
+				}
+			}
+		}
+	}
+	if changed < 100 {
+		t.Errorf("edits change %d answers", changed)
 	}
 }

@@ -54,6 +54,8 @@ type Review struct {
 	// in a day.
 	seen, made int
 	places     []int
+	// edited are rules that are not active yet: see [Review.Edit].
+	edited map[string]*edited
 }
 
 type countedIn struct {
@@ -71,6 +73,10 @@ func NewReview(now time.Time, restorable time.Duration) *Review {
 
 // Count takes the row of a plan's counts, with the time zone of its days. An error says why it cannot be read.
 func (r *Review) Count(c Counted, zone *time.Location, err error) {
+	if edit := r.edited[c.Plan]; edit != nil && err == nil {
+		edit.was = c
+		return
+	}
 	if err != nil {
 		r.unread = "nothing of the target is deleted: " + err.Error()
 		return
@@ -86,6 +92,7 @@ func (r *Review) Past(p backup.Point) bool {
 
 // Add takes a point.
 func (r *Review) Add(p backup.Point) {
+	p = r.under(p)
 	if p.State == backup.Unreadable {
 		r.unread = "nothing of the target is deleted: " + p.Reason.Message
 	}
@@ -140,6 +147,7 @@ func (r *Review) keep(p backup.Point) {
 //
 // If more expire than the target's [Pace] allows, some of them wait.
 func (r *Review) Decide() (decisions []Decision, others int) {
+	r.judge()
 	decisions = make([]Decision, len(r.past))
 	for i, p := range r.past {
 		decisions[i] = r.soften(r.decide(p))

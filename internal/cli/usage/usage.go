@@ -98,3 +98,14 @@ func Exactly(names ...string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// Optional wants one argument of the name at the most. It is never empty: it may come from a variable that is not set.
+func Optional(name string) cobra.PositionalArgs {
+	one := Exactly(name)
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return one(c, args)
+	}
+}
