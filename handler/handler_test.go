@@ -81,7 +81,7 @@ func newApp(change func(*Config)) *app {
 	var ids atomic.Int32
 	c := Config{
 		Engine: &engine.Engine{
-			Zone: config.Zone,
+			Zone:     config.Zone,
 			Services: services.All().Known(),
 			Catalog:  d.catalog, Queue: d.queue, Manifests: &memory.Manifests{}, Timings: engine.DefaultTimings(), Now: time.Now,
 			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
