@@ -25,7 +25,10 @@ func (sh Shell) checkCommand() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Checks whether the program takes a plan.yaml",
 		Long: `Lists everything that is wrong in a plan.yaml, with its line, and warns of
-probable mistakes. The exit code is 0 if there are only warnings.
+probable mistakes. The exit code is 0 if there are only warnings. It says how
+many recovery points a plan keeps of each target in the end. With LIFEBOAT_URL
+and LIFEBOAT_KEY it asks the app for the newest sizes, and says how many bytes
+that is.
 
 With --live it asks Azure for every target whether it can be backed up, as
 every run does first, and changes nothing. It also warns where a service is in
@@ -56,9 +59,14 @@ func (sh Shell) check(ctx context.Context, path string, live bool) error {
 		targets += len(p.Targets)
 	}
 	lines := []string{fmt.Sprintf("%s: good: %s, %s", path, text.Count(len(plans), "plan"), text.Count(targets, "target"))}
+	costs, unknown := sh.costs(ctx, plans)
 	for _, p := range plans {
 		lines = append(lines, "  "+p.Name+": "+words(p)+keeps(p, sh.Plans.Services))
+		if cost := costs[p.Name]; cost != "" {
+			lines = append(lines, "    "+cost)
+		}
 	}
+	lines = append(lines, unknown...)
 	for _, warning := range warnings {
 		lines = append(lines, text.Plain(warning))
 	}

@@ -181,3 +181,21 @@ func TestCheckLiveLooksAtGoodPlansOnly(t *testing.T) {
 		t.Errorf("no credential: %d, %s", code, errs)
 	}
 }
+
+// TestCheckSaysWhySizesAreUnknown checks that the plan is good all the same, and that nothing is asked without LIFEBOAT_URL.
+func TestCheckSaysWhySizesAreUnknown(t *testing.T) {
+	for setting, want := range map[string]string{
+		"":                      "",
+		"https://127.0.0.1:1":   "? the sizes of recovery points are not known: GET https://127.0.0.1:1/api/recovery-points: ",
+		"http://example.com":    "? the sizes of recovery points are not known: LIFEBOAT_URL must begin with https://",
+		"https://127.0.0.1:1/x": "? the sizes of recovery points are not known: LIFEBOAT_URL must be a scheme and a host alone",
+	} {
+		sh := cli.Shell{Getenv: func(name string) string {
+			return map[string]string{"LIFEBOAT_URL": setting, "LIFEBOAT_KEY": "a key"}[name]
+		}}
+		code, out, errs := within(t.Context(), sh, "plan", "check", edited(t))
+		if code != 0 || errs != "" || !strings.Contains(out, ": good: ") || strings.Contains(out, "sizes") != (want != "") || !strings.Contains(out, want) {
+			t.Errorf("%q: %d\n%s%s", setting, code, out, errs)
+		}
+	}
+}

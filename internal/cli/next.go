@@ -12,7 +12,6 @@ import (
 	"lifeboat/internal/cli/text"
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
-	"lifeboat/internal/retention"
 )
 
 // mostScheduledTimes is the limit of scheduled times for each target: a number with too many digits is a mistake.
@@ -81,24 +80,6 @@ func (sh Shell) next(path string, n int) error {
 // words returns the schedule of the plan in words, and the number of its runs a day.
 func words(p backup.Plan) string {
 	return p.Schedule.Words() + " in " + p.Schedule.Zone.String() + ", " + text.Count(p.Schedule.RunsADay(), "run") + " a day"
-}
-
-// keeps says how many recovery points of a target a plan with counts keeps in the end; "" without counts.
-func keeps(p backup.Plan, services backup.Services) string {
-	if !p.Settings.KeepCounts.Any() {
-		return ""
-	}
-	rules := retention.Rules{Policy: retention.PolicyOf(p.Settings), Zone: p.Schedule.Zone}
-	for _, target := range p.Targets {
-		if service, _ := services.Of(target); service.Restorable > 0 && (rules.Horizon == 0 || service.Restorable < rules.Horizon) {
-			rules.Horizon = service.Restorable
-		}
-	}
-	least, most := rules.Steady(p.Schedule)
-	if least == most {
-		return fmt.Sprintf(", keeps %d of each target", most)
-	}
-	return fmt.Sprintf(", keeps %d to %d of each target", least, most)
 }
 
 // each returns a text of each.

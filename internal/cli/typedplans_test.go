@@ -29,7 +29,7 @@ func TestTypedPlans(t *testing.T) {
 		id       = "/subscriptions/0c0ffee0-0000-4000-8000-000000000002/resourceGroups/live/providers/Microsoft.ApiManagement/service/fabrikam"
 		schedule = `schedule: "45 3 * * *"`
 		good     = "plan.yaml: good: 1 plan, 1 target\n  gateways: "
-		nightly  = "every day at 03:45 in Europe/Vienna, 1 run a day\n"
+		nightly  = "every day at 03:45 in Europe/Vienna, 1 run a day, keeps 14 of each target\n"
 	)
 	for _, c := range []struct {
 		name, old, new string
@@ -43,19 +43,19 @@ func TestTypedPlans(t *testing.T) {
 		{"AWS, with its word around it", schedule, `schedule: "cron(45 3 * * ? *)"`, 1, `plan.yaml:11: "cron(45 3 * * ? *)" is a form of AWS, with the minutes first and the year last: write "45 3 * * *"` + "\n"},
 		{"a good plan", "45 3", "45 3", 0, good + nightly},
 		{"a good plan after an edit", "45 3", "0 11", 0, good +
-			"every day at 11:00 in Europe/Vienna, 1 run a day\n"},
+			"every day at 11:00 in Europe/Vienna, 1 run a day, keeps 14 of each target\n"},
 		{"a star among the seconds", schedule, `schedule: "* 45 3 * * *"`, 0, good +
-			"every second from 03:45:00 to 03:45:59 in Europe/Vienna, 60 runs a day\n" +
+			"every second from 03:45:00 to 03:45:59 in Europe/Vienna, 60 runs a day, keeps 840 of each target\n" +
 			`plan.yaml:11: warning: "* 45 3 * * *" comes due 60 times in a row, 1s apart at the least, and has several scheduled times within a minute: the timer looks once a minute, and calls all but the newest missed` + "\n"},
 		{"a star among the minutes", schedule, `schedule: "* 3 * * *"`, 0, good +
-			"every minute from 03:00 to 03:59 in Europe/Vienna, 60 runs a day\n" +
+			"every minute from 03:00 to 03:59 in Europe/Vienna, 60 runs a day, keeps 840 of each target\n" +
 			`plan.yaml:11: warning: "* 3 * * *" comes due 60 times in a row, 1m apart at the least, but a backup of Microsoft.ApiManagement/service may take 30m: a run that still waits when the next scheduled time comes is superseded` + "\n"},
 		{"kept for minutes, or months", "within: 14d", "within: 6m", 1, "plan.yaml:12: within 6m: keep has no unit m, which may be minutes or months: write 180d for months, or 360s for minutes\n"},
 		{"kept for minutes, by hand", "keep: {within: 14d}", "keep: {within: 14d}\n    onDemand: {keep: {within: 90m}}", 1, "plan.yaml:13: within 90m: keep has no unit m, which may be minutes or months: write 2700d for months, or 5400s for minutes\n"},
-		{"kept for seconds", "within: 14d", "within: 600s", 0, good + nightly +
+		{"kept for seconds", "within: 14d", "within: 600s", 0, good + strings.Replace(nightly, "14", "1", 1) +
 			"plan.yaml:12: warning: within 600s is in seconds, which are meant for trials: write hours, days or weeks, such as 30d\n" +
 			"plan.yaml:12: warning: within 600s is shorter than the 24 hours between two scheduled times: each target has one recovery point at a time\n"},
-		{"kept for less than a day", "within: 14d", "within: 12h", 0, good + nightly +
+		{"kept for less than a day", "within: 14d", "within: 12h", 0, good + strings.Replace(nightly, "14", "1", 1) +
 			"plan.yaml:12: warning: within 12h is shorter than the 24 hours between two scheduled times: each target has one recovery point at a time\n"},
 		{"a zero width space in the group", "resourceGroups/live", "resourceGroups/live\u200b", 1, `plan.yaml:10: targets: "/subscriptions/0c0ffee0-0000-4000-8000-000000000002/resourceGroups/live\u200b/providers/Microsoft.ApiManagement/service/fabrikam" is not a resource ID: the resource group "live\u200b" has an invisible character, U+200B, at character 72` + "\n"},
 		{"a no-break space in the account", "fabrikambackups", "fabrikambackups\u00a0", 1, `plan.yaml:5: storage.account: "/subscriptions/0c0ffee0-0000-4000-8000-000000000002/resourceGroups/store/providers/Microsoft.Storage/storageAccounts/fabrikambackups\u00a0" is not a resource ID: the name "fabrikambackups\u00a0" has an invisible character, U+00A0, at character 133` + "\n"},
@@ -82,13 +82,13 @@ func TestTypedPlans(t *testing.T) {
 		{"a slash behind the target", "service/fabrikam", "service/fabrikam/", 0, good + nightly},
 		{"an account's name alone", "/subscriptions/0c0ffee0-0000-4000-8000-000000000002/resourceGroups/store/providers/Microsoft.Storage/storageAccounts/fabrikambackups", "fabrikambackups", 1, `plan.yaml:5: storage.account: "fabrikambackups" is not a resource ID of the form /subscriptions/{uuid}/resourceGroups/{group}/providers/{namespace}/{type}/{name}` + "\n"},
 		{"a zone that never changes its clocks", "Europe/Vienna", "EST", 0, good +
-			"every day at 03:45 in EST, 1 run a day\n" +
+			"every day at 03:45 in EST, 1 run a day, keeps 14 of each target\n" +
 			"plan.yaml:3: warning: EST is -05:00 all year: write America/New_York, unless that is what you mean\n"},
 		{"another one", "Europe/Vienna", "MST", 0, good +
-			"every day at 03:45 in MST, 1 run a day\n" +
+			"every day at 03:45 in MST, 1 run a day, keeps 14 of each target\n" +
 			"plan.yaml:3: warning: MST is -07:00 all year: write America/Denver, unless that is what you mean\n"},
 		{"an offset that is the other way round", "Europe/Vienna", "Etc/GMT+1", 0, good +
-			"every day at 03:45 in Etc/GMT+1, 1 run a day\n" +
+			"every day at 03:45 in Etc/GMT+1, 1 run a day, keeps 14 of each target\n" +
 			"plan.yaml:3: warning: Etc/GMT+1 is -01:00, since its sign is the other way round: for +01:00 write Etc/GMT-1, or better a place\n"},
 		{"no plans", typed[strings.Index(typed, "plans:"):], "plans: []\n", 0, "plan.yaml: good: 0 plans, 0 targets\n"},
 		{"no plans, said with nothing", typed[strings.Index(typed, "plans:"):], "plans:\n", 1, "plan.yaml:7: plans has no value, and must be a list, which may be empty: []\n"},
