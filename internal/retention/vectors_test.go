@@ -180,6 +180,12 @@ func TestVectors(t *testing.T) {
 			"", "15:04Z07",
 			"04:30+01 03:30+01 02:30+01 02:30+02 01:30+02 00:30+02",
 		},
+		{
+			"days begin by the plan's clocks", each(zurich, "2026-07-01", "2026-07-03", "00:30", "23:30"),
+			retention.Policy{Daily: 2},
+			"", byTime,
+			"03T23:30 02T23:30",
+		},
 		{"V7: equal times go by ID, daily 2", tie, retention.Policy{Daily: 2}, "", "", "p00002 p00001"},
 		{"V7: last 2", tie, retention.Policy{Last: 2}, "", "", "p00002 p00001"},
 		{"V7: daily 3 keeps the oldest, too", tie, retention.Policy{Daily: 3}, "", "", "p00002 p00001 p00000"},
@@ -236,6 +242,24 @@ func TestVectors(t *testing.T) {
 				t.Errorf("kept\n%s, want\n%s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestWeeksAndMonthsAreApart checks that months beside weeks take none of the weeks away.
+func TestWeeksAndMonthsAreApart(t *testing.T) {
+	zurich := zone(t, "Europe/Zurich")
+	points := history(0, each(zurich, "2023-06-01", "2026-04-30", "02:30")...)
+	now := points[len(points)-1].Began.Add(time.Hour)
+	weekly := keeps(retention.Rules{Policy: retention.Policy{Weekly: 52, Minimum: 1}, Zone: zurich}, points, now, byDay)
+	both := keeps(retention.Rules{Policy: retention.Policy{Weekly: 52, Monthly: 24, Minimum: 1}, Zone: zurich}, points, now, byDay)
+	weeks := strings.Fields(weekly)
+	if len(weeks) != 52 {
+		t.Errorf("weekly 52 keeps %d", len(weeks))
+	}
+	for _, day := range weeks {
+		if !strings.Contains(both, day) {
+			t.Errorf("with monthly 24 beside it %s goes", day)
+		}
 	}
 }
 
