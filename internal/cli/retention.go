@@ -365,7 +365,8 @@ func remedies(one api.Retained, p point) string {
 			text += "to " + what + ":\n  lifeboat " + command + "\n"
 		}
 	}
-	add(p.State != backup.Deleting && p.State != backup.SoftDeleted, "keep it at any age", "hold "+id+" --reason WORDS")
+	endless := slices.ContainsFunc(p.Holds, func(h api.Hold) bool { return h.Until.IsZero() })
+	add(p.State != backup.Deleting && p.State != backup.SoftDeleted && !endless, "keep it at any age", "hold "+id+" --reason WORDS")
 	add(p.State == backup.SoftDeleted, "take its deletion back", "undelete "+id+" --reason WORDS")
 	add(p.State == backup.Suspect, "count it as verified", "accept "+id)
 	add(len(p.Holds) > 0, "end a hold by a person", "release "+id)

@@ -69,6 +69,11 @@ func demo(ctx context.Context, s *scene) error {
 		return err
 	}
 
+	s.act("5. A month of nights, thinned: the same engine in memory, on a clock of its own")
+	if err := nights(ctx, os.Stdout); err != nil {
+		return err
+	}
+
 	s.act("Checks against the simulator, storage and events")
 	return s.check(ctx, history, asked, good, bad)
 }
