@@ -231,7 +231,7 @@ func (d *double) prove(id string) (said string, err error) {
 // proves has the command prove it.
 func (d *double) proves(id, words string) {
 	d.t.Helper()
-	if said, err := d.prove(id); err != nil || !strings.Contains(said, words) || !strings.Contains(said, `"result": "proved"`) {
+	if said, err := d.prove(id); err != nil || !strings.Contains(said, words) || !strings.Contains(said, `"result": "proved"`) || !strings.Contains(said, `"restored": true`) {
 		d.t.Errorf("proof %s: %v\n%s\nwant %q", id, err, said, words)
 	}
 }
