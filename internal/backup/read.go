@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -69,6 +70,41 @@ func PointPages(ctx context.Context, catalog Catalog, target, from, to string) i
 				return
 			}
 			from = page.Points[len(page.Points)-1].Key().Row + "!"
+		}
+	}
+}
+
+// FewPages is PointPages, but it reads a few rows first, and ends once enough says so after a page.
+func FewPages(ctx context.Context, catalog Catalog, target, from, to string, few int, enough func() bool) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		page, err := listPage(ctx, catalog, target, from, to, few)
+		if !yield(page, err) || err != nil || page.rows() < few || len(page.Points) == 0 || enough() {
+			return
+		}
+		for page, err := range PointPages(ctx, catalog, target, page.Points[len(page.Points)-1].Key().Row+"!", to) {
+			if !yield(page, err) || enough() {
+				return
+			}
+		}
+	}
+}
+
+// PointsOf lists recovery points of a target by their IDs, newest run first, and some beside them. Points that stand one behind the
+// other cost one request.
+func PointsOf(ctx context.Context, catalog Catalog, target string, ids []string) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		var rows []string
+		for _, id := range ids {
+			rows = append(rows, Point{ID: id}.Key().Row)
+		}
+		slices.Sort(rows)
+		for len(rows) > 0 {
+			page, err := listPage(ctx, catalog, target, rows[0], rows[len(rows)-1]+"!", min(len(rows), pageSize))
+			if !yield(page, err) || err != nil || len(page.Points) == 0 {
+				return
+			}
+			last := page.Points[len(page.Points)-1].Key().Row
+			rows = slices.DeleteFunc(rows, func(row string) bool { return row <= last })
 		}
 	}
 }

@@ -26,15 +26,27 @@ func Note(ctx context.Context, catalog backup.Catalog, target string, points []b
 		if was, err = backup.Decode[health.Undeleted](row); err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(points, func(p backup.Point) bool { return p.ID == was.Point }) {
-			p, err := load(ctx, was.Point)
-			if err != nil && !errors.Is(err, backup.ErrNotFound) {
-				return err
-			}
-			points = append(slices.Clone(points), p)
+	}
+	read := func(id string) error {
+		p, err := load(ctx, id)
+		if err != nil && !errors.Is(err, backup.ErrNotFound) {
+			return err
+		}
+		p.ID, points = id, append(slices.Clone(points), p)
+		return nil
+	}
+	if there && !slices.ContainsFunc(points, func(p backup.Point) bool { return p.ID == was.Point }) {
+		if err := read(was.Point); err != nil {
+			return err
 		}
 	}
-	is := health.NewUndeleted(target, points)
+	is := health.NewUndeleted(target, points, was.Without(points)...)
+	for is.Point == "" && len(is.IDs) > 0 { // the one that failed for the longest is gone: the row names another one
+		if err := read(is.IDs[0]); err != nil {
+			return err
+		}
+		is = health.NewUndeleted(target, points, was.Without(points)...)
+	}
 	is.Carried = was.Carried
 	switch body := backup.Encode(is); {
 	case is.Point == "" && !there:

@@ -95,39 +95,19 @@ func (e *Engine) countStock(ctx context.Context, was health.Stock, now time.Time
 }
 
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []deletion.Due, now time.Time, report *CleanupReport) error {
-	// An older point is not due: it is expired, or kept for longer. So cleanup does not read more as the history grows. If it
-	// misses the newest point because that point's run took too long, it keeps one point too many: never one too few.
-	last := e.reach(entries, now)
-	service, _ := e.Services.Of(target)
-	review := retention.NewReview(now, service.Restorable)
-	left := map[string]backup.Point{} // only what is needed below: a history may be long
-	var pace retention.Pace
-	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.PaceRow, last) {
-		if err != nil {
+	r, err := e.read(ctx, target, entries, now, false)
+	if err != nil {
+		return err
+	}
+	decisions, others := r.review.Decide()
+	if len(r.review.Waiting().Points) > 0 { // the pace goes by the number of all points
+		if r, err = e.read(ctx, target, entries, now, true); err != nil {
 			return err
 		}
-		if page.Pace.Row != "" {
-			if pace, err = retention.ReadPace(page.Pace); err != nil {
-				report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %w", target, err))
-			}
-			review.SetPace(pace, err)
-		}
-		for _, row := range page.Counted {
-			c, zone, err := e.countedRow(row)
-			if review.Count(c, zone, err); err != nil {
-				report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %w", target, err))
-			}
-		}
-		for _, p := range page.Points {
-			if err := e.review(ctx, review, &p, report); err != nil {
-				return err
-			}
-			if p.Undeleted.Published != "" || slices.ContainsFunc(entries, func(d deletion.Due) bool { return d.Point == p.ID }) {
-				left[p.ID] = p
-			}
-		}
+		decisions, others = r.review.Decide()
 	}
-	decisions, others := review.Decide()
+	review, left, pace := r.review, r.left, r.pace
+	report.Failed = append(report.Failed, r.failed...)
 	switch err := e.countAgain(ctx, target, review, now); {
 	case errors.Is(err, errConflict):
 		return nil // the entries stay: the next cleanup decides by the new rows
@@ -220,24 +200,6 @@ func (e *Engine) wake(ctx context.Context, target string, decisions []retention.
 		return nil
 	}
 	return deletion.PutOut(ctx, e.Catalog, target, out, now, now)
-}
-
-// review adds the point to the review, as it is without readers that have ended.
-func (e *Engine) review(ctx context.Context, r *retention.Review, p *backup.Point, report *CleanupReport) error {
-	if p.State == backup.Unreadable {
-		report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %s", p.Target, p.Reason.Message))
-	}
-	if r.Past(*p) && len(p.Readers) > 0 {
-		reader, err := e.reading(ctx, *p)
-		if err != nil {
-			return err
-		}
-		if p.Readers = nil; reader != "" {
-			p.Readers = []string{reader}
-		}
-	}
-	r.Add(*p)
-	return nil
 }
 
 // expire deletes the artifact of one point, and returns the point as it is then.

@@ -446,9 +446,23 @@ func TestTwoCleanupsOfWhatStorageKeeps(t *testing.T) {
 	}
 }
 
-// TestALongHistoryIsReadInPages: a cleanup reads the history in pages of 1,000 recovery points. The artifact of a due point is spared
-// by a kept point of an earlier page, and another due point goes.
-func TestALongHistoryIsReadInPages(t *testing.T) {
+// TestALongHistoryIsNotRead: a cleanup reads the newest recovery points, and the due ones. The artifact of a due point is spared by the
+// newest one, and another due point goes. Only for backups by hand alone it reads on, in pages of 1,000: none is of a schedule's newest.
+func TestALongHistoryIsNotRead(t *testing.T) {
+	for _, c := range []struct {
+		onDemand              bool
+		few, many, rows, kept int
+	}{{false, 2, 0, 66, 65}, {true, 1, 3, 2502, 2501}} {
+		few, many, rows, kept := longHistory(t, c.onDemand)
+		if few != c.few || many != c.many || rows != c.rows || kept != c.kept {
+			t.Errorf("by hand %t: %d small lists, %d large ones, %d rows, and %d kept", c.onDemand, few, many, rows, kept)
+		}
+	}
+}
+
+// longHistory returns the lists of a cleanup with two due points of 2,502, the rows that they had, and the points that it says it kept.
+func longHistory(t *testing.T, onDemand bool) (few, many, read, kept int) {
+	t.Helper()
 	s := newHarness(t)
 	ids := s.points(2) // both are past their time
 	oldest := *s.status(ids[0]).Point
@@ -457,21 +471,56 @@ func TestALongHistoryIsReadInPages(t *testing.T) {
 		p := oldest
 		p.Created = oldest.Created.Add(2*day + time.Duration(i)*10*time.Minute)
 		p.ID = backup.Partition(target) + "-" + backup.Countdown(p.Created) + "-" + fmt.Sprintf("%012x", i)
-		p.Artifact, p.Expires = p.ID, s.now.Add(30*day)
+		p.Artifact, p.Expires, p.OnDemand = p.ID, s.now.Add(30*day), onDemand
 		if i == later-1 {
 			p.Artifact = s.status(ids[1]).Point.Artifact
 		}
 		s.put(p)
 	}
-	lists := 0
 	s.storage.listed = func(rows []backup.Row) {
 		if len(rows) > 0 && strings.HasPrefix(rows[0].Row, backup.PointPrefix) {
-			lists++
+			if read += len(rows); len(rows) <= 64 {
+				few++
+			} else {
+				many++
+			}
 		}
 	}
 	r := s.cleanup()
-	if len(r.Failed) > 0 || r.Kept != later+1 || len(r.Deletions) != 1 || r.Deletions[0].Point.ID != ids[0] || lists != 3 ||
-		s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Live {
-		t.Errorf("%d lists, %d kept, failed %v; %+v", lists, r.Kept, r.Failed, r.Deletions)
+	if len(r.Failed) > 0 || len(r.Deletions) != 1 || r.Deletions[0].Point.ID != ids[0] || s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Live {
+		t.Errorf("failed %v; %+v", r.Failed, r.Deletions)
+	}
+	return few, many, read, r.Kept
+}
+
+// TestRevCleanupCost: of an hourly plan that keeps 52 weeks a cleanup reads as many rows of each target as of a young one, and says what it
+// deletes.
+func TestRevCleanupCost(t *testing.T) {
+	const targets, n = 3, 8736
+	s := newHarness(t)
+	keep := n * time.Hour
+	for k := range targets {
+		other := fmt.Sprintf("%s%d", target, k)
+		for i := range n + 1 {
+			created := begin.Add(time.Duration(i) * time.Hour)
+			p := backup.Point{
+				ID: backup.NewRunID(other, created, "hourly"), State: backup.Live, Target: other, Plan: "hourly", Created: created, Expires: created.Add(keep),
+				Storage: backup.Storage{Account: account, Container: "lifeboat"}, ETag: "etag", Size: 1 << 20, SHA256: strings.Repeat("0", 64),
+			}
+			p.Artifact = p.ID + ".1"
+			s.put(p)
+			if i == 0 {
+				if err := deletion.PutDue(t.Context(), s.storage.catalog, p, nil, created); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	s.now = begin.Add(keep + time.Minute)
+	rows := 0
+	s.storage.listed = func(r []backup.Row) { rows += len(r) }
+	r := s.cleanup()
+	if len(s.provider.deleted) != targets || len(r.Deletions) != targets || rows > 100*targets {
+		t.Errorf("to delete %d artifacts, %d rows were read, and %d deletions are told: %v", len(s.provider.deleted), rows, len(r.Deletions), r.Failed)
 	}
 }

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"slices"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -9,8 +10,10 @@ import (
 // Undeleted says which recovery points of a target are past their time and could not be deleted. It is a row of the catalog.
 type Undeleted struct {
 	Target string `json:"Target"`
-	// Points counts them, as far as the last cleanup read. Point fails for the longest, since that time.
+	// Points counts them, and IDs names them, mostNamed of them at the most. Point fails for the longest of those that a cleanup has read
+	// since, since that time.
 	Points int       `json:"Points"`
+	IDs    []string  `json:"IDs,omitempty"`
 	Point  string    `json:"Point"`
 	Since  time.Time `json:"Since"`
 	// Reason says why it could not be deleted.
@@ -19,20 +22,36 @@ type Undeleted struct {
 	backup.Carried
 }
 
-// NewUndeleted picks the points of the target that an event told of. Its Point is "" if there are none.
-func NewUndeleted(target string, points []backup.Point) Undeleted {
-	u := Undeleted{Target: target}
+// mostNamed bounds the IDs: 500 of them take 22,000 characters, and Azure Table Storage allows 32,768 in a column.
+const mostNamed = 500
+
+// Without returns the IDs without the ones of the points.
+func (u Undeleted) Without(points []backup.Point) []string {
+	return slices.DeleteFunc(slices.Clone(u.IDs), func(id string) bool {
+		return slices.ContainsFunc(points, func(p backup.Point) bool { return p.ID == id })
+	})
+}
+
+// NewUndeleted picks the points of the target that an event told of. Others are the IDs of those that were not read now. Its Point is
+// "" if there are none among the points.
+func NewUndeleted(target string, points []backup.Point, others ...string) Undeleted {
+	u := Undeleted{Target: target, IDs: others}
 	for _, p := range points {
 		since := p.Undeleted.Since
 		if p.State == backup.Expired || p.Undeleted.Published == "" {
 			continue
 		}
-		if u.Points++; u.Point == "" || since.Before(u.Since) {
+		if len(u.IDs) < mostNamed {
+			u.IDs = append(u.IDs, p.ID)
+		}
+		if u.Point == "" || since.Before(u.Since) {
 			u.Point, u.Since, u.Reason = p.ID, since, p.KeptByStorage.Reason
 			if p.State == backup.Deleting {
 				u.Reason = p.Reason
 			}
 		}
 	}
+	slices.Sort(u.IDs)
+	u.Points = len(u.IDs)
 	return u
 }

@@ -106,12 +106,7 @@ func (r *Review) Add(p backup.Point) {
 			r.good = good[:min(len(good), backup.MostMinimum)]
 		}
 	}
-	if !p.OnDemand && !p.Safety && !p.Created.Before(PaceFrom(r.now)) && !p.Created.After(r.now) {
-		r.made++
-	}
-	if p.State != backup.Expired {
-		r.seen++
-	}
+	r.Pass(p)
 	switch {
 	case p.State == backup.Expired:
 	case r.Past(p):
@@ -120,6 +115,22 @@ func (r *Review) Add(p backup.Point) {
 		r.within++
 		r.keep(p)
 	}
+}
+
+// Pass takes a point of which nothing is decided: it only counts. Its place is behind the points that were taken before.
+func (r *Review) Pass(p backup.Point) {
+	if !p.OnDemand && !p.Safety && !p.Created.Before(PaceFrom(r.now)) && !p.Created.After(r.now) {
+		r.made++
+	}
+	if p.State != backup.Expired {
+		r.seen++
+	}
+}
+
+// Settled says whether the review knows the points that the policy keeps for being the newest, whatever else is added: the newest live
+// one, and as many as keep.minimum says. An older run's point may be newer all the same. Then the review keeps one too many.
+func (r *Review) Settled() bool {
+	return r.newest.ID != "" && len(r.good) > 0 && len(r.good) >= r.good[0].Minimum
 }
 
 // newestFirst orders points by the times at which they were written, and those of one time by their IDs.
