@@ -135,8 +135,7 @@ func (d Due) Reach(operation time.Duration) string {
 	return max(reach, backup.Point{ID: d.Point}.Key().Row+"!")
 }
 
-// Behind returns the IDs of the due points whose rows stand behind a row of their target: those of older runs. A broken entry names
-// none.
+// Behind returns the IDs of the due points whose rows stand behind a row of their target. A broken entry names none.
 func Behind(entries []Due, row string) (ids []string) {
 	for _, d := range entries {
 		if _, err := backup.RunKey(d.Point); err == nil && (backup.Point{ID: d.Point}).Key().Row > row && !slices.Contains(ids, d.Point) {

@@ -63,3 +63,47 @@ func TestAFasterCleanupsNoteStands(t *testing.T) {
 		}
 	}
 }
+
+// TestANoteCountsWhatOneCleanupDoesNotRead checks that the points count which an earlier cleanup has noted, until one finds them gone.
+func TestANoteCountsWhatOneCleanupDoesNotRead(t *testing.T) {
+	const target = "target"
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	catalog := memory.NewCatalog(func() time.Time { return now })
+	all := map[string]backup.Point{}
+	for i, id := range []string{"a", "b", "c"} {
+		p := backup.Point{ID: id, Target: target, State: backup.Deleting, Reason: backup.Reason{Code: "Lease" + id}}
+		p.Undeleted.Since, p.Undeleted.Published = now.Add(time.Duration(i)*time.Hour), "event"
+		all[id] = p
+	}
+	load := func(_ context.Context, id string) (backup.Point, error) { return all[id], nil }
+	for _, step := range []struct {
+		read   string
+		gone   bool
+		points int
+		oldest string
+	}{
+		{"b", false, 1, "b"},
+		{"c", false, 2, "b"},
+		{"a", false, 3, "a"},
+		{"c", true, 2, "a"},
+		{"a", true, 1, "b"},
+		{"b", true, 0, ""},
+	} {
+		p := all[step.read]
+		if step.gone {
+			p.State = backup.Expired
+			all[step.read] = p
+		}
+		if err := deletion.Note(t.Context(), catalog, target, []backup.Point{p}, load); err != nil {
+			t.Fatal(err)
+		}
+		is := health.Undeleted{}
+		row, _, err := catalog.Get(t.Context(), backup.DeletionKey(target))
+		if err == nil {
+			is, err = backup.Decode[health.Undeleted](row)
+		}
+		if (step.points > 0) != (err == nil) || is.Points != step.points || is.Point != step.oldest || step.oldest != "" && is.Reason.Code != "Lease"+step.oldest {
+			t.Errorf("after %s, gone %t: %+v, %v", step.read, step.gone, is, err)
+		}
+	}
+}

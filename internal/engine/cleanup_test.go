@@ -524,3 +524,31 @@ func TestRevCleanupCost(t *testing.T) {
 		t.Errorf("to delete %d artifacts, %d rows were read, and %d deletions are told: %v", len(s.provider.deleted), rows, len(r.Deletions), r.Failed)
 	}
 }
+
+// TestCleanupReadsOnForTheMinimum checks that a due point goes if the plan keeps more points than a cleanup reads at first.
+func TestCleanupReadsOnForTheMinimum(t *testing.T) {
+	s := newHarness(t)
+	first := ""
+	for i := range 150 {
+		created := begin.Add(time.Duration(i) * day)
+		p := backup.Point{
+			ID: backup.NewRunID(target, created, "nightly"), State: backup.Live, Target: target, Plan: "nightly", Created: created, Expires: created.Add(150 * day),
+			Minimum: backup.MostMinimum, Storage: backup.Storage{Account: account, Container: "lifeboat"}, ETag: "etag", SHA256: "beef",
+		}
+		p.Artifact = p.ID + ".1"
+		s.put(p)
+		if i == 0 {
+			first = p.ID
+			if err := deletion.PutDue(t.Context(), s.storage.catalog, p, nil, created); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range s.engine.Services {
+		s.engine.Services[i].Restorable = 0
+	}
+	s.now = begin.Add(150*day + time.Minute)
+	if r := s.cleanup(); len(r.Deletions) != 1 || r.Deletions[0].Point.ID != first {
+		t.Errorf("%d deletions", len(r.Deletions))
+	}
+}

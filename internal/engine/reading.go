@@ -14,7 +14,7 @@ import (
 // newestRead is the number of rows that cleanup reads of a target first. They have its newest points, unless many backups have failed.
 const newestRead = 64
 
-// reading is what a cleanup reads of a target.
+// reading has the rows of a target that a cleanup reads.
 type reading struct {
 	review *retention.Review
 	pace   retention.Pace

@@ -10,8 +10,8 @@ import (
 // Undeleted says which recovery points of a target are past their time and could not be deleted. It is a row of the catalog.
 type Undeleted struct {
 	Target string `json:"Target"`
-	// Points counts them, and IDs names them, mostNamed of them at the most. Point fails for the longest of those that a cleanup has read
-	// since, since that time.
+	// Points counts them, and IDs names them, mostNamed of them at the most. Point fails for the longest, as far as cleanups have read
+	// them, since that time.
 	Points int       `json:"Points"`
 	IDs    []string  `json:"IDs,omitempty"`
 	Point  string    `json:"Point"`
@@ -32,7 +32,7 @@ func (u Undeleted) Without(points []backup.Point) []string {
 	})
 }
 
-// NewUndeleted picks the points of the target that an event told of. Others are the IDs of those that were not read now. Its Point is
+// NewUndeleted picks the points of the target that an event told of. Others are the IDs of points that were not read now. Its Point is
 // "" if there are none among the points.
 func NewUndeleted(target string, points []backup.Point, others ...string) Undeleted {
 	u := Undeleted{Target: target, IDs: others}

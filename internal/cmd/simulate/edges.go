@@ -588,7 +588,27 @@ var edges = []edge{
 		"!keyed && c.answers(ctx, s):", "!keyed && !c.answers(ctx, s):",
 	},
 	{
-		"./internal/engine TestALongHistoryIsReadInPages", "clean-up forgets the artifacts that the points of earlier pages name",
+		"./internal/engine TestRevCleanupCost", "cleanup reads no due point that stands far behind the newest",
+		"internal/engine/reading.go",
+		"deletion.Behind(entries, newest)", "nil",
+	},
+	{
+		"./internal/engine TestRevCleanupCost", "cleanup reads on once it knows the newest points",
+		"internal/engine/reading.go",
+		"newestRead, r.review.Settled)", "newestRead, func() bool { return false })",
+	},
+	{
+		"./internal/engine TestCleanupKeepsTheMinimum|TestCleanupReadsOnForTheMinimum", "cleanup knows the newest point, and not as many as keep.minimum",
+		"internal/retention/review.go",
+		"len(r.good) > 0 && len(r.good) >= r.good[0].Minimum", "len(r.good) > 0",
+	},
+	{
+		"./internal/deletion TestANoteCountsWhatOneCleanupDoesNotRead", "health forgets the undeleted points that a cleanup did not read",
+		"internal/deletion/note.go",
+		"is := health.NewUndeleted(target, points, was.Without(points)...)", "is := health.NewUndeleted(target, points)",
+	},
+	{
+		"./internal/engine TestALongHistoryIsNotRead", "clean-up forgets the artifacts that the points of earlier pages name",
 		"internal/retention/review.go",
 		"		r.within++\n		r.keep(p)", "		r.within++",
 	},
