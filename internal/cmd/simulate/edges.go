@@ -598,7 +598,7 @@ var edges = []edge{
 		"newestRead, r.review.Settled)", "newestRead, func() bool { return false })",
 	},
 	{
-		"./internal/engine TestCleanupKeepsTheMinimum|TestCleanupReadsOnForTheMinimum", "cleanup knows the newest point, and not as many as keep.minimum",
+		"./internal/engine TestCleanupReadsOnForTheMinimum", "cleanup knows the newest point, and not as many as keep.minimum",
 		"internal/retention/review.go",
 		"len(r.good) > 0 && len(r.good) >= r.good[0].Minimum", "len(r.good) > 0",
 	},
@@ -606,6 +606,16 @@ var edges = []edge{
 		"./internal/deletion TestANoteCountsWhatOneCleanupDoesNotRead", "health forgets the undeleted points that a cleanup did not read",
 		"internal/deletion/note.go",
 		"is := health.NewUndeleted(target, points, was.Without(points)...)", "is := health.NewUndeleted(target, points)",
+	},
+	{
+		"./internal/engine TestRetentionUnderAnEdit", "a preview of an edit goes by the minimum of before",
+		"internal/retention/edit.go",
+		"		p.Minimum = e.Settings.KeepMinimum\n", "",
+	},
+	{
+		"./internal/engine TestRetentionUnderAnEdit", "a preview of an edit judges no point anew",
+		"internal/retention/edit.go",
+		"if anew {", "if !anew {",
 	},
 	{
 		"./internal/engine TestALongHistoryIsNotRead", "clean-up forgets the artifacts that the points of earlier pages name",
