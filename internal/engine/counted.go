@@ -19,6 +19,8 @@ type counting struct {
 	// out are the points that no count holds any more. Their entries are written before that transaction: after a death in between
 	// cleanup finds that the row still holds them.
 	out []string
+	// events tell of an edit that lets many points expire.
+	events []backup.Event
 }
 
 // count adds verified points of a run's plan and target to the ones that the plan's counts hold. Rows are the target's rows of plans with
@@ -50,8 +52,10 @@ func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, p
 		return counting{}, err
 	}
 	var past []string
+	var edit *edited
 	if anew {
-		if is, past, err = e.countAll(ctx, run.Target, is, zone, now); err != nil {
+		edit = e.newEdited(run, rows, now)
+		if is, past, err = e.countAll(ctx, run.Target, is, zone, now, edit); err != nil {
 			return counting{}, err
 		}
 	}
@@ -64,18 +68,24 @@ func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, p
 			out = append(out, id)
 		}
 	}
-	return counting{writes: []backup.Write{is.Write(run.Target)}, out: out}, nil
+	var events []backup.Event
+	if edit != nil {
+		edit.add(points...)
+		events = edit.events(is, zone, now)
+	}
+	return counting{writes: []backup.Write{is.Write(run.Target)}, out: out, events: events}, nil
 }
 
 // countAll judges all points of the plan anew, since its rules have changed. It reads them in pages, and returns the ones past their day,
 // or without one: their entries may be at rest, and the new rules may give them a day.
 func (e *Engine) countAll(
-	ctx context.Context, target string, is retention.Counted, zone *time.Location, now time.Time,
+	ctx context.Context, target string, is retention.Counted, zone *time.Location, now time.Time, edit *edited,
 ) (_ retention.Counted, past []string, err error) {
 	for page, err := range backup.PointPages(ctx, e.Catalog, target, backup.PointPrefix, backup.Behind(backup.PointPrefix)) {
 		if err != nil {
 			return is, nil, err
 		}
+		edit.add(page.Points...)
 		for _, p := range page.Points {
 			if p.Plan == is.Plan && (p.State == backup.Live || p.State == backup.Suspect) && !now.Before(p.Expires) {
 				past = append(past, p.ID)
@@ -87,26 +97,22 @@ func (e *Engine) countAll(
 }
 
 // countAccepted adds a point that a person accepts, and has cleanup look at the ones whose places it takes.
-func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p backup.Point, now time.Time) ([]backup.Write, error) {
+func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p backup.Point, now time.Time) (counting, error) {
 	row, _, err := e.Catalog.Get(ctx, backup.CountedKey(p.Target, p.Plan))
 	rows := []backup.Row{row}
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		rows = nil
 	case errors.Is(err, backup.ErrUnreadable):
-		return nil, nil // cleanup names the row
+		return counting{}, nil // cleanup names the row
 	case err != nil:
-		return nil, fmt.Errorf("read which recovery points the counts of plan %s hold: %w", p.Plan, err)
+		return counting{}, fmt.Errorf("read which recovery points the counts of plan %s hold: %w", p.Plan, err)
 	}
 	counted, err := e.count(ctx, run, rows, []backup.Point{p}, now)
-	if err != nil {
-		return nil, err
+	if err == nil && len(counted.out) > 0 {
+		err = deletion.PutOut(ctx, e.Catalog, p.Target, counted.out, now.Add(orphanAge), now)
 	}
-	out := counted.out
-	if len(out) > 0 {
-		err = deletion.PutOut(ctx, e.Catalog, p.Target, out, now.Add(orphanAge), now)
-	}
-	return counted.writes, err
+	return counted, err
 }
 
 // countAgain saves the rows of counts that took a point again, before anything of the target is deleted. It returns errConflict if another

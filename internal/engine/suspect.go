@@ -49,6 +49,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return err
 	}
 	s.toOutbox(manifest.NoteMade(p, files, s.clock()))
+	s.toOutbox(counted.events...)
 	writes := append(p.Insert(files), counted.writes...)
 	for _, m := range made {
 		writes = append(writes, m.Replace())
@@ -131,7 +132,8 @@ func (e *Engine) changePoint(
 			if err != nil {
 				return backup.Point{}, err
 			}
-			writes = append(writes, counted...)
+			writes = append(writes, counted.writes...)
+			s.toOutbox(counted.events...)
 		}
 		err = s.save(ctx, writes...)
 		if errors.Is(err, errConflict) {

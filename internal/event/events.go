@@ -13,7 +13,6 @@ import (
 	"lifeboat/internal/health"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
-	"lifeboat/internal/retention"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/stop"
 )
@@ -306,28 +305,6 @@ func PointRecovered(p backup.Point, h backup.PersonHold, was backup.SoftDeletion
 	}{p.ID, p.Plan, p.Target, was.Since.UTC(), at.UTC(), h.By, h.Reason})
 	return backup.Event{ID: p.ID + ".recovered." + h.ID, Type: "lifeboat.recovery-point.recovered", Subject: p.Target, Time: at, Data: data}
 }
-
-// DeletionsWait makes the event about recovery points of a target that are past their time, and stay for now, since only so many of a target
-// are deleted in a day. It is the n-th such event of the target, and that makes its ID.
-func DeletionsWait(target string, w retention.Waiting, n int, at time.Time) backup.Event {
-	var points []string
-	for _, p := range w.Points {
-		points = append(points, p.ID)
-	}
-	data := encode(struct {
-		Target string    `json:"target,omitempty"`
-		Count  int       `json:"count"`
-		Limit  int       `json:"deletionsPerDay"`
-		Until  time.Time `json:"untilDateTime,omitzero"`
-		// Points are as many of them as fit, from the first to go on.
-		Points []string `json:"recoveryPoints,omitempty"`
-	}{target, len(w.Points), w.Limit, w.Until.UTC(), points[:min(len(points), mostPoints)]})
-	id := fmt.Sprintf("%s.deletionswait.%d", backup.Partition(target), n)
-	return backup.Event{ID: id, Type: "lifeboat.target.deletionswait", Subject: target, Time: at, Data: data}
-}
-
-// mostPoints is the greatest number of recovery points that an event names, of 45 bytes each: some 18 KiB.
-const mostPoints = 400
 
 // These are the types of the events about a recovery point that is past its time: it could not be deleted, it is altered, or it is
 // deleted after one of these. Where storage turns out to keep it for a time, the first of them is taken back.

@@ -57,6 +57,14 @@ var edges = []edge{
 		"if count.N < a.KeepCounts.Each()[i].N && !endless(b) {", "if count.N < a.KeepCounts.Each()[i].N && endless(b) {",
 	},
 	{
+		"./internal/engine TestManyExpire", "an edit that lets just half of the points expire is told", "internal/engine/edit.go",
+		"if 2*len(out) <= x.there {", "if 2*len(out) < x.there {",
+	},
+	{
+		"./internal/engine TestManyExpire", "an edit that lets all points expire is told without them", "internal/engine/suspect.go",
+		"	s.toOutbox(counted.events...)\n	writes", "	writes",
+	},
+	{
 		"./internal/engine TestPace", "the pace lets the newest points go first", "internal/retention/pace.go",
 		"a.since.Compare(b.since)", "b.since.Compare(a.since)",
 	},

@@ -191,7 +191,7 @@ var mutants = []mutant{
 	{"keep.minimum keeps one point too few", "internal/retention/review.go", "r.good[:min(n, len(r.good))]", "r.good[:min(n, len(r.good))-1]"},
 	{"keep.minimum is not kept in the point", "internal/backup/point.go", ", Minimum: r.Settings.KeepMinimum,", ","},
 	{"keep.minimum counts backups by hand", "internal/retention/review.go", "if !p.OnDemand && (", "if ("},
-	{"a count lets nothing go", "internal/engine/counted.go", "backup.Write{is.Write(run.Target)}, out: out}, nil", "backup.Write{is.Write(run.Target)}}, nil"},
+	{"a count lets nothing go", "internal/engine/counted.go", "out: out, events: events}, nil", "events: events}, nil"},
 	{"a row of counts is not saved with its point", "internal/engine/suspect.go", "append(p.Insert(files), counted.writes...)", "p.Insert(files)"},
 	{"an edited count sees only the points that counts held", "internal/engine/counted.go", "\tif anew {", "\tif anew && now.IsZero() {"},
 	{
@@ -203,7 +203,7 @@ var mutants = []mutant{
 	{"a count counts one point too few", "internal/retention/specification.go", "if len(taken) == number {", "if len(taken) == number-1 {"},
 	{"a count sees days of UTC", "internal/engine/counted.go", "zone, err := e.Zone(name)", "zone, err := e.Zone(name[:0] + \"UTC\")"},
 	{"a count sees the time at which a backup ended", "internal/backup/point.go", "Began: r.ScheduledTime,", "Began: v.Modified,"},
-	{"an accepted point takes no place in its plan's counts", "internal/engine/suspect.go", "writes = append(writes, counted...)", "_ = counted"},
+	{"an accepted point takes no place in its plan's counts", "internal/engine/suspect.go", "writes = append(writes, counted.writes...)", "_ = counted.writes"},
 	{"a count goes by the plan of an older run", "internal/engine/counted.go", "if !run.ScheduledTime.Before(was.Row.Clock.Began) {", "if run.ScheduledTime.After(time.Time{}) {"},
 	{"a point at rest gets no day by an edit", "internal/engine/counted.go", "(p.State == backup.Live || p.State == backup.Suspect) && !now.Before(p.Expires)", "p.State == backup.Live && !now.Before(p.Expires)"},
 	{"the pace lets a third go in a day", "internal/retention/pace.go", "max(LeastPace, points/10, r.made)", "max(LeastPace, points/3, r.made)"},

@@ -101,6 +101,7 @@ class Data(Strict):
     deletionsPerDay: int | None = None
     intervalInSeconds: int | None = None
     manifests: int | None = None
+    of: int | None = None
     omitted: int | None = None
     sizeInBytes: int | None = None
     account: str | None = None
