@@ -641,7 +641,7 @@ func TestEachRouteSaysWhatItIsFor(t *testing.T) {
 	d := newApp(nil)
 	for path, allow := range map[string]string{
 		"/api/backups": "POST", "/api/targets": "GET", "/api/coverage": "GET", "/api/runs": "GET", "/api/runs/x": "GET", "/api/batches/x": "GET", "/api/recovery-points": "GET",
-		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/recovery-points/x/hold": "POST", "/api/recovery-points/x/release": "POST", "/api/recovery-points/x/delete": "POST", "/api/recovery-points/x/undelete": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
+		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/recovery-points/x/hold": "POST", "/api/recovery-points/x/release": "POST", "/api/recovery-points/x/delete": "POST", "/api/recovery-points/x/undelete": "POST", "/api/forget": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
 		"/api/restores/x/cancel": "POST", "/api/restores/x/confirm": "POST", "/api/health": "GET, HEAD", "/api/metrics": "GET, HEAD",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE"} {

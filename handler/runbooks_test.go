@@ -240,6 +240,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	well := health.TargetHealth{Target: target, Plan: "nightly", Status: health.Protected}
 	for _, e := range []backup.Event{
 		event.CatalogIncomplete(lost), event.CatalogComplete(lost, time.Now()), event.PointKept(backup.Point{}, backup.Reason{Code: "KeptByVault", Message: "words"}, time.Now()), event.TargetProtected(well, "1", time.Now()),
+		event.TargetForgotten(target, backup.SoftDeletion{Reason: "words"}, 1, 0, time.Now()),
 		event.ManyExpire(backup.Run{Target: target, Plan: "p"}, []backup.Point{{ID: "p"}}, 1, time.Now()),
 		event.DeletionsWait(target, retention.Waiting{Points: []backup.Point{{ID: "p"}}, Limit: 1, Until: time.Now()}, 1, time.Now()),
 		event.Checked(check.Report{Plans: "h", Began: time.Now(), Ended: time.Now()}),

@@ -69,3 +69,24 @@ func (k Keep) Settings() backup.Settings {
 		KeepMinimum: k.Minimum, KeepWithin: time.Duration(k.Within) * time.Second,
 	}
 }
+
+// Forgotten is a page of the recovery points of a target that a person has Lifeboat forget.
+type Forgotten struct {
+	Target string `json:"target"`
+	// DryRun says that nothing was deleted.
+	DryRun bool             `json:"dryRun,omitempty"`
+	Value  []ForgottenPoint `json:"value"`
+	// Next is the after of the request for the next page; missing at the end.
+	Next string `json:"after,omitempty"`
+}
+
+// ForgottenPoint is one of them. Stays says why it stays; missing if it is soft-deleted, or would be.
+type ForgottenPoint struct {
+	ID      string            `json:"id"`
+	State   backup.PointState `json:"state"`
+	Size    int64             `json:"sizeInBytes"`
+	Created time.Time         `json:"createdDateTime,omitzero"`
+	// Until is the time until which a soft-deleted one is there.
+	Until time.Time `json:"untilDateTime,omitzero"`
+	Stays string    `json:"stays,omitempty"`
+}

@@ -150,7 +150,7 @@ settings cannot be used.`,
 	copied := ledger.Command(ledger.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Watched: func() bool { return terminal(sh.Stderr) }})
 	root.AddCommand(
 		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.selectionCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(), sh.retentionCommand(), sh.explainCommand(),
-		sh.acceptCommand(), sh.holdCommand(), sh.releaseCommand(), sh.deleteCommand(), sh.undeleteCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
+		sh.acceptCommand(), sh.holdCommand(), sh.releaseCommand(), sh.deleteCommand(), sh.forgetCommand(), sh.undeleteCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
 		versionCommand(sh), usage.CompletionCommand(), bugs, proof, copied,
 	)
 	root.SetHelpCommand(usage.HelpCommand())

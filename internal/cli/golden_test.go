@@ -76,6 +76,8 @@ var shown = []struct {
 	{"delete " + olderRun + " --reason case-4711 --yes", false},
 	{"delete " + suspectRun + " --reason case-4711", false},
 	{"delete " + suspectRun + " --yes", false},
+	{"forget contoso-eu --reason retired --yes", true},
+	{"forget contoso-eu --reason retired", false},
 	{"undelete " + goodRun + " --reason case-4711", false},
 	{"undelete " + softRun + " --reason case-4711 --until 30d", false},
 	{"run " + softRun, false},

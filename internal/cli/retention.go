@@ -42,7 +42,7 @@ const mostMonths = 15
 func (sh Shell) retentionCommand() *cobra.Command {
 	c := usage.Group(&cobra.Command{
 		Use: "retention", GroupID: ofApp, Short: "Says which recovery points stay, which go, and why",
-		SuggestFor: []string{"forget", "prune", "cleanup", "keep"}, Example: "  lifeboat retention preview contoso-eu",
+		SuggestFor: []string{"preview", "prune", "cleanup", "keep"}, Example: "  lifeboat retention preview contoso-eu",
 	})
 	c.AddCommand(sh.previewCommand())
 	return c

@@ -127,6 +127,7 @@ func samples(zone *time.Location) (events []backup.Event) {
 	deleted.SoftDeletion = backup.SoftDeletion{Since: ago(2), Until: ago(-166), ID: "a2ebcf99c73f", By: "invocation 77aa", Reason: "it has a secret"}
 	add(event.PointSoftDeleted(deleted), event.PointRecovered(point, hold, deleted.SoftDeletion, now))
 	add(event.DeletionsWait(target, retention.Waiting{Points: []backup.Point{point, {ID: "5bfba3ce1fe045f1-8204720342-0ad2c6423cab"}}, Limit: 2, Until: ago(-24)}, 1, now))
+	add(event.TargetForgotten(target, deleted.SoftDeletion, 12, 1, now))
 	add(event.ManyExpire(run, []backup.Point{point}, 1, now))
 	lost := health.Incomplete{Target: target, Plan: "nightly", Storage: storage, Artifacts: 7, Manifests: 3, First: "contoso-2026032602", Found: now, Alarm: "1"}
 	add(event.CatalogIncomplete(lost), event.CatalogComplete(lost, now))
@@ -207,7 +208,7 @@ func TestNoMemberIsEmpty(t *testing.T) {
 			event.PointKept(backup.Point{}, backup.Reason{}, at), event.PointHeld(backup.Point{}, backup.PersonHold{}),
 			event.PointReleased(backup.Point{}, backup.PersonHold{}, backup.HoldRelease{}),
 			event.PointSoftDeleted(backup.Point{}), event.PointRecovered(backup.Point{}, backup.PersonHold{}, backup.SoftDeletion{}, at), event.ScheduleMissed(schedule.MissedRuns{}),
-			event.ManyExpire(backup.Run{}, nil, 0, at), event.DeletionsWait("", retention.Waiting{}, 1, at),
+			event.TargetForgotten("", backup.SoftDeletion{}, 0, 0, at), event.ManyExpire(backup.Run{}, nil, 0, at), event.DeletionsWait("", retention.Waiting{}, 1, at),
 			event.PlanTurned(event.PlanTurn{}), event.PlanChanged(event.PlanEdit{}), event.Checked(check.Report{}), event.DeadLettered(event.DeadLetter{}), event.Stop(stop.Switch{}, "", at),
 			event.AppRefused(event.AppTurn{}), event.AppReplaced("", "", "", at), event.CatalogComplete(health.Incomplete{}, at),
 		}) {

@@ -43,7 +43,7 @@ type data struct {
 
 	CopyOnly, NoSafetyBackup, Backups                                              bool
 	Runs, Changes, Attention, RecoveryPoints                                       []string
-	DeletionsPerDay, Of                                                            int64
+	DeletionsPerDay, Of, Stay                                                      int64
 	Artifacts, Bytes, Count, IntervalInSeconds, Manifests, Omitted, SizeInBytes    int64
 	Account, Alarm, App, Artifact, Batch, By, Container, First, Key, Kind, NewHash string
 	Hold                                                                           string

@@ -47,3 +47,16 @@ func ManyExpire(r backup.Run, points []backup.Point, there int, at time.Time) ba
 	}{r.Target, r.Plan, len(points), there, named(points)})
 	return backup.Event{ID: "manyexpire-" + r.ID, Type: "lifeboat.target.manyexpire", Subject: r.Target, Time: at, Data: data}
 }
+
+// TargetForgotten makes the event that a person has soft-deleted the recovery points of a target. The request makes its ID.
+func TargetForgotten(target string, d backup.SoftDeletion, deleted, stay int, at time.Time) backup.Event {
+	data := encode(struct {
+		Target string `json:"target,omitempty"`
+		Count  int    `json:"count"`
+		Stay   int    `json:"stay"`
+		By     string `json:"by,omitempty"`
+		Asked  string `json:"requestReason,omitempty"`
+	}{target, deleted, stay, d.By, d.Reason})
+	id := fmt.Sprintf("%s.forgotten.%s", backup.Partition(target), d.ID)
+	return backup.Event{ID: id, Type: "lifeboat.target.forgotten", Subject: target, Time: at, Data: data}
+}

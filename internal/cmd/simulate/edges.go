@@ -57,6 +57,14 @@ var edges = []edge{
 		"if count.N < a.KeepCounts.Each()[i].N && !endless(b) {", "if count.N < a.KeepCounts.Each()[i].N && endless(b) {",
 	},
 	{
+		"./internal/engine TestForget", "forget deletes the newest point of a plan's target", "internal/engine/forget.go",
+		"if p.Live() && p.Created.After(newest.Created)", "if p.Created.After(newest.Created)",
+	},
+	{
+		"./internal/engine TestForget", "forget leaves a point out between two pages", "internal/engine/forget.go",
+		"answer.Next = answer.Points[forgetPage-1].Point.ID", "answer.Next = p.ID",
+	},
+	{
 		"./internal/engine TestManyExpire", "an edit that lets just half of the points expire is told", "internal/engine/edit.go",
 		"if 2*len(out) <= x.there {", "if 2*len(out) < x.there {",
 	},

@@ -105,6 +105,11 @@ type (
 	}
 	// erasing is the moment at which the deletion of a recovery point by a person was answered; id is the one of the deletion.
 	erasing struct{ point, id string }
+	// forgot is the moment at which a page of points that a person had Lifeboat forget was answered; id is the one of the deletions.
+	forgot struct {
+		target, id string
+		page       engine.Forgotten
+	}
 	// restoreAsking is the moment before the start of a restore is sent.
 	restoreAsking struct {
 		v       *invocation

@@ -49,6 +49,11 @@ func (w *World) unwanted(p *backup.Point) {
 		w.at(marked, func() { w.erase(&deleter{point: p.ID, id: "erase " + p.ID}) })
 	case 1:
 		marked = lastDay(p).Add(5 * time.Minute)
+	case 2:
+		if c.IntN(12) == 0 {
+			w.in(pickOne(c, time.Hour, day), func() { w.forget(&deleter{id: "forget " + p.ID}, p.Target, "") })
+		}
+		return
 	default:
 		return
 	}
@@ -95,6 +100,38 @@ func (w *World) erase(d *deleter) {
 			v.returned("deleted")
 			w.figures.SoftDeletions++
 			w.check(erasing{d.point, wish.ID})
+		}
+	})
+}
+
+// forget asks for the deletion of all points of a target, page by page, again and again until there is an answer.
+func (w *World) forget(d *deleter, target, after string) {
+	if w.now.Before(w.host.down) {
+		w.at(w.host.down, func() { w.forget(d, target, after) })
+		return
+	}
+	w.choices.track = ofRequests
+	d.tries++
+	wish := backup.SoftDeletion{ID: backup.HoldID(d.id), Reason: "the service is retired"}
+	var page engine.Forgotten
+	w.request(ofRequests, "forget "+w.service(target).name, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
+		wish.By = fmt.Sprintf("invocation %d", v.id)
+		page, err = e.Forget(ctx, engine.Forgetting{Target: target, Deletion: wish, Planned: true, After: after})
+		return err
+	}, func(v *invocation) {
+		switch {
+		case v.died || v.err != nil && stop.Reason(v.err) == "":
+			v.returned("")
+			d.later(w, func() { w.forget(d, target, after) })
+		case v.err != nil:
+			v.returned("")
+		default:
+			v.returned("forgotten")
+			w.figures.SoftDeletions += len(page.Points)
+			w.check(forgot{target, wish.ID, page})
+			if page.Next != "" {
+				w.forget(d, target, page.Next)
+			}
 		}
 	})
 }
@@ -177,6 +214,8 @@ func softDeleted(w *World, moment any) string {
 		if p.SoftDeletion.ID == "" && p.Undone.Deletion != m.id {
 			return "the deletion of the recovery point of " + w.ledger.runName(m.point) + " was answered, and it stays"
 		}
+	case forgot:
+		return w.forgotten(m)
 	case over:
 		for _, f := range w.ledger.all {
 			p := w.ledger.points[f.run.ID]
@@ -185,6 +224,30 @@ func softDeleted(w *World, moment any) string {
 			}
 			if w.now.Sub(p.SoftDeletion.Until) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour {
 				return fmt.Sprintf("the recovery point of %s is soft-deleted, and still there %s behind the end", f.name, w.now.Sub(p.SoftDeletion.Until))
+			}
+		}
+	}
+	return ""
+}
+
+// forgotten returns what is wrong with a page of points that a person had Lifeboat forget. No held one goes, and a live one is left.
+func (w *World) forgotten(m forgot) string {
+	partition := backup.Partition(m.target)
+	for _, one := range m.page.Points {
+		p := w.ledger.points[one.Point.ID]
+		switch {
+		case p == nil:
+			return one.Point.ID + " is forgotten, and there is none"
+		case one.Stays == nil && canRestore(p) && p.SoftDeletion.ID == "" && p.Undone.Deletion != m.id:
+			return "the recovery point of " + w.ledger.runName(p.ID) + " is forgotten, and stays"
+		case one.Stays != nil && p.SoftDeletion.ID == m.id && len(p.HeldBy(w.now)) == 0 && len(p.Readers) == 0:
+			return "the recovery point of " + w.ledger.runName(p.ID) + " is said to stay, and is forgotten"
+		}
+	}
+	if m.page.Next == "" && len(w.ledger.live[partition]) == 0 {
+		for _, id := range w.ledger.byTarget[m.target] {
+			if p := w.ledger.points[id]; p.State == backup.Live && !p.Safety && p.SoftDeletion.ID == m.id {
+				return "no recovery point of " + w.service(m.target).name + " is left, which a plan has"
 			}
 		}
 	}

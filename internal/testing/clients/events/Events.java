@@ -37,7 +37,7 @@ class Events {
     record Data(
             Reason reason, Change changedDuringBackup, List<Attempt> failedAttempts, Point lastVerified, List<Finding> findings, Preview preview,
             Boolean copyOnly, Boolean noSafetyBackup, Boolean backups, List<String> runs, List<String> changes, List<String> attention, List<String> recoveryPoints,
-            Integer artifacts, Integer bytes, Integer count, Integer deletionsPerDay, Long intervalInSeconds, Integer manifests, Integer of, Integer omitted, Long sizeInBytes,
+            Integer artifacts, Integer bytes, Integer count, Integer deletionsPerDay, Long intervalInSeconds, Integer manifests, Integer of, Integer omitted, Long sizeInBytes, Integer stay,
             String account, String alarm, String app, String artifact, String batch, String by, String container, String first,
             String hold, String key, String kind, String newHash, String oldHash, String owner, String plan, String previewHash, String queue,
             String recoveryPoint, String recoveryPointState, String replaced, String request, String requestReason, String requestedBy,

@@ -38,7 +38,7 @@ const readData = struct({
   }),
   ...all(flag, "copyOnly noSafetyBackup backups"),
   ...all(list(text), "runs changes attention recoveryPoints"),
-  ...all(count, "artifacts bytes count deletionsPerDay intervalInSeconds manifests of omitted sizeInBytes"),
+  ...all(count, "artifacts bytes count deletionsPerDay intervalInSeconds manifests of omitted sizeInBytes stay"),
   ...all(text, "account alarm app artifact batch by container first hold key kind newHash oldHash owner plan previewHash queue recoveryPoint"),
   ...all(text, "recoveryPointState replaced request requestReason requestedBy row run safetyBackup source state status target warning"),
   ...all(time, "acceptedDateTime activeSinceDateTime createdDateTime deletedDateTime endedDateTime expiresDateTime firstScheduledTime"),

@@ -104,6 +104,7 @@ class Data(Strict):
     of: int | None = None
     omitted: int | None = None
     sizeInBytes: int | None = None
+    stay: int | None = None
     account: str | None = None
     alarm: str | None = None
     app: str | None = None
