@@ -32,6 +32,8 @@ type transaction struct {
 	seqno, view uint64
 	kind        byte
 	private     bool
+	size        int64 // the bytes of the entry
+	privateSize int64
 	leaf        hash
 	tables      []byte // valid until the next one is read
 	problem     string // why it cannot be understood; its leaf is right all the same if the type is
@@ -109,6 +111,7 @@ func (r *entryReader) read(in *input, h header) (transaction, error) {
 	r.sum.Write(r.public)
 	rest -= int64(public)
 	t.private = rest > 0 && t.problem == ""
+	t.size, t.privateSize = headerBytes+h.size, rest
 	if _, err = io.CopyBuffer(onlyWriter{r.sum}, io.LimitReader(onlyReader{in}, rest), r.copied); err != nil {
 		return t, err
 	}

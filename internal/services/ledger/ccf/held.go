@@ -148,6 +148,9 @@ func (v *Verifier) beginLater(ctx context.Context) error {
 			continue
 		}
 		visit := func(_ int, name string, key []byte, version int64, value []byte) {
+			if v.watcher.Held != nil && version >= 0 {
+				v.watcher.Held(name, key, value)
+			}
 			if index != nil {
 				index.add(v.sums, uint64(max(version, -version)), write{table: []byte(name), key: key, value: value, removed: version < 0})
 			}

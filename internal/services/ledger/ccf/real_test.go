@@ -5,6 +5,7 @@ package ccf
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -50,9 +51,10 @@ func TestRealLedgers(t *testing.T) {
 		folder := filepath.Dir(path)
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			var want expected
+			var messages struct{ MemberMessages int }
 			content, err := os.ReadFile(path)
 			if err == nil {
-				err = json.Unmarshal(content, &want)
+				err = errors.Join(json.Unmarshal(content, &want), json.Unmarshal(content, &messages))
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -60,6 +62,7 @@ func TestRealLedgers(t *testing.T) {
 			for _, every := range []bool{false, true} {
 				compareReal(t, folder, want, every)
 			}
+			compareGovernance(t, folder, messages.MemberMessages)
 		})
 	}
 }

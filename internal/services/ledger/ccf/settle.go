@@ -46,6 +46,13 @@ func (v *Verifier) settle(t *transaction, w *signatureWrites) {
 		ours = v.tree.root()
 	}
 	v.named = named
+	v.compared = v.from
+	if !v.known || earlier {
+		v.compared = t.seqno
+		if ok {
+			v.compared = max(v.from, table.before.count)
+		}
+	}
 	trusted := ok && (written == nil || *written == theirs.root())
 	v.applyQueue(named, trusted)
 	s := v.signed(t, w)
@@ -184,6 +191,7 @@ func (v *Verifier) name(named []uint64) {
 func (v *Verifier) accept(s *signature, t tree) {
 	root := t.root()
 	s.Root = root[:]
+	v.settled(s)
 	v.base, v.known = t, true
 	v.tree, v.from, v.leaves, v.views, v.told = t, s.Seqno, v.leaves[:0], nil, map[uint64]bool{}
 	v.signedNow(s)

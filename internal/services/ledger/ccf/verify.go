@@ -63,7 +63,9 @@ type Verifier struct {
 	broken  bool // a transaction is damaged: the replayed state is of no use
 	sums    []uint64
 
-	observe func(*transaction) // for tests: each transaction, once it is taken
+	observe  func(*transaction) // each transaction, once it is taken
+	watcher  Watcher
+	compared uint64 // from this transaction on, the next signature has each leaf
 }
 
 // viewChange says from which transaction on a view is.

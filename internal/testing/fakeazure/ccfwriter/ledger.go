@@ -71,6 +71,7 @@ type Ledger struct {
 	files     []File
 	state     map[string]map[string]value
 	snapshots []*pending
+	proposals map[string]*proposal
 }
 
 type value struct {

@@ -132,10 +132,15 @@ func (l *Ledger) signatureHeaders(seqno uint64) map[any]any {
 
 // sign1 makes a COSE_Sign1 by the service over the payload, which it has only if attached.
 func (l *Ledger) sign1(protected, unprotected map[any]any, payload, attached []byte) []byte {
+	return l.service.sign1(protected, unprotected, payload, attached)
+}
+
+// sign1 makes a COSE_Sign1 by the key.
+func (i *identity) sign1(protected, unprotected map[any]any, payload, attached []byte) []byte {
 	headers := encode(protected)
 	sum := sha512.Sum384(encode([]any{"Signature1", headers, []byte{}, payload}))
 	var parts struct{ R, S *big.Int }
-	must(asn1.Unmarshal(must(l.service.key.Sign(nil, sum[:], crypto.SHA384)), &parts))
+	must(asn1.Unmarshal(must(i.key.Sign(nil, sum[:], crypto.SHA384)), &parts))
 	signature := slices.Concat(parts.R.FillBytes(make([]byte, 48)), parts.S.FillBytes(make([]byte, 48)))
 	if unprotected == nil {
 		unprotected = map[any]any{}
