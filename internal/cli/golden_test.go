@@ -111,6 +111,18 @@ var shown = []struct {
 	{"ledger verify damaged", false},
 	{"ledger verify damaged -o json", false},
 	{"ledger verify empty", false},
+	{"ledger log copy", true},
+	{"ledger log copy --summary", true},
+	{"ledger log damaged --table public:records", true},
+	{"ledger log copy --from 2.10 -o json", false},
+	{"ledger show copy 2.10", false},
+	{"ledger show damaged 10 -o json", false},
+	{"ledger show copy 99", false},
+	{"ledger governance copy", true},
+	{"ledger diff copy newer", false},
+	{"ledger diff copy damaged", false},
+	{"ledger diff copy recovered", false},
+	{"ledger diff copy nothing", false},
 	{"prove -g sandbox --service " + sandbox, false},
 	{"prove -g prod --service " + sandbox, false},
 	{"prove -g sandbox --make-apim", false},
@@ -171,10 +183,16 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// ledgerFolders makes a copy of a ledger in copy, another one with a changed value in damaged, and a folder without a ledger.
+// ledgerFolders makes a copy of a ledger in copy, another one with a changed value in damaged, and a folder without a ledger. In newer the
+// ledger goes on, and in recovered a recovery has dropped its end.
 func ledgerFolders(t *testing.T) {
 	t.Helper()
 	l := ccfwriter.New(ccfwriter.V6, 1)
+	ann, bob := l.Join("ann"), l.Join("bob")
+	l.Acknowledge(ann)
+	l.Constitute("function validate() {}")
+	open := l.Propose(ann, "transition_service_to_open")
+	l.Vote(bob, open, true)
 	l.Open()
 	l.Transact(20, ccfwriter.Write{Table: "public:records", Key: "1", Value: []byte("a value")})
 	l.Close()
@@ -185,19 +203,28 @@ func ledgerFolders(t *testing.T) {
 	if err := os.Mkdir("empty", 0o755); err != nil {
 		t.Fatal(err)
 	}
+	ledgerFolder(t, l, "copy", "a value")
+	ledgerFolder(t, l, "damaged", "b value")
+	l.Sign()
+	l.Transact(0, ccfwriter.Write{Table: "public:records", Key: "1", Remove: true})
+	l.Sign()
+	ledgerFolder(t, l, "newer", "a value")
+	l = ccfwriter.New(ccfwriter.V6, 1)
+	l.Transact(0)
+	l.Recover(ccfwriter.V6)
+	ledgerFolder(t, l, "recovered", "a value")
+}
+
+// ledgerFolder writes a ledger into a new folder, with a value in place of another one.
+func ledgerFolder(t *testing.T, l *ccfwriter.Ledger, folder, value string) {
+	t.Helper()
 	for _, f := range l.Files() {
-		for _, folder := range []string{"copy", "damaged"} {
-			content := f.Content
-			if folder == "damaged" {
-				content = bytes.Replace(content, []byte("a value"), []byte("b value"), 1)
-			}
-			path := filepath.Join(folder, f.Name)
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, content, 0o644); err != nil {
-				t.Fatal(err)
-			}
+		path := filepath.Join(folder, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, bytes.Replace(f.Content, []byte("a value"), []byte(value), 1), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

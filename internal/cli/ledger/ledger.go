@@ -2,12 +2,10 @@
 package ledger
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -36,9 +34,9 @@ var forms = []string{"table", "json"}
 // Command returns the command ledger.
 func Command(sh Shell) *cobra.Command {
 	group := usage.Group(&cobra.Command{
-		Use: "ledger", Short: "Verifies the files of a Managed CCF or a Confidential Ledger", Example: "  lifeboat ledger verify copy",
+		Use: "ledger", Short: "Verifies and reads the files of a Managed CCF or a Confidential Ledger", Example: "  lifeboat ledger verify copy",
 	})
-	group.AddCommand(sh.verifyCommand())
+	group.AddCommand(sh.verifyCommand(), sh.logCommand(), sh.showCommand(), sh.governanceCommand(), sh.diffCommand())
 	return group
 }
 
@@ -61,98 +59,39 @@ The exit code is 1 if something is wrong or is still being copied, or if no
 signature proves anything.`,
 		Example: `  lifeboat ledger verify copy
   lifeboat ledger verify copy -o json`,
-		Args: usage.Exactly("FOLDER"),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return nil, cobra.ShellCompDirectiveFilterDirs
-		},
+		Args:              usage.Exactly("FOLDER"),
+		ValidArgsFunction: folders(1),
 	}
 	c.Flags().BoolVar(&every, "every-signature", false, "verify each signature, not only the last ones")
-	c.Flags().StringVarP(&form, "output", "o", forms[0], strings.Join(forms, " or "))
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
+	output(c, &form)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if !slices.Contains(forms, form) {
-			return usage.Misuse(c, "-o is one of %s", strings.Join(forms, ", "))
+		if err := formed(c, form); err != nil {
+			return err
 		}
-		report, err := sh.verify(c.Context(), args[0], ccf.Options{EverySignature: every})
+		copied, err := open(args[0])
 		if err != nil {
 			return err
 		}
+		report, err := sh.read(c.Context(), copied, ccf.Options{EverySignature: every}, ccf.Watcher{})
+		if err != nil {
+			return err
+		}
+		official := officialReader(copied, report)
 		if form == "json" {
-			err = sh.document(report)
+			err = sh.document(document{report.Proven(), report, official})
 		} else {
-			err = sh.table(report)
+			err = sh.table(report, official)
 		}
 		if err != nil {
 			return err
 		}
-		return verdict(args[0], report)
+		return proven(copied.name, report)
 	}
 	return c
 }
 
-func (sh Shell) verify(ctx context.Context, folder string, options ccf.Options) (ccf.Report, error) {
-	info, err := os.Stat(folder)
-	if err != nil {
-		return ccf.Report{}, err
-	}
-	if !info.IsDir() {
-		return ccf.Report{}, fmt.Errorf("%s is no folder", folder)
-	}
-	source, err := ccf.Folder(os.DirFS(folder))
-	if err != nil {
-		return ccf.Report{}, err
-	}
-	v, err := ccf.New(source, options, nil)
-	if err != nil {
-		return ccf.Report{}, err
-	}
-	total := int64(0)
-	for _, f := range source.Files {
-		total += f.Size
-	}
-	p := progress{sh: sh, begun: sh.Now(), total: total}
-	_, err = v.Run(ctx, func() bool {
-		p.show(v.Read())
-		return ctx.Err() != nil
-	})
-	p.end()
-	if err == nil {
-		err = ctx.Err()
-	}
-	return v.Report(), err
-}
-
-// progress says on a terminal how far the verification is, five times a second.
-type progress struct {
-	sh          Shell
-	begun, last time.Time
-	total       int64
-}
-
-func (p *progress) show(read int64) {
-	now := p.sh.Now()
-	if now.Sub(p.last) < 200*time.Millisecond || !p.sh.Watched() {
-		return
-	}
-	p.last = now
-	speed := ""
-	if seconds := now.Sub(p.begun).Seconds(); seconds > 0 {
-		speed = fmt.Sprintf(", %.0f MB/s", float64(read)/1e6/seconds)
-	}
-	fmt.Fprintf(p.sh.Stderr, "\r\x1b[Kread %.1f of %.1f MB%s", float64(min(read, p.total))/1e6, float64(p.total)/1e6, speed)
-}
-
-func (p *progress) end() {
-	if !p.last.IsZero() {
-		fmt.Fprint(p.sh.Stderr, "\r\x1b[K")
-	}
-}
-
-// verdict is the error of a copy that is not proven.
-func verdict(folder string, r ccf.Report) error {
+// proven returns the error of a copy that is not proven.
+func proven(folder string, r ccf.Report) error {
 	if r.Proven() {
 		return nil
 	}
@@ -170,10 +109,11 @@ func verdict(folder string, r ccf.Report) error {
 type document struct {
 	Proven bool `json:"proven"`
 	ccf.Report
+	Official *official `json:"officialReader,omitempty"`
 }
 
-func (sh Shell) document(r ccf.Report) error {
-	content, err := json.MarshalIndent(document{r.Proven(), r}, "", "  ")
+func (sh Shell) document(answer any) error {
+	content, err := json.MarshalIndent(answer, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -181,7 +121,7 @@ func (sh Shell) document(r ccf.Report) error {
 	return err
 }
 
-func (sh Shell) table(r ccf.Report) error {
+func (sh Shell) table(r ccf.Report, o *official) error {
 	var d text.Details
 	if r.Last != "" {
 		d.Row("transactions", fmt.Sprintf("%d, from %s to %s", r.Transactions, r.First, r.Last), private(r.PrivateParts))
@@ -209,7 +149,14 @@ func (sh Shell) table(r ccf.Report) error {
 	if err := d.Print(sh.Stdout, sh.Width()); err != nil {
 		return err
 	}
-	return sh.findings(r)
+	if err := sh.findings(r); err != nil || o == nil {
+		return err
+	}
+	fmt.Fprintf(sh.Stdout, "\nthe official reader checks a part of this, and needs Python 3.12:\n  %s\n", o.Install)
+	for _, command := range o.Commands {
+		fmt.Fprintf(sh.Stdout, "  %s\n", command)
+	}
+	return nil
 }
 
 func private(n uint64) string {

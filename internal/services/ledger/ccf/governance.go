@@ -115,7 +115,7 @@ func (g *Governance) Hold(table string, key, value []byte) {
 	}
 }
 
-// rows are the writes of a transaction to a table, in the order of their keys.
+// rows are the writes of a transaction to a table.
 type rows []Write
 
 // Take follows one transaction.
@@ -128,9 +128,6 @@ func (g *Governance) Take(t *Transaction) error {
 	})
 	if err != nil || len(tables) == 0 {
 		return err
-	}
-	for _, list := range tables {
-		slices.SortFunc(list, func(a, b Write) int { return strings.Compare(string(a.Key), string(b.Key)) })
 	}
 	for _, w := range tables[membersTable] {
 		if !w.Removed {

@@ -31,7 +31,7 @@ type Settled struct {
 	By       string // the signature
 	Root     [32]byte
 	From, To uint64
-	Damaged  []uint64
+	Damaged  []uint64 // in no order
 }
 
 // Watch lets a watcher see what the verifier reads. It must be called before Run.
@@ -70,10 +70,11 @@ func (v *Verifier) settled(s *signature) {
 	}
 	damaged := slices.Clone(v.named)
 	for seqno := range v.told {
-		damaged = append(damaged, seqno)
+		if !slices.Contains(damaged, seqno) {
+			damaged = append(damaged, seqno)
+		}
 	}
-	slices.Sort(damaged)
-	v.watcher.Settled(Settled{By: s.id(), Root: hash(s.Root), From: v.compared, To: s.Seqno - 1, Damaged: slices.Compact(damaged)})
+	v.watcher.Settled(Settled{By: s.id(), Root: hash(s.Root), From: v.compared, To: s.Seqno - 1, Damaged: damaged})
 }
 
 // Write is a key that a transaction writes or removes.

@@ -1,0 +1,164 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lifeboat/internal/cli/usage"
+	"lifeboat/internal/services/ledger/ccf"
+)
+
+// copied is a copy of a ledger: the name that the person gave, and its files.
+type copied struct {
+	name   string
+	source ccf.Source
+}
+
+// open finds the files in a folder.
+func open(folder string) (copied, error) {
+	info, err := os.Stat(folder)
+	if err != nil {
+		return copied{}, fmt.Errorf("%w: name the folder of a copy", err)
+	}
+	if !info.IsDir() {
+		return copied{}, fmt.Errorf("%s is no folder: name the folder that it is in", folder)
+	}
+	source, err := ccf.Folder(os.DirFS(folder))
+	if err != nil {
+		return copied{}, fmt.Errorf("listing %s: %w", folder, err)
+	}
+	return copied{folder, source}, nil
+}
+
+func (c copied) size() (total int64) {
+	for _, f := range c.source.Files {
+		total += f.Size
+	}
+	return total
+}
+
+// read verifies a copy, while a watcher sees its transactions.
+func (sh Shell) read(ctx context.Context, c copied, options ccf.Options, w ccf.Watcher) (ccf.Report, error) {
+	v, err := ccf.New(c.source, options, nil)
+	if err != nil {
+		return ccf.Report{}, err
+	}
+	v.Watch(w)
+	p := sh.progress(c.size())
+	_, err = v.Run(ctx, func() bool {
+		p.show(v.Read())
+		return ctx.Err() != nil
+	})
+	p.end()
+	return v.Report(), failure(ctx, c, err)
+}
+
+// failure says which copy could not be read.
+func failure(ctx context.Context, c copied, err error) error {
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", c.name, err)
+	}
+	return err
+}
+
+// progress says on a terminal how far reading is, five times a second.
+type progress struct {
+	sh          Shell
+	begun, last time.Time
+	total       int64
+}
+
+func (sh Shell) progress(total int64) *progress {
+	return &progress{sh: sh, begun: sh.Now(), total: total}
+}
+
+func (p *progress) show(read int64) {
+	now := p.sh.Now()
+	if now.Sub(p.last) < 200*time.Millisecond || !p.sh.Watched() {
+		return
+	}
+	p.last = now
+	speed := ""
+	if seconds := now.Sub(p.begun).Seconds(); seconds > 0 {
+		speed = fmt.Sprintf(", %.0f MB/s", float64(read)/1e6/seconds)
+	}
+	fmt.Fprintf(p.sh.Stderr, "\r\x1b[Kread %.1f of %.1f MB%s", float64(min(read, p.total))/1e6, float64(p.total)/1e6, speed)
+}
+
+func (p *progress) end() {
+	if !p.last.IsZero() {
+		fmt.Fprint(p.sh.Stderr, "\r\x1b[K")
+	}
+}
+
+// folders completes so many folders.
+func folders(n int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= n {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+}
+
+// output adds the flag for the form of the answer.
+func output(c *cobra.Command, form *string) {
+	c.Flags().StringVarP(form, "output", "o", forms[0], strings.Join(forms, " or "))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func formed(c *cobra.Command, form string) error {
+	if slices.Contains(forms, form) {
+		return nil
+	}
+	return usage.Misuse(c, "-o is one of %s", strings.Join(forms, ", "))
+}
+
+// official names the commands by which Microsoft's own reader checks a copy.
+type official struct {
+	Install  string   `json:"install"`
+	Commands []string `json:"commands"`
+}
+
+// officialReader is the official reader for a copy in a folder. It reads no folders below the named one.
+func officialReader(c copied, r ccf.Report) *official {
+	o := &official{Install: "pip install ccf==7.0.22"}
+	var found []string
+	for _, f := range c.source.Files {
+		if folder, name := path.Split(f.Name); strings.HasPrefix(name, "ledger_") && !slices.Contains(found, folder) {
+			found = append(found, folder)
+			o.Commands = append(o.Commands, "read_ledger.py --quiet --uncommitted "+quoted(filepath.Join(c.name, folder)))
+		}
+	}
+	for _, s := range r.Snapshots {
+		if !strings.HasPrefix(s.Name, "…") {
+			o.Commands = append(o.Commands, "read_ledger.py --quiet --snapshot "+quoted(filepath.Join(c.name, filepath.FromSlash(s.Name))))
+		}
+	}
+	if len(o.Commands) == 0 {
+		return nil
+	}
+	return o
+}
+
+// quoted is a word for a shell.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,:@\\", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
