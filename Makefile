@@ -205,6 +205,16 @@ ledgers: ## Verify the real ledgers in LEDGERS=folder, each beside its expected.
 	go vet -tags ledgers ./internal/services/ledger/ccf
 	LEDGERS='$(if $(LEDGERS),$(abspath $(call home,$(LEDGERS))))' go test -tags ledgers ./internal/services/ledger/ccf -count=1 -run '^TestRealLedgers$$'
 
+TIMES ?= 20
+
+# Python 3.11 reads as fast; pip asks for 3.12. Without LEDGERS only made ledgers are read.
+.PHONY: ledger-speed
+ledger-speed: python ## Read ledgers TIMES=20 times with the official reader and with Lifeboat, on two idle processors of Linux; LEDGERS=folder adds real ones
+	[ -x build/ledger-speed/venv/bin/read_ledger.py ] || { $(PYTHON) -m venv build/ledger-speed/venv && \
+		build/ledger-speed/venv/bin/pip install --quiet --disable-pip-version-check --ignore-requires-python ccf==7.0.22 'cbor2<6'; }
+	go build -o build/ledger-speed/ledgerspeed ./internal/cmd/ledgerspeed
+	build/ledger-speed/ledgerspeed -python build/ledger-speed/venv/bin/python -times $(TIMES) -into build/ledger-speed/made $(if $(LEDGERS),-ledgers '$(abspath $(call home,$(LEDGERS)))')
+
 # The Python that makes the virtual environment which the Python clients are installed into.
 PYTHON ?= python3
 

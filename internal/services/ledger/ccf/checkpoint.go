@@ -65,6 +65,9 @@ func (v *Verifier) Checkpoint() ([]byte, error) {
 		}
 		s.Service = point
 	}
+	for _, p := range v.pending {
+		p.isForeign()
+	}
 	for _, id := range v.order {
 		s.Nodes = append(s.Nodes, compressed(v.nodes[id]))
 	}

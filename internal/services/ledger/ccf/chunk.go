@@ -50,6 +50,7 @@ func (v *Verifier) readChunk(ctx context.Context, c chunk, pause func() bool) (p
 			return false, err
 		}
 		if signed && pause() {
+			v.catchUp()
 			v.inside, v.offset, v.wrong = c.first, r.in.pos, r.wrong
 			return true, nil
 		}

@@ -107,7 +107,7 @@ func FuzzTables(f *testing.F) {
 					t.Errorf("a tree of %d leaves, not %d", whole.count, seqno)
 				}
 			}
-			v := &Verifier{certificates: map[hash]nodeCertificate{}, nodes: map[string][]byte{}, told: map[uint64]bool{}}
+			v := &Verifier{certificates: map[hash]*nodeCertificate{}, nodes: map[string][]byte{}, told: map[uint64]bool{}}
 			s := v.signed(&transaction{seqno: seqno}, &signatureWrites{node: content, cose: content})
 			v.verify(s, hash{})
 			v.identify(&identityWrites{info: content, previous: content, lastRoot: content, endorsement: content, nodes: [][]byte{content}})

@@ -207,6 +207,7 @@ func (v *Verifier) end(ctx context.Context) error {
 	if v.service != nil || len(v.pending) > 0 {
 		v.settlePending()
 	}
+	v.catchUp()
 	if n := len(v.report.Identities); n > 0 {
 		v.report.Service = v.report.Identities[n-1].KeySHA256
 	}

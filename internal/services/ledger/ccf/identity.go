@@ -76,9 +76,7 @@ func (v *Verifier) identify(w *identityWrites) {
 		v.joined(node, false)
 	}
 	if w.endorsement != nil {
-		if err := v.endorsed(w.endorsement); err != nil {
-			v.tell(fault, IdentityWrong, w.id(), "the endorsement of the service before: "+err.Error())
-		}
+		v.endorsed(w.id(), w.endorsement)
 	}
 }
 
@@ -140,37 +138,54 @@ type endorsement struct {
 
 // endorsed checks an endorsement. Its range may run backwards: an election during a recovery makes one of the service's own key, from
 // the beginning of this service to the end of the one before.
-func (v *Verifier) endorsed(value []byte) error {
+func (v *Verifier) endorsed(id string, value []byte) {
+	m, err := v.readEndorsement(value)
+	valid, service, work := true, v.service, []func(){}
+	if m != nil && service != nil && (v.options.EverySignature || !m.ofItself(service)) {
+		work = append(work, func() { valid = verifySign1(&m.message, service) == nil })
+	}
+	v.after(func() {
+		if !valid {
+			err = errors.New("its signature is wrong")
+		}
+		if err != nil {
+			v.tell(fault, IdentityWrong, id, "the endorsement of the service before: "+err.Error())
+		}
+	}, work...)
+}
+
+// ofItself says whether a service endorses itself, as the first one does: that proves nothing more than its certificate.
+func (m *sign1) ofItself(service *ecdsa.PublicKey) bool {
+	der, err := x509.MarshalPKIXPublicKey(service)
+	return err == nil && bytes.Equal(der, m.message.Payload)
+}
+
+// readEndorsement checks all of an endorsement but its signature. The message is nil if it is not one by the service.
+func (v *Verifier) readEndorsement(value []byte) (*sign1, error) {
 	var e endorsement
 	if json.Unmarshal(value, &e) != nil {
-		return errors.New("its JSON cannot be read")
+		return nil, errors.New("its JSON cannot be read")
 	}
 	m, err := parseSign1(e.Endorsement)
-	if err != nil {
-		return err
-	}
-	if v.service == nil {
-		return nil
+	if err != nil || v.service == nil {
+		return nil, err
 	}
 	public, err := x509.ParsePKIXPublicKey(e.EndorsingKey)
 	if key, ok := public.(*ecdsa.PublicKey); err != nil || !ok || !key.Equal(v.service) {
-		return errors.New("it is by the key of another service")
-	}
-	if verifySign1(&m.message, v.service) != nil {
-		return errors.New("its signature is wrong")
+		return nil, errors.New("it is by the key of another service")
 	}
 	begin, _ := m.claims["epoch.start.txid"].(string)
 	end, _ := m.claims["epoch.end.txid"].(string)
 	if begin != e.Begin || end != e.End {
-		return errors.New("its range is not the signed one")
+		return m, errors.New("its range is not the signed one")
 	}
 	sum := sha256.Sum256(m.message.Payload)
 	id := hex.EncodeToString(sum[:])
 	known := slices.ContainsFunc(v.report.Identities, func(i Identity) bool { return i.KeySHA256 == id })
 	if !known && v.whole && v.report.MoreIdentities == 0 {
-		return errors.New("it endorses a service that was never in the ledger")
+		return m, errors.New("it endorses a service that was never in the ledger")
 	}
-	return nil
+	return m, nil
 }
 
 // nodeInfo is a part of a node's row. Only 1.x has the certificate there.

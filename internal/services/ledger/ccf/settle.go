@@ -1,7 +1,6 @@
 package ccf
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -9,16 +8,24 @@ import (
 )
 
 // signatureWrites are the values of a transaction with a signature.
-type signatureWrites struct{ node, cose, tree []byte }
+type signatureWrites struct {
+	node, cose, tree []byte
+	read             *nodeSignature
+}
+
+// parsed is the node's signature, or nil if it cannot be read.
+func (w *signatureWrites) parsed() *nodeSignature {
+	var n nodeSignature
+	if w.read == nil && w.node != nil && json.Unmarshal(w.node, &n) == nil {
+		w.read = &n
+	}
+	return w.read
+}
 
 // writtenRoot is the root in the node's signature, if it can be read.
 func (w *signatureWrites) writtenRoot() *hash {
-	var n nodeSignature
-	if w.node == nil || json.Unmarshal(w.node, &n) != nil || len(n.Root) != 2*sha256.Size {
-		return nil
-	}
-	root := new(hash)
-	if _, err := hex.Decode(root[:], []byte(n.Root)); err != nil {
+	n, root := w.parsed(), new(hash)
+	if n == nil || !unhex(root, n.Root) {
 		return nil
 	}
 	return root
@@ -217,16 +224,20 @@ const mostKept = 400
 // signedNow keeps the signature as the last one, and checks it now if all are to be checked.
 func (v *Verifier) signedNow(s *signature) {
 	v.lastSignature, v.lastRoot = s.Seqno, s.Root
-	if s.foreign {
-		v.tell(fault, NodeCertificateWrong, s.id(), "the service of the time did not certify the node")
+	if s.Checked { // a contradiction has verified it
+		v.foreign(s)
 	}
-	if s.Root != nil && (v.options.EverySignature || len(s.COSE) > mostKept || len(s.Node) > mostKept) {
-		v.check(s)
-		s.Key, s.Node, s.COSE = nil, nil, nil
+	if s.Root != nil && !s.Checked && (v.options.EverySignature || len(s.COSE) > mostKept || len(s.Node) > mostKept) {
+		f := v.verification(s, hash(s.Root))
+		s.begun = true
+		v.after(func() {
+			v.verified(f)
+			s.Key, s.Node, s.COSE = nil, nil, nil
+		}, f.work()...)
 	}
 	if len(v.pending) == 2 {
 		if at := v.pending[0].At; at != 0 {
-			v.report.SignedAt = signedAt(at)
+			v.after(func() { v.report.SignedAt = signedAt(at) })
 		}
 		v.pending = v.pending[1:]
 	}
@@ -236,20 +247,44 @@ func (v *Verifier) signedNow(s *signature) {
 
 // settlePending verifies the last signature, and the one before it where the last one is wrong.
 func (v *Verifier) settlePending() {
-	for i := len(v.pending) - 1; i >= 0; i-- {
-		s := v.pending[i]
-		if s.Root == nil {
-			continue
+	pending := v.pending
+	v.pending = nil
+	var all []*verification
+	for _, s := range pending {
+		if s.Root != nil {
+			all = append(all, v.verification(s, hash(s.Root)))
 		}
-		if v.check(s); s.Valid {
-			v.report.Signed, v.report.Root = s.id(), hex.EncodeToString(s.Root)
+	}
+	var work []func()
+	if n := len(all); n > 0 {
+		work = all[n-1].begin()
+	}
+	v.after(func() { v.lastSigned(pending, all) }, work...)
+}
+
+// begin is the work of a verification that has not begun.
+func (f *verification) begin() []func() {
+	if f.s.Checked || f.s.begun {
+		return nil
+	}
+	f.s.begun = true
+	return f.work()
+}
+
+// lastSigned reports the last signature that is valid.
+func (v *Verifier) lastSigned(pending []*signature, all []*verification) {
+	for _, f := range slices.Backward(all) {
+		for _, work := range f.begin() {
+			work()
+		}
+		if v.verified(f); f.s.Valid {
+			v.report.Signed, v.report.Root = f.s.id(), hex.EncodeToString(f.s.Root)
 			break
 		}
 	}
-	for _, s := range v.pending {
+	for _, s := range pending {
 		if s.At != 0 && (!s.Checked || s.Valid) {
 			v.report.SignedAt = signedAt(s.At)
 		}
 	}
-	v.pending = nil
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -39,10 +40,13 @@ type signature struct {
 	// Checked says that the signatures were verified, and Valid that one of them is.
 	Checked bool `json:"d,omitempty"`
 	Valid   bool `json:"w,omitempty"`
+	Foreign bool `json:"f,omitempty"` // the service did not sign the node's certificate
 
-	written *hash    // the root as the node wrote it
-	faults  []string // wrong, whatever the root is
-	foreign bool     // the node's certificate is not signed by the service
+	written     *hash            // the root as the node wrote it
+	faults      []string         // wrong, whatever the root is
+	certificate *nodeCertificate // nil if Foreign is known
+	message     *sign1           // COSE as parsed, or nil
+	begun       bool             // its verification is under way
 }
 
 func (s *signature) id() string { return txID(s.View, s.Seqno) }
@@ -62,7 +66,7 @@ func (v *Verifier) signed(t *transaction, w *signatureWrites) *signature {
 	s := &signature{Seqno: t.seqno, View: t.view}
 	if w.node != nil {
 		v.report.NodeSignatures++
-		if err := v.readNode(s, w.node); err != nil {
+		if err := v.readNode(s, w.parsed()); err != nil {
 			s.faults = append(s.faults, "the node's signature: "+err.Error())
 		}
 	}
@@ -75,9 +79,8 @@ func (v *Verifier) signed(t *transaction, w *signatureWrites) *signature {
 	return s
 }
 
-func (v *Verifier) readNode(s *signature, value []byte) error {
-	var n nodeSignature
-	if err := json.Unmarshal(value, &n); err != nil {
+func (v *Verifier) readNode(s *signature, n *nodeSignature) error {
+	if n == nil {
 		return errors.New("its JSON cannot be read")
 	}
 	root, err := hex.DecodeString(n.Root)
@@ -100,7 +103,7 @@ func (v *Verifier) readNode(s *signature, value []byte) error {
 	if err != nil {
 		return err
 	}
-	s.Key, s.foreign = known.key, known.foreign
+	s.Key, s.certificate = known.key, known
 	if known.id != n.Node {
 		return errors.New("its certificate is that of another node")
 	}
@@ -119,7 +122,7 @@ func (v *Verifier) readCOSE(s *signature, value []byte) error {
 		s.COSE = nil
 		return err
 	}
-	s.At = m.at
+	s.At, s.message = m.at, m
 	if m.id != s.id() {
 		return fmt.Errorf("it says that it is %s", m.id)
 	}
@@ -130,27 +133,33 @@ func (v *Verifier) readCOSE(s *signature, value []byte) error {
 type nodeCertificate struct {
 	key     []byte
 	id      string
-	foreign bool
+	cert    *x509.Certificate
+	service *ecdsa.PublicKey // the service of the time, or nil
+	once    sync.Once
+	wrong   bool
 }
 
-// certified reads a node's certificate, and checks that the service signed it. It keeps the last ones: nodes are few.
-func (v *Verifier) certified(text string) (nodeCertificate, error) {
+// foreign says whether the service did not sign the certificate. That is verified once.
+func (c *nodeCertificate) foreign() bool {
+	c.once.Do(func() { c.wrong = c.service != nil && !signedBy(c.cert, c.service) })
+	return c.wrong
+}
+
+// certified reads a node's certificate. It keeps the last ones: nodes are few.
+func (v *Verifier) certified(text string) (*nodeCertificate, error) {
 	digest := sha256.Sum256([]byte(text))
 	if known, ok := v.certificates[digest]; ok {
 		return known, nil
 	}
 	cert, err := parseCertificate(text)
 	if err != nil {
-		return nodeCertificate{}, err
+		return nil, err
 	}
 	key, err := pointOf(cert.PublicKey)
 	if err != nil {
-		return nodeCertificate{}, err
+		return nil, err
 	}
-	known := nodeCertificate{key: key, id: nodeID(cert)}
-	if v.service != nil {
-		known.foreign = !signedBy(cert, v.service)
-	}
+	known := &nodeCertificate{key: key, id: nodeID(cert), cert: cert, service: v.service}
 	if len(v.certificates) >= 64 {
 		clear(v.certificates)
 	}
@@ -227,41 +236,100 @@ func keyOfPoint(point []byte) (*ecdsa.PublicKey, error) {
 	return ecdsa.ParseUncompressedPublicKey(curve, point)
 }
 
-// verify checks the signatures against a root: it returns the number of valid ones, and the fault of each other one. The service's signature is left
-// out while no file has told the service's key.
-func (v *Verifier) verify(s *signature, root hash) (valid int, wrong []string) {
+// verification verifies the signatures of one transaction against a root.
+type verification struct {
+	s             *signature
+	root          hash
+	service       *ecdsa.PublicKey
+	node, message error
+}
+
+func (v *Verifier) verification(s *signature, root hash) *verification {
+	return &verification{s: s, root: root, service: v.service}
+}
+
+// work is all that takes time. The service's signature is left out while no file has told the service's key.
+func (f *verification) work() (work []func()) {
+	s := f.s
 	if s.Key != nil {
-		key, err := keyOfPoint(s.Key)
-		if err == nil && ecdsa.VerifyASN1(key, root[:], s.Node) {
-			valid++
-		} else {
-			wrong = append(wrong, "the node's signature is not one of the root")
-		}
+		work = append(work, func() {
+			if key, err := keyOfPoint(s.Key); err != nil || !ecdsa.VerifyASN1(key, f.root[:], s.Node) {
+				f.node = errors.New("the node's signature is not one of the root")
+			}
+		})
 	}
-	if s.COSE != nil && v.service != nil {
-		m, err := parseSign1(s.COSE)
-		if err == nil {
-			err = m.verify(v.service, root[:])
-		}
-		if err == nil {
+	if c := s.certificate; c != nil {
+		work = append(work, func() { c.foreign() })
+	}
+	if s.COSE != nil && f.service != nil {
+		work = append(work, func() {
+			m, err := s.message, error(nil)
+			if m == nil {
+				m, err = parseSign1(s.COSE)
+			}
+			if err == nil {
+				err = m.verify(f.service, f.root[:])
+			}
+			if err != nil {
+				f.message = fmt.Errorf("the service's signature: %w", err)
+			}
+		})
+	}
+	return work
+}
+
+// outcome is the number of valid signatures, and the fault of each other one, once the work is done.
+func (f *verification) outcome() (valid int, wrong []string) {
+	for _, part := range []struct {
+		there bool
+		err   error
+	}{{f.s.Key != nil, f.node}, {f.s.COSE != nil && f.service != nil, f.message}} {
+		switch {
+		case !part.there:
+		case part.err == nil:
 			valid++
-		} else {
-			wrong = append(wrong, "the service's signature: "+err.Error())
+		default:
+			wrong = append(wrong, part.err.Error())
 		}
 	}
 	return valid, wrong
 }
 
-// check verifies a signature against its root, once.
-func (v *Verifier) check(s *signature) {
+// verify checks the signatures against a root now.
+func (v *Verifier) verify(s *signature, root hash) (valid int, wrong []string) {
+	f := v.verification(s, root)
+	for _, work := range f.work() {
+		work()
+	}
+	return f.outcome()
+}
+
+// verified tells the outcome for a signature against its own root, once.
+func (v *Verifier) verified(f *verification) {
+	s := f.s
 	if s.Checked {
 		return
 	}
 	s.Checked = true
-	valid, wrong := v.verify(s, hash(s.Root))
+	valid, wrong := f.outcome()
 	s.Valid = valid > 0
+	v.foreign(s)
 	for _, text := range wrong {
 		v.signatureWrong(s, text)
+	}
+}
+
+// isForeign says whether the service did not sign the node's certificate.
+func (s *signature) isForeign() bool {
+	if s.certificate != nil {
+		s.Foreign, s.certificate = s.certificate.foreign(), nil
+	}
+	return s.Foreign
+}
+
+func (v *Verifier) foreign(s *signature) {
+	if s.isForeign() {
+		v.tell(fault, NodeCertificateWrong, s.id(), "the service of the time did not certify the node")
 	}
 }
 

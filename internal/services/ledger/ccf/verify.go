@@ -52,7 +52,7 @@ type Verifier struct {
 	lastRoot      []byte
 
 	service      *ecdsa.PublicKey
-	certificates map[hash]nodeCertificate
+	certificates map[hash]*nodeCertificate
 	nodes        map[string][]byte
 	order        []string
 
@@ -63,7 +63,10 @@ type Verifier struct {
 	broken  bool // a transaction is damaged: the replayed state is of no use
 	sums    []uint64
 
-	observe  func(*transaction) // each transaction, once it is taken
+	observe   func(*transaction) // each transaction, once it is taken
+	later     []*later           // the work that is under way, the oldest first
+	finishing bool
+
 	watcher  Watcher
 	compared uint64 // from this transaction on, the next signature has each leaf
 }
@@ -75,7 +78,7 @@ type viewChange struct{ seqno, view uint64 }
 func New(source Source, options Options, checkpoint []byte) (*Verifier, error) {
 	v := &Verifier{
 		source: source, options: options, layout: arrange(source.Files), entries: newEntryReader(), bufferSize: 256 << 10,
-		next: 1, certificates: map[hash]nodeCertificate{}, nodes: map[string][]byte{}, told: map[uint64]bool{},
+		next: 1, certificates: map[hash]*nodeCertificate{}, nodes: map[string][]byte{}, told: map[uint64]bool{},
 	}
 	if checkpoint == nil {
 		return v, nil
@@ -88,6 +91,7 @@ func (v *Verifier) Read() int64 { return v.read }
 
 // Report is the outcome so far. It is complete once Run has said so.
 func (v *Verifier) Report() Report {
+	v.catchUp()
 	r := v.report
 	r.Identities, r.Snapshots = append([]Identity{}, r.Identities...), append([]Snapshot{}, r.Snapshots...)
 	r.Errors, r.Unfinished, r.Notes = append([]Finding{}, r.Errors...), append([]Finding{}, r.Unfinished...), append([]Finding{}, r.Notes...)
@@ -95,10 +99,12 @@ func (v *Verifier) Report() Report {
 }
 
 func (v *Verifier) tell(s severity, code Code, transaction, text string) {
+	v.catchUp()
 	v.report.tell(told{s, Finding{Code: code, Transaction: transaction, Text: text}})
 }
 
 func (v *Verifier) tellFile(s severity, code Code, file File, transaction, text string) {
+	v.catchUp()
 	v.report.tell(told{s, Finding{Code: code, File: file.Name, Transaction: transaction, Text: text}})
 }
 
