@@ -105,13 +105,14 @@ verify: ## Run what CI runs beside the tests: Azure's own Functions host, templa
 		.ci/part demo $(MAKE) demo; wait $$fuzzing || { cat build/fuzzing.log; exit 1; }; tail -n 20 build/fuzzing.log
 
 .PHONY: soak
-soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run, takeovers, stopped proofs, a release from two clones (6 hours)
+soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, made ledgers, make run, takeovers, stopped proofs, a release from two clones (6 hours)
 	.ci/reproduce # 5, and 4 more where GoReleaser is not built yet
 	$(MAKE) simulate SEEDS=10000 # 105 to 180
 	$(MAKE) mutants # 20, and 120 for the mechanical ones
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
 	$(MAKE) host-storm # 3
+	LIFEBOAT_LEDGERS=1000 go test -count=1 -timeout 60m -run '^(TestLedgersByChance|TestEveryByteCounts)$$' ./internal/services/ledger/ccf # 5: 1,000 ledgers by chance, each byte of a small one
 	go test -count=1 -timeout 30m -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 10: make run, in three shells, killed and gone on; takeovers; proofs stopped at each step
 
 RUN ?= .
@@ -193,12 +194,17 @@ crash-storm: ## Make BACKUPS backups of 17 targets of all services, and kill the
 RESTORES ?= 40000
 CALLS ?= 100000
 
-.PHONY: fuzz fuzz-host fuzz-restores
-fuzz: fuzz-host fuzz-restores ## Feed what reads the host's requests with CALLS=100000 random inputs, and what reads requests for restores with RESTORES=40000
+# INPUTS are the inputs for each reader of ledgers.
+INPUTS ?= 5000
+
+.PHONY: fuzz fuzz-host fuzz-restores fuzz-ledgers
+fuzz: fuzz-host fuzz-restores fuzz-ledgers ## Feed the readers of the host's requests with CALLS=100000 random inputs, of requests for restores with RESTORES=40000, of ledgers with INPUTS=5000
 fuzz-host:
 	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(CALLS)x -fuzzminimizetime 1s # as below
 fuzz-restores:
 	go test ./internal/restore -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(RESTORES)x -fuzzminimizetime 1s # else it shortens long messages for most of the time
+fuzz-ledgers:
+	for target in Files COSE Tables Checkpoint; do go test ./internal/services/ledger/ccf -run '^$$' -fuzz "^Fuzz$$target\$$" -fuzztime $(INPUTS)x -fuzzminimizetime 1s; done
 
 .PHONY: ledgers
 ledgers: ## Verify the real ledgers in LEDGERS=folder, each beside its expected.json: every root, count, table and identity

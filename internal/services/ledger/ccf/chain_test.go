@@ -30,6 +30,15 @@ func TestIdentityChain(t *testing.T) {
 			l.Transact(0, other.ServiceRow(), l.PreviousRow(), other.LastRootRow())
 		}, []string{"error IdentityWrong 2.5"}},
 		{"an endorsement by another service", func(l *ccfwriter.Ledger) { l.Transact(0, other.EndorsementRow()) }, []string{"error IdentityWrong 2.5"}},
+		{"an endorsement that another service signed", func(l *ccfwriter.Ledger) {
+			l.Recover(ccfwriter.V6)
+			l.Transact(0, l.ForgedEndorsementRow(other))
+		}, []string{"error IdentityWrong 4.7"}},
+		{"a node of another service, before a recovery", func(l *ccfwriter.Ledger) {
+			l.Usurp(other)
+			l.Sign()
+			l.Recover(ccfwriter.V5)
+		}, []string{"error NodeCertificateWrong 2.5"}},
 		{"a node of another service", func(l *ccfwriter.Ledger) { l.Usurp(other) }, []string{"error NodeCertificateWrong 2.5"}},
 	} {
 		l := ccfwriter.New(ccfwriter.V5, 8)

@@ -3,7 +3,9 @@ package ccf_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"lifeboat/internal/services/ledger/ccf"
@@ -50,8 +52,22 @@ func lived(seed uint64) (l *ccfwriter.Ledger, snapshots int) {
 	return l, snapshots
 }
 
+// ledgers is how many ledgers are made by chance. make soak makes 1,000, and changes all bytes of a small one.
+func ledgers(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv("LIFEBOAT_LEDGERS")
+	if text == "" {
+		return 40
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n == 0 {
+		t.Fatalf("LIFEBOAT_LEDGERS=%s is no number of ledgers", text)
+	}
+	return n
+}
+
 func TestLedgersByChance(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range ledgers(t) {
 		l, snapshots := lived(seed)
 		got := verify(t, l.Files(), ccf.Options{EverySignature: seed%4 == 0})
 		nodes, coses, private, services := l.Counts()

@@ -24,6 +24,11 @@ func TestWatch(t *testing.T) {
 		{"a damaged one", func(d *damaged) { d.flip(third, 2, 8) }, 53, 51, []uint64{1}, []uint64{15}},
 		{"one that cannot be read", func(d *damaged) { d.flip(third, 2, 2) }, 52, 51, []uint64{1}, []uint64{15}},
 		{"a gap", func(d *damaged) { d.remove(third) }, 45, 43, []uint64{1}, nil},
+		{"a gap, and a damaged signature behind it", func(d *damaged) {
+			d.remove(third)
+			d.flipIn("ledger_21-28", 5, "internal.signatures", 0)
+			d.flipIn("ledger_21-28", 5, "internal.cose", 0)
+		}, 45, 37, []uint64{1}, []uint64{26}},
 		{"the rest of a cut file", func(d *damaged) { _, to := d.entry(third, 5); d.cut(third, to) }, 51, 49, []uint64{1}, nil},
 		{"no beginning", func(d *damaged) { d.remove("ledger_1-4", shot) }, 49, 48, []uint64{5}, nil},
 	} {

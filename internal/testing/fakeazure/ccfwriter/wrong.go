@@ -20,5 +20,14 @@ func (l *Ledger) LastRootRow() Write {
 // EndorsementRow is an endorsement of the service by itself.
 func (l *Ledger) EndorsementRow() Write { return l.endorse() }
 
+// ForgedEndorsementRow is an endorsement of the service before, which another service signed in the name of this one.
+func (l *Ledger) ForgedEndorsementRow(other *Ledger) Write {
+	claims := map[any]any{"epoch.start.txid": l.previous.from, "epoch.end.txid": l.before}
+	return one("public:ccf.internal.previous_service_identity_endorsement", object(map[string]any{
+		"endorsing_key": l.service.der, "endorsement_epoch_begin": l.previous.from, "endorsement_epoch_end": l.before,
+		"endorsement": other.service.sign1(map[any]any{1: -35, "ccf.v1": claims}, nil, l.previous.der, l.previous.der),
+	}))
+}
+
 // Usurp lets a node of another service sign from now on.
 func (l *Ledger) Usurp(other *Ledger) { l.node = other.node }
