@@ -21,8 +21,8 @@ func small() []ccfwriter.File {
 	return l.Files()
 }
 
-// TestEveryByteCounts changes each byte of a ledger and its snapshot. Of the certificates and signatures in the committed file, which take
-// the time of a signature each, make test changes a third, and make soak all. The last entry alone can change without a finding, but for the
+// TestEveryByteCounts changes each byte of a ledger and its snapshot. The certificates and signatures in the committed file take the
+// time of a signature each: make test changes a third of their bytes, and make soak all. The last entry alone can change without a finding, but for the
 // signature in it and the tree: the next signature would be the first to cover the rest.
 func TestEveryByteCounts(t *testing.T) {
 	files := small()

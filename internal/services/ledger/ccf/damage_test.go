@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -283,4 +284,54 @@ func TestDamages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDamagesAreDocumented compares the table of damages in docs/ledger.md with the damages above.
+func TestDamagesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/ledger.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Damages\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var got []string
+	for line := range strings.Lines(section) {
+		if strings.HasPrefix(line, "| ") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	want := []string{"| damage | findings | proven up to |"}
+	for _, c := range damages[1:] {
+		want = append(want, documented(c.name, c.want, c.signed))
+	}
+	if diff := cmp.Diff(strings.Join(want, "\n"), strings.Join(got, "\n")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// documented is the row of a damage: the findings without the names of files, in which only the notes are named as such.
+func documented(name string, findings []string, signed string) string {
+	cells := []string{}
+	for _, f := range findings {
+		words := strings.Fields(f)
+		cell := "`" + words[1] + "`"
+		if words[0] == "note" {
+			cell = "note " + cell
+		}
+		if id := words[len(words)-1]; len(words) > 2 && id[0] >= '0' && id[0] <= '9' {
+			cell += " " + id
+		}
+		cells = append(cells, cell)
+	}
+	found := strings.Join(cells, ", ")
+	if found == "" {
+		found = "none"
+	}
+	switch signed {
+	case "":
+		signed = "2.53"
+	case "-":
+		signed = "nothing"
+	}
+	return "| " + name + " | " + found + " | " + signed + " |"
 }

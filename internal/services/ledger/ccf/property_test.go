@@ -52,7 +52,7 @@ func lived(seed uint64) (l *ccfwriter.Ledger, snapshots int) {
 	return l, snapshots
 }
 
-// ledgers is how many ledgers are made by chance. make soak makes 1,000, and changes all bytes of a small one.
+// ledgers counts the ledgers that are made by chance. make soak makes 1,000, and changes all bytes of a small one.
 func ledgers(t *testing.T) uint64 {
 	t.Helper()
 	text := os.Getenv("LIFEBOAT_LEDGERS")
