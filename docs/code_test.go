@@ -106,7 +106,7 @@ func TestSettings(t *testing.T) {
 
 // TestCommands checks that the program has each command of the pages, with its flags, and that a table has each command.
 func TestCommands(t *testing.T) {
-	word := regexp.MustCompile(`^(?:\./)?lifeboat (plan [a-z]+|ledger [a-z]+|retention [a-z]+|[a-z]+)`)
+	word := regexp.MustCompile(`^(?:\./)?lifeboat (plan [a-z]+|ledger [a-z]+|retention [a-z]+|security-domain [a-z]+|[a-z]+)`)
 	flag := regexp.MustCompile(`(?:^|[ \[])(--?[a-z][a-z-]*)`)
 	flags := map[string]map[string]bool{}
 	var visit func(c *cobra.Command)

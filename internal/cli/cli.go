@@ -15,6 +15,7 @@ import (
 	"lifeboat/internal/cli/grants"
 	"lifeboat/internal/cli/ledger"
 	"lifeboat/internal/cli/prove"
+	"lifeboat/internal/cli/securitydomain"
 	"lifeboat/internal/cli/support"
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
@@ -56,7 +57,7 @@ type Shell struct {
 }
 
 // Run runs the command in the arguments and returns the exit code: 0, 1 if the answer is no, 2 if the arguments or settings
-// cannot be used. The context ends all waiting.
+// cannot be used, and others where a command's help says so. The context ends all waiting.
 func Run(ctx context.Context, args []string, sh Shell) int {
 	root, out := Commands(sh), &output{Writer: sh.Stdout}
 	root.SetOut(out)
@@ -66,7 +67,11 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 		err = out.failed // help and completion do not say so themselves
 	}
 	wrong, notUnderstood := errors.AsType[usage.Error](err)
+	own, ends := errors.AsType[usage.Exit](err)
 	switch {
+	case ends:
+		fmt.Fprint(sh.Stderr, own.Text)
+		return own.Code
 	case notUnderstood:
 		fmt.Fprint(sh.Stderr, wrong)
 		return 2
@@ -135,7 +140,7 @@ settings cannot be used.`,
 	}
 	root.AddGroup(&cobra.Group{ID: ofPlan, Title: "About plan.yaml:"}, &cobra.Group{ID: ofApp, Title: "About the app at LIFEBOAT_URL:"})
 	plan := usage.Group(&cobra.Command{
-		Use: "plan", GroupID: ofPlan, Short: "Checks a plan.yaml, its edits and roles, and puts it in its place",
+		Use: "plan", GroupID: ofPlan, Short: "Checks a plan.yaml, its edits and roles, and puts it in place",
 		Example: "  lifeboat plan check plan.yaml",
 	})
 	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand(), sh.pushCommand(), sh.pullCommand(),
@@ -148,10 +153,11 @@ settings cannot be used.`,
 	})
 	proof.GroupID = ofApp
 	copied := ledger.Command(ledger.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Watched: func() bool { return terminal(sh.Stderr) }})
+	domain := securitydomain.Command(securitydomain.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Password: sh.password})
 	root.AddCommand(
 		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.selectionCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(), sh.retentionCommand(), sh.explainCommand(),
 		sh.acceptCommand(), sh.holdCommand(), sh.releaseCommand(), sh.deleteCommand(), sh.forgetCommand(), sh.undeleteCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),
-		versionCommand(sh), usage.CompletionCommand(), bugs, proof, copied,
+		versionCommand(sh), usage.CompletionCommand(), bugs, proof, copied, domain,
 	)
 	root.SetHelpCommand(usage.HelpCommand())
 	root.InitDefaultHelpCmd() // now, and not only when a command runs: the documentation has it too

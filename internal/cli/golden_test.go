@@ -20,6 +20,7 @@ import (
 	"lifeboat/internal/cli"
 	"lifeboat/internal/retention"
 	"lifeboat/internal/testing/fakeazure/ccfwriter"
+	"lifeboat/internal/testing/fakeazure/domainwriter"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -123,6 +124,8 @@ var shown = []struct {
 	{"ledger diff copy damaged", false},
 	{"ledger diff copy recovered", false},
 	{"ledger diff copy nothing", false},
+	{"security-domain check blob.json", false},
+	{"security-domain check", false},
 	{"prove -g sandbox --service " + sandbox, false},
 	{"prove -g prod --service " + sandbox, false},
 	{"prove -g sandbox --make-apim", false},
@@ -140,6 +143,9 @@ const sandbox = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGro
 func TestGolden(t *testing.T) {
 	planFolder(t)
 	ledgerFolders(t)
+	if err := os.WriteFile("blob.json", []byte(`{"EncData":{"data":[],"kdf":"sp108_kdf"},"WrappedKey":{}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, width := range []int{80, 120} {
 		var all strings.Builder
 		commands := map[string]bool{}
@@ -180,6 +186,21 @@ func golden(t *testing.T, name, got string) {
 	want, err := os.ReadFile(path)
 	if err != nil || string(want) != got {
 		t.Errorf("%s is not what the commands print, %v:\n%s", path, err, firstDifference(string(want), got))
+	}
+}
+
+// domainFiles makes a security domain of three holders in domain.json, and the key files of two of them.
+func domainFiles(t *testing.T) {
+	t.Helper()
+	alice, bob := domainwriter.NewHolder("alice", 2048), domainwriter.NewHolder("bob", 2048)
+	d := domainwriter.New("contoso-hsm", 2, alice.Key, alice, bob, domainwriter.NewHolder("carol", 2048))
+	for name, content := range map[string][]byte{
+		"domain.json": d.File().JSON(), "alice.key": alice.KeyPEM(), "alice.cer": alice.PEM(), "bob.key": bob.KeyPEM(), "bob.cer": bob.PEM(),
+		"locked.key": alice.Legacy("correct horse", "AES-256-CBC"),
+	} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -256,6 +277,7 @@ var words = regexp.MustCompile(`"([^"]*)"|(\S+)`)
 func TestExamples(t *testing.T) {
 	planFolder(t)
 	ledgerFolders(t)
+	domainFiles(t)
 	var visit func(c *cobra.Command)
 	n := 0
 	visit = func(c *cobra.Command) {

@@ -265,7 +265,7 @@ nothing of it. A second call changes nothing.`,
 
 func (sh Shell) confirmCommand() *cobra.Command {
 	return sh.change("restores", &cobra.Command{
-		Use: "confirm ID", Short: "Says that a restore is right: its safety backup is held no longer",
+		Use: "confirm ID", Short: "Says that a restore is right: its safety backup may go",
 		Long: `Says that a restore is as it should be, once it has ended: its safety backup
 is held no longer. A second call changes nothing.`,
 		Example:           "  lifeboat confirm 0c650536f8140ca3-8225311599-2b0ae8d7f072",

@@ -171,7 +171,7 @@ func (sh Shell) backupCommand() *cobra.Command {
 	var wait bool
 	c := &cobra.Command{
 		Use:   "backup TARGET | backup --plan NAME",
-		Short: "Asks for a backup now, of a target or of every target of a plan",
+		Short: "Asks for a backup now, of a target or of all targets of a plan",
 		Long: `Asks for a backup of the target, and prints the ID of its run. With --plan
 alone it asks for a backup of every target of the plan, and prints the ID of
 the batch.

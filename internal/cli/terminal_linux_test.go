@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -339,5 +340,60 @@ func tellsTheTime(t *testing.T, usually, before string) {
 	}
 	if code != 0 || out.String() != "r\n" {
 		t.Errorf("%d, %q", code, &out)
+	}
+}
+
+// TestAPasswordIsNotShown types the password of a key at a terminal, which does not show it.
+func TestAPasswordIsNotShown(t *testing.T) {
+	t.Chdir(t.TempDir())
+	domainFiles(t)
+	c := newConsole(t, 120)
+	done := make(chan int, 1)
+	go func() {
+		done <- c.at(t.Context(), t, "", nil, "security-domain", "check", "domain.json", "--key", "locked.key", "--holder")
+	}()
+	c.hides(t)
+	if _, err := c.person.WriteString("correct horse\n"); err != nil {
+		t.Fatal(err)
+	}
+	c.wait(t, "opens share 1 of 3", 1)
+	if code := <-done; code != 0 || strings.Contains(c.text(), "horse") {
+		t.Errorf("%d\n%s", code, c.text())
+	}
+
+	c.clear()
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		done <- c.at(ctx, t, "", nil, "security-domain", "check", "domain.json", "--key", "locked.key", "--holder")
+	}()
+	c.hides(t)
+	stop()
+	c.wait(t, "stopped: nothing was checked", 1)
+	if code := <-done; code != 1 {
+		t.Errorf("%d\n%s", code, c.text())
+	}
+	if !c.echoes(t) {
+		t.Error("the terminal shows nothing of the next words that a person types")
+	}
+}
+
+// echoes tells whether the terminal shows the words that a person types.
+func (c *console) echoes(t *testing.T) bool {
+	t.Helper()
+	mode, err := unix.IoctlGetTermios(int(c.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mode.Lflag&unix.ECHO != 0
+}
+
+// hides waits until the program asks for a password.
+func (c *console) hides(t *testing.T) {
+	t.Helper()
+	c.wait(t, "password of locked.key: ", 1)
+	for deadline := time.Now().Add(time.Minute); c.echoes(t); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the terminal shows what a person types")
+		}
 	}
 }

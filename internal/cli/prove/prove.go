@@ -61,7 +61,7 @@ func Command(sh Shell) *cobra.Command {
 	var q request
 	c := &cobra.Command{
 		Use:   "prove -g GROUP",
-		Short: "Proves with services that may be lost that a backup restores them",
+		Short: "Proves by services that may be lost that backups restore them",
 		Long: `Proves in your own subscription that a backup brings a service back. It takes
 only services that you name and can do without, each in the resource group
 GROUP, and each a target of a plan that lets it be restored into itself. Their

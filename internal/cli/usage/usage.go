@@ -19,6 +19,15 @@ type Error string
 // Error returns the text.
 func (e Error) Error() string { return string(e) }
 
+// Exit is an error with an exit code of its own. Its text is printed as it is.
+type Exit struct {
+	Code int
+	Text string
+}
+
+// Error returns the text.
+func (e Exit) Error() string { return e.Text }
+
 // Misuse says why the command cannot use its arguments, and how it is used.
 func Misuse(c *cobra.Command, format string, args ...any) error {
 	return Error(fmt.Sprintf("%s: %s\nusage: %s\n%[1]s --help says more\n", c.CommandPath(), text.Plain(fmt.Sprintf(format, args...)), c.UseLine()))

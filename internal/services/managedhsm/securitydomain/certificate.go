@@ -35,7 +35,7 @@ func Certificates(file []byte) (found []*x509.Certificate, isPEM bool, err error
 		found = append(found, cert)
 	}
 	if !isPEM {
-		cert, err := x509.ParseCertificate(file)
+		cert, err := x509.ParseCertificate(bytes.Clone(file)) // which the caller may clear
 		if err != nil {
 			return nil, false, errors.New("it is no certificate, in PEM or DER")
 		}

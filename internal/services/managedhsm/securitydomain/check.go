@@ -65,7 +65,7 @@ func (f *File) Check(name string, keys []Key, o Options) Report {
 	if s.parts > 0 {
 		c.compareQuorum(s)
 		c.compareShares(s)
-	} else if !o.Alone && len(usable) >= f.quorum && f.quorum >= minQuorum {
+	} else if !o.Alone && len(usable) >= f.quorum && f.quorum >= minQuorum && f.readable() > 0 {
 		c.disagree(usable)
 	}
 	c.attest(o.Attestation)
@@ -156,6 +156,9 @@ func (c *check) opensNothing(key Key, fits bool, certificates []*x509.Certificat
 	for _, cert := range certificates {
 		for n, s := range c.shares {
 			if sameKey(cert, key.Private) && slices.Equal(s.thumbprint, thumbprintOf(cert)) {
+				if s.err != nil {
+					return // and Parse has said so
+				}
 				c.wrong(ShareDamaged, "share %d is damaged: %s is its key by the certificate, and does not unwrap it", n+1, key.Name)
 				return
 			}

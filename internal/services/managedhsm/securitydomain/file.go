@@ -17,6 +17,7 @@ const MaxSize = 1 << 20
 
 const (
 	minQuorum  = 2
+	minHolders = 3
 	maxHolders = 10
 )
 
@@ -136,6 +137,9 @@ func (f *File) readShares(text []byte) error {
 	if f.quorum < minQuorum || f.quorum > len(list) {
 		f.wrong(QuorumWrong, "its quorum (required) is %d of %d holders, which no download has", f.quorum, len(list))
 	}
+	if len(list) < minHolders {
+		f.wrong(ShareMissing, "it lists %d shares, and each download has %d to %d: some were taken out", len(list), minHolders, maxHolders)
+	}
 	for n, text := range list {
 		s := readShare(text)
 		f.shares = append(f.shares, s)
@@ -207,7 +211,7 @@ func (f *File) readParts(text []byte) error {
 	}
 	for _, tag := range tags {
 		if f.part(tag) == nil {
-			f.wrong(PartMissing, "the part %s is missing: azure-cli would take the file, and the HSM could not", tag)
+			f.wrong(PartMissing, "the part %s is missing; azure-cli does not look for it", tag)
 		}
 	}
 	return nil

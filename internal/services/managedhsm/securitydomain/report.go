@@ -22,6 +22,7 @@ type Code string
 // The faults of the file, or of a key.
 const (
 	NotRead            Code = "NotRead"            // the file is no security domain
+	ShareMissing       Code = "ShareMissing"       // there are fewer holders than a download has
 	ShareDamaged       Code = "ShareDamaged"       // a share cannot be read, or does not authenticate
 	ShareOfAnother     Code = "ShareOfAnother"     // a share opens, and does not fit the others: it is of another download
 	SharesDisagree     Code = "SharesDisagree"     // a quorum of shares opens, and opens no part

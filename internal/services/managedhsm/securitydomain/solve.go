@@ -13,12 +13,7 @@ type solution struct {
 // solve looks for shares that open the parts: as many as the quorum says first, and then any number, in case the quorum is wrong. There
 // are a thousand sets at the most.
 func (f *File) solve(points []point) (best solution) {
-	readable := 0
-	for _, p := range f.parts {
-		if p.err == nil {
-			readable++
-		}
-	}
+	readable := f.readable()
 	for _, m := range sizesFrom(f.quorum, len(points)) {
 		eachSubset(points, m, func(chosen []point) bool {
 			master, ok := secret(chosen)
@@ -33,6 +28,16 @@ func (f *File) solve(points []point) (best solution) {
 		}
 	}
 	return best
+}
+
+// readable returns the number of parts that may authenticate.
+func (f *File) readable() (n int) {
+	for _, p := range f.parts {
+		if p.err == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // sizesFrom returns the sizes of sets to try, that one first.
