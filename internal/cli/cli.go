@@ -153,7 +153,7 @@ settings cannot be used.`,
 	})
 	proof.GroupID = ofApp
 	copied := ledger.Command(ledger.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Watched: func() bool { return terminal(sh.Stderr) }})
-	domain := securitydomain.Command(securitydomain.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Password: sh.password})
+	domain := securitydomain.Command(securitydomain.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Version: sh.Version, Password: sh.password})
 	root.AddCommand(
 		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.selectionCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(), sh.retentionCommand(), sh.explainCommand(),
 		sh.acceptCommand(), sh.holdCommand(), sh.releaseCommand(), sh.deleteCommand(), sh.forgetCommand(), sh.undeleteCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),

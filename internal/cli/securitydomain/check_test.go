@@ -16,6 +16,7 @@ import (
 
 	"lifeboat/internal/cli/securitydomain"
 	"lifeboat/internal/cli/usage"
+	domain "lifeboat/internal/services/managedhsm/securitydomain"
 	"lifeboat/internal/testing/fakeazure/domainwriter"
 )
 
@@ -77,7 +78,7 @@ func now() time.Time { return time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC) }
 // run runs the command in the folder, and returns its exit code as the program does.
 func run(ctx context.Context, password func(context.Context, string) ([]byte, error), args ...string) (out, errs string, code int) {
 	var stdout, stderr bytes.Buffer
-	c := securitydomain.Command(securitydomain.Shell{Stdout: &stdout, Stderr: &stderr, Now: now, Width: func() int { return 0 }, Password: password})
+	c := securitydomain.Command(securitydomain.Shell{Stdout: &stdout, Stderr: &stderr, Now: now, Width: func() int { return 0 }, Version: "v1", Password: password})
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetArgs(args)
 	err := c.ExecuteContext(ctx)
@@ -153,7 +154,7 @@ func listed(t *testing.T, folder string) (files []string) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if e.IsDir() {
+		if !e.Type().IsRegular() {
 			continue
 		}
 		content, err := os.ReadFile(filepath.Join(folder, e.Name()))
@@ -201,5 +202,56 @@ func TestWrongWords(t *testing.T) {
 		if out, errs, code := run(t.Context(), nobody, args...); code != 1 || out != "" || !strings.Contains(errs, "usage: ") {
 			t.Errorf("%q: %d %s%s", args, code, out, errs)
 		}
+	}
+}
+
+// TestStatement writes statements: only of a good check, to a new file, which has the holder's signature.
+func TestStatement(t *testing.T) {
+	w := newWorld(t)
+	t.Chdir(w.folder)
+	situation{}.lay(t, w)
+	args := func(more ...string) []string { return append([]string{"check", "domain.json"}, more...) }
+	out, errs, code := run(t.Context(), nobody, args("--key", "bob.key", "--holder", "--statement", "bob.json")...)
+	if code != 0 || !strings.Contains(out, "opens share 2 of 3") {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	content, err := os.ReadFile("bob.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := domain.ReadStatement(content)
+	if err != nil || !slices.Equal(s.Opened, []string{strings.ToUpper(thumbprint(people()["bob"]))}) || s.Tool != "lifeboat v1" || !s.Checked.Equal(now()) {
+		t.Errorf("%+v %v", s, err)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		err  string
+	}{
+		"the file is there":         {args("--key", "bob.key", "--holder", "--statement", "bob.json"), 1, "bob.json is there already"},
+		"the security domain":       {args("--key", "bob.key", "--holder", "--statement", "domain.json"), 1, "domain.json is there already"},
+		"a link to nothing":         {args("--key", "bob.key", "--holder", "--statement", "link"), 1, "link is there already"},
+		"no folder":                 {args("--key", "bob.key", "--holder", "--statement", "none/s.json"), 1, "write the statement: open none/s.json"},
+		"a foreign key":             {args("--key", "frank.key", "--holder", "--statement", "s.json"), 2, "no statement was written"},
+		"a foreign key beside some": {args("--key", "alice.key", "--key", "bob.key", "--key", "frank.key", "--statement", "s.json"), 3, "no statement was written"},
+		"no certificate":            {args("--key", "bare.key", "--holder", "--statement", "s.json"), 1, "cannot sign without the certificate of share 1"},
+	} {
+		if err := os.Symlink("nowhere", "link"); err != nil && !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
+		before := listed(t, w.folder)
+		if _, errs, code := run(t.Context(), nobody, c.args...); code != c.code || !strings.Contains(errs, c.err) {
+			t.Errorf("%s: %d %s", name, code, errs)
+		}
+		if after := listed(t, w.folder); !slices.Equal(before, after) {
+			t.Errorf("%s: the files are others:\n%s\n%s", name, before, after)
+		}
+	}
+	out, errs, code = run(t.Context(), nobody, args("--key", "alice.key", "--key", "bob.key", "--statement", "both.json")...)
+	if content, err = os.ReadFile("both.json"); code != 0 || err != nil {
+		t.Fatal(code, out, errs, err)
+	}
+	if s, err := domain.ReadStatement(content); err != nil || s.Parts != domain.Authentic || s.ID != w.three.ID {
+		t.Errorf("%+v %v", s, err)
 	}
 }

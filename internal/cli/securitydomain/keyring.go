@@ -149,6 +149,25 @@ func refused(name string, content []byte, why error) securitydomain.Report {
 	return securitydomain.Refused(name, sum, len(content), why)
 }
 
+// there tells whether anything has that name.
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// create writes a new file: all of it, or none.
+func create(path string, content []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("write the statement: %w", err)
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("write the statement: %w", errors.Join(err, os.Remove(path)))
+	}
+	return nil
+}
+
 // certificates reads the certificates of holders.
 func certificates(paths []string) (all []*x509.Certificate, err error) {
 	for _, path := range paths {

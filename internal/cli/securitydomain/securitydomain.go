@@ -3,6 +3,7 @@ package securitydomain
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type Shell struct {
 	Now func() time.Time
 	// Width returns the columns of the terminal; 0 means any number.
 	Width func() int
+	// Version is the version of the program's source.
+	Version string
 	// Password asks a person; it returns nil if there is no terminal.
 	Password func(ctx context.Context, prompt string) ([]byte, error)
 }
@@ -63,6 +66,7 @@ func misused(err error) error {
 type flags struct {
 	keys, certificates     []string
 	passwords, attestation string
+	statement              string
 	alone                  bool
 	form                   string
 }
@@ -77,9 +81,11 @@ activation of a Managed HSM downloaded, without which no backup of that HSM can
 be restored. It says which holders the file has, opens the share of each key
 that you give, and checks with a quorum of them that all three enclosed parts
 are undamaged, and whose they are. It names the share, the part or the key that
-is bad. It needs neither the service nor the network, and writes nothing.
+is bad. It needs neither the service nor the network.
 
-With --holder one person checks one key: no two keys need to meet.
+With --holder one person checks one key: no two keys need to meet. With
+--statement a good check is written to a new file, without secrets, and signed
+by each key that opened a share.
 
 A key is a PEM file: PKCS #1, PKCS #8, PBES2, or the older encryption of
 OpenSSL. The command asks for passwords, or reads them, one a line, from the
@@ -93,6 +99,7 @@ damaged or unreadable, or if a key is bad, and 1 if the arguments cannot be
 used.`,
 		Example: `  lifeboat security-domain check domain.json --key alice.key --key bob.key
   lifeboat security-domain check domain.json --key alice.key --holder
+  lifeboat security-domain check domain.json --key bob.key --holder --statement bob.json
   lifeboat security-domain check domain.json --key alice.key --key bob.key -o json`,
 		Args: func(c *cobra.Command, args []string) error { return misused(usage.Exactly("FILE")(c, args)) },
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -107,9 +114,10 @@ used.`,
 	c.Flags().StringArrayVar(&f.certificates, "certificate", nil, "a `FILE` with a certificate, for the name")
 	c.Flags().StringVar(&f.passwords, "password-file", "", "a `FILE` with the passwords of keys, one a line")
 	c.Flags().StringVar(&f.attestation, "attestation", "", "a `FILE` with the attestation of a key of the HSM")
+	c.Flags().StringVar(&f.statement, "statement", "", "write a signed statement to this new `FILE`")
 	c.Flags().BoolVar(&f.alone, "holder", false, "check the share of one key alone")
 	c.Flags().StringVarP(&f.form, "output", "o", forms[0], strings.Join(forms, " or "))
-	for _, name := range []string{"key", "certificate", "password-file", "attestation"} {
+	for _, name := range []string{"key", "certificate", "password-file", "attestation", "statement"} {
 		_ = c.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		})
@@ -133,6 +141,8 @@ func (f flags) check(c *cobra.Command) error {
 		return usage.Misuse(c, "-o is one of %s", strings.Join(forms, ", "))
 	case f.alone && len(f.keys) != 1:
 		return usage.Misuse(c, "--holder wants one --key: no two keys need to meet")
+	case f.statement != "" && there(f.statement):
+		return usage.Misuse(c, "%s is there already, and nothing is written over it", f.statement)
 	case len(f.keys) > mostKeys || len(f.certificates) > mostKeys:
 		return usage.Misuse(c, "at most %d keys and as many certificates are read", mostKeys)
 	}
@@ -148,38 +158,44 @@ func (sh Shell) check(ctx context.Context, name string, f flags) error {
 	if err != nil {
 		return sh.answer(f, refused(name, content, err))
 	}
-	report, err := sh.open(ctx, name, file, f)
+	report, statement, err := sh.open(ctx, name, file, f)
 	scrub()
+	if err == nil && statement != nil {
+		err = create(f.statement, statement)
+	}
 	if err != nil {
 		return usage.Exit{Code: codeUsage, Text: err.Error() + "\n"}
 	}
 	return sh.answer(f, report)
 }
 
-// open reads the keys, checks the file with them, and clears them.
-func (sh Shell) open(ctx context.Context, name string, file *securitydomain.File, f flags) (r securitydomain.Report, err error) {
+// open reads the keys, checks the file with them, has them sign, and clears them.
+func (sh Shell) open(ctx context.Context, name string, file *securitydomain.File, f flags) (r securitydomain.Report, statement []byte, err error) {
 	o := securitydomain.Options{Alone: f.alone}
 	if o.Certificates, err = certificates(f.certificates); err != nil {
-		return r, err
+		return r, nil, err
 	}
 	if o.Attestation, err = attestation(f.attestation); err != nil {
-		return r, err
+		return r, nil, err
 	}
 	ring := keyring{sh: sh}
 	defer ring.clear()
 	if err := ring.readPasswords(f.passwords); err != nil {
-		return r, err
+		return r, nil, err
 	}
 	for _, path := range f.keys {
 		if err := ring.add(ctx, path); err != nil {
-			return r, err
+			return r, nil, err
 		}
 	}
 	r = file.Check(name, ring.keys, o)
 	for _, path := range ring.exposed {
 		r.Warn(securitydomain.KeyExposed, path+" can be read by others on this machine: take the right from them, with chmod 600")
 	}
-	return r, nil
+	if f.statement != "" && exitCode(r, f.alone) == 0 {
+		statement, err = securitydomain.Sign(rand.Reader, r, ring.keys, o.Certificates, sh.Now(), "lifeboat "+sh.Version)
+	}
+	return r, statement, err
 }
 
 // answer prints the report, and returns the exit code with its reason.
@@ -194,7 +210,11 @@ func (sh Shell) answer(f flags, r securitydomain.Report) error {
 		return usage.Exit{Code: codeUsage, Text: err.Error() + "\n"}
 	}
 	if code := exitCode(r, f.alone); code != 0 {
-		return usage.Exit{Code: code, Text: text.Plain(r.Name) + ": " + summary(r, f.alone) + "\n"}
+		why := text.Plain(r.Name) + ": " + summary(r, f.alone) + "\n"
+		if f.statement != "" {
+			why += "no statement was written\n"
+		}
+		return usage.Exit{Code: code, Text: why}
 	}
 	return nil
 }
