@@ -158,8 +158,9 @@ func (sh Shell) check(ctx context.Context, name string, f flags) error {
 	if err != nil {
 		return sh.answer(f, refused(name, content, err))
 	}
-	report, statement, err := sh.open(ctx, name, file, f)
-	scrub()
+	var report securitydomain.Report
+	var statement []byte
+	privately(func() { report, statement, err = sh.open(ctx, name, file, f) })
 	if err == nil && statement != nil {
 		err = create(f.statement, statement)
 	}
