@@ -190,21 +190,25 @@ crash-storm: ## Make BACKUPS backups of 17 targets of all services, and kill the
 	LIFEBOAT_CRASH_STORM=$(BACKUPS) LIFEBOAT_SEED=$(SEED) go test ./internal/testing/e2e -count=1 -run '^TestCrashStorm$$' -v -timeout 60m
 
 # Inputs are counted, and not the time: up to Go 1.26 a fuzz test that ends with its time may fail without an input
-# (https://go.dev/issue/75804). 15 and 35 seconds on two idle processors.
+# (https://go.dev/issue/75804). 15, 35 and 15 seconds on two idle processors.
 RESTORES ?= 40000
 CALLS ?= 100000
+DOMAINS ?= 20000
 
 # INPUTS are the inputs for each reader of ledgers.
 INPUTS ?= 5000
 
-.PHONY: fuzz fuzz-host fuzz-restores fuzz-ledgers
-fuzz: fuzz-host fuzz-restores fuzz-ledgers ## Feed the readers of the host's requests with CALLS=100000 random inputs, of requests for restores with RESTORES=40000, of ledgers with INPUTS=5000
+.PHONY: fuzz fuzz-host fuzz-restores fuzz-ledgers fuzz-domains
+fuzz: fuzz-host fuzz-restores fuzz-ledgers fuzz-domains ## Feed random inputs to the readers of the host's requests (CALLS=100000), of requests for restores (RESTORES=40000), of ledgers (INPUTS=5000), of security domains (DOMAINS=20000) and keys (a fifth)
 fuzz-host:
 	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(CALLS)x -fuzzminimizetime 1s # as below
 fuzz-restores:
 	go test ./internal/restore -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(RESTORES)x -fuzzminimizetime 1s # else it shortens long messages for most of the time
 fuzz-ledgers:
 	for target in Files COSE Tables Checkpoint; do go test ./internal/services/ledger/ccf -run '^$$' -fuzz "^Fuzz$$target\$$" -fuzztime $(INPUTS)x -fuzzminimizetime 1s; done
+fuzz-domains:
+	go test ./internal/services/managedhsm/securitydomain -run '^$$' -fuzz '^FuzzFile$$' -fuzztime $(DOMAINS)x -fuzzminimizetime 1s
+	go test ./internal/services/managedhsm/securitydomain -run '^$$' -fuzz '^FuzzKey$$' -fuzztime $$(( $(DOMAINS) / 5 ))x -fuzzminimizetime 1s
 
 .PHONY: ledgers
 ledgers: ## Verify the real ledgers in LEDGERS=folder, each beside its expected.json: every root, count, table and identity

@@ -9,6 +9,7 @@ import (
 // that only the runtime can reach. So do has a stack of its own, and no collection moves it: it would leave the old one behind.
 func privately(do func()) {
 	percent := debug.SetGCPercent(-1)
+	runtime.GC() // ends a collection under way
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
