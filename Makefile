@@ -324,6 +324,9 @@ azure-clients: python ## Run the official JavaScript and Python clients and Azur
 	build/clients/azurecli/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r build/clients/azurecli.txt
 	go run ./internal/cmd/azcommands . >build/clients/azcommands.jsonl
 	cd build/clients && azurecli/bin/python -W ignore -m unittest -v azureflags_test
+	go vet -tags azurecli ./internal/cli/securitydomain
+	LIFEBOAT_AZURECLI=$(CURDIR)/build/clients/azurecli/bin/python go test -tags azurecli ./internal/cli/securitydomain -count=1 \
+		-run '^(TestAgainstAzureCLI|TestDomainsOfAzureCLI)$$'
 	go run ./internal/testing/clients bash -c 'cd build/clients && \
 		{ nice venv/bin/python -W ignore -m unittest -v azureroles_test azurecli_test >azurecli.log 2>&1 & } && azurecli=$$! code=0 && \
 		{ node --test --test-concurrency=4 && venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test || code=1; } && \

@@ -256,7 +256,7 @@ func secrets(w *world) *needles {
 			key := domainwriter.PartKey(d.Master, p.Tag)
 			n.plant("the cipher key of "+p.Tag+" of "+name, key[32:])
 			n.plant("the MAC key of "+p.Tag+" of "+name, key[:32])
-			if _, k, ok := bytes.Cut(p.Content, []byte("\x02k\x00")); ok {
+			if _, k, ok := bytes.Cut(p.Content, []byte("\x02k\x00")); ok && p.Tag != domainwriter.HSM { // which is no document
 				n.plant("the inner key of "+p.Tag+" of "+name, k[4:90])
 				n.plant("the decoded inner key of "+p.Tag+" of "+name, must(base64.RawURLEncoding.DecodeString(string(k[4:90]))))
 			}

@@ -8,6 +8,7 @@ import (
 // privately runs do, and then overwrites the memory that do has used and nothing uses any more. Go's RSA and AES keep copies of keys
 // that only the runtime can reach. So do has a stack of its own, and no collection moves it: it would leave the old one behind.
 func privately(do func()) {
+	processors := runtime.GOMAXPROCS(1) // each keeps free places of its own
 	percent := debug.SetGCPercent(-1)
 	runtime.GC() // ends a collection under way
 	done := make(chan struct{})
@@ -23,6 +24,7 @@ func privately(do func()) {
 	runtime.GC() // the first one only marks pools as old
 	overwriteFree()
 	debug.FreeOSMemory()
+	runtime.GOMAXPROCS(processors)
 }
 
 // overwriteStack makes the stack larger than anything here needs, or clears it.
@@ -35,30 +37,35 @@ func overwriteStack() {
 }
 
 // overwriteFree allocates objects of each size until no free place is left between others, since the runtime clears a place when it is
-// taken. They are forgotten at once. The runtime takes more memory only once each such place is taken.
+// taken. They are forgotten at once.
 func overwriteFree() {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	classes := stats.BySize
 	for _, class := range classes {
-		if size := int(class.Size); size > 0 {
-			fill(func() any { return make([]byte, size) }, size)
-			fill(func() any { return make([]*byte, max(1, size/8)) }, size)
+		size := int(class.Size)
+		fill[byte](size, size)
+		if size > 512 {
+			size -= 8 // the runtime keeps a word of its own in a large object with pointers
 		}
+		fill[*byte](size, size/8)
 	}
 }
 
-// fill allocates a page of objects after the other, until the heap grows with several of them: one growth may be of something else.
-func fill(object func() any, size int) {
-	const page, enough = 8 << 10, 4
+// fill allocates a page of such objects after the other, until the heap grows: then no place for one was left.
+func fill[T any](size, length int) {
+	const page, enough = 8 << 10, 3 // a growth may be of something else
+	if length == 0 {
+		return
+	}
 	var stats runtime.MemStats
-	kept := [][]any{} // all of them, so that no place becomes free again
+	kept := make([][][]T, 0, 1<<10) // all of them, so that no place becomes free again
 	for grown := 0; grown < enough; {
-		objects := make([]any, page/size+1)
+		objects := make([][]T, page/size+1)
 		runtime.ReadMemStats(&stats)
 		before := stats.HeapInuse
 		for i := range objects {
-			objects[i] = object()
+			objects[i] = make([]T, length)
 		}
 		runtime.ReadMemStats(&stats)
 		if stats.HeapInuse > before {
