@@ -96,7 +96,7 @@ func viewRetention(target string, r engine.Retention) api.Retention {
 	v := api.Retention{Target: target, At: r.At, Stopped: r.Stopped, Value: []api.Retained{}}
 	for _, x := range r.Points {
 		p := x.Point
-		one := api.Retained{ID: p.ID, Plan: p.Plan, State: p.Called(), Size: p.Size, Created: p.Created, Stays: x.Stays, Next: x.Next}
+		one := api.Retained{ID: p.ID, Plan: p.Plan, State: p.Called(), Size: p.Size, Created: p.Created, Stays: x.Stays, Waits: x.Waits, Next: x.Next}
 		for _, c := range x.Causes {
 			one.Reasons = append(one.Reasons, api.RetentionReason{Message: c.Words, Until: c.Until})
 		}

@@ -24,6 +24,8 @@ type Retained struct {
 	Size    int64             `json:"sizeInBytes"`
 	Created time.Time         `json:"createdDateTime,omitzero"`
 	Stays   bool              `json:"stays"`
+	// Waits says that it stays only because no more of its target may be deleted in a day.
+	Waits bool `json:"waits,omitempty"`
 	// Reasons are all reasons for which it stays; if it goes, the first one says why.
 	Reasons []RetentionReason `json:"reasons"`
 	// Next is the time from which on the answer may be another one; missing if only a new backup or a person changes it.

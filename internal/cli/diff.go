@@ -29,8 +29,9 @@ scheduled times, the time for which recovery points are kept, and roles.
 
 With LIFEBOAT_URL and a key of the function health in LIFEBOAT_HEALTH_KEY it
 asks the app for what the next timer run does; else it says what it assumes.
-For the targets that a plan selects it asks too: that needs a key of the
-function api in LIFEBOAT_KEY.`,
+For the targets that a plan selects it asks too, and for the recovery points
+that expire by another keep: it lists them if they are more than half of a
+target's. That needs a key of the function api in LIFEBOAT_KEY.`,
 		Example: "  lifeboat plan diff old.yaml plan.yaml",
 		Args:    usage.Exactly("OLD", "NEW"), ValidArgsFunction: files(2),
 		RunE: func(c *cobra.Command, args []string) error { return sh.diff(c.Context(), args) },
@@ -56,6 +57,7 @@ func (sh Shell) changes(ctx context.Context, old, edited []backup.Plan) []string
 	unknown := sh.resolve(ctx, old, edited)
 	e := diff.Edit{Old: old, New: edited, Default: sh.Plans.Default}
 	give, revoke := roles.Compare(roles.Of(old, sh.Plans.Services), roles.Of(edited, sh.Plans.Services))
+	unknown = append(sh.falls(ctx, old, edited), unknown...)
 	if lines := append(e.Lines(sh.basis(ctx, e)), grants.Lines(give, revoke)...); len(lines) > 0 {
 		return append(lines, unknown...)
 	}

@@ -1,10 +1,12 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
 )
 
 // TestManyExpire: the first backup after an edit tells if more than half of the points expire by it, with their number and a list. A held
@@ -54,5 +56,36 @@ func TestManyExpire(t *testing.T) {
 				t.Errorf("%d events wait", rows)
 			}
 		})
+	}
+}
+
+// TestRetentionOfAnEdit: the answer about an edit lists what the edit makes expire, before any backup by it, and changes nothing.
+func TestRetentionOfAnEdit(t *testing.T) {
+	for _, c := range []struct {
+		after  backup.Counts
+		within time.Duration
+		waits  int
+	}{
+		{backup.Counts{Last: 2}, 0, 8}, {backup.Counts{Last: 20}, 0, 0}, {backup.Counts{}, 4 * day, 6}, {backup.Counts{}, 0, 0},
+	} {
+		s := newThinning(t, backup.Counts{Last: 50})
+		for range 10 {
+			s.night(1000)
+		}
+		edit := retention.Edit{Plan: "nightly", Settings: backup.Settings{KeepCounts: c.after, KeepWithin: c.within}}
+		writes := s.storage.writes
+		r, err := s.engine.Retention(t.Context(), target, time.Time{}, edit)
+		if got := len(waiting(r)) + len(going(r)); err != nil || got != c.waits || s.storage.writes != writes {
+			t.Errorf("%s within %s: %d expire, want %d, %v", c.after, c.within, got, c.waits, err)
+		}
+		edit.Plan = "another"
+		if r, err := s.engine.Retention(t.Context(), target, time.Time{}, edit); err != nil || len(waiting(r))+len(going(r)) != 0 {
+			t.Errorf("an edit of another plan: %v", err)
+		}
+	}
+	s := newThinning(t, backup.Counts{Last: 50})
+	edit := retention.Edit{Plan: "nightly", Settings: backup.Settings{KeepCounts: backup.Counts{Zone: "Nowhere/At_all"}}}
+	if _, err := s.engine.Retention(t.Context(), target, time.Time{}, edit); err == nil || !strings.Contains(err.Error(), "zone") {
+		t.Errorf("of no zone: %v", err)
 	}
 }

@@ -120,7 +120,7 @@ func (e *Engine) newestLive(ctx context.Context, target string, now time.Time) (
 			return "", err
 		}
 		for _, p := range page.Points {
-			if p.Live() && p.Created.After(newest.Created) && !p.Created.After(now) {
+			if p.Live() && (newest.ID == "" || p.Created.After(newest.Created)) && !p.Created.After(now) {
 				newest = p
 			}
 		}

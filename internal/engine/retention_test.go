@@ -299,7 +299,10 @@ func TestRetentionOfTheHorizon(t *testing.T) {
 func TestRetentionRefuses(t *testing.T) {
 	s := newHarness(t)
 	s.points(2)
-	wrong, ok := errors.AsType[*request.Error](func() error { _, err := s.engine.Retention(t.Context(), target, s.now.Add(-time.Second)); return err }())
+	wrong, ok := errors.AsType[*request.Error](func() error {
+		_, err := s.engine.Retention(t.Context(), target, s.now.Add(-time.Second))
+		return err
+	}())
 	if !ok || wrong.Field != "at" || !strings.Contains(wrong.Message, "is earlier than now") {
 		t.Errorf("before now: %v", wrong)
 	}

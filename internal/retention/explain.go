@@ -22,6 +22,8 @@ type Explanation struct {
 	Causes []Cause
 	// Next is the time from which on the answer may be another one; zero if only a new backup or a person changes it.
 	Next time.Time
+	// Waits says that it stays for the sake of the pace alone.
+	Waits bool
 }
 
 // Explain decides about the added points as Decide does, and says all reasons for each of the given ones: these are the added ones without
@@ -39,7 +41,7 @@ func (r *Review) Explain(points []backup.Point) []Explanation {
 		d, past := decided[p.ID]
 		x := Explanation{Point: p, Stays: d.Keep || !past}
 		if d.Waits {
-			x.Causes = []Cause{{Words: d.Reason, Until: d.Next}}
+			x.Causes, x.Waits = []Cause{{Words: d.Reason, Until: d.Next}}, true
 		} else if x.Stays {
 			x.Causes = r.causes(p, waiting[p.Plan])
 		} else {

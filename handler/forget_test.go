@@ -1,0 +1,41 @@
+package handler
+
+import (
+	"strings"
+	"testing"
+
+	"lifeboat/internal/backup"
+)
+
+// TestForget checks the answers to a person who forgets a target, and which requests are refused.
+func TestForget(t *testing.T) {
+	d := newApp(nil)
+	id := d.point(t, backup.Live)
+	for _, c := range []struct {
+		body   string
+		status int
+		want   []string
+	}{
+		{`{"target":"` + target + `"}`, 400, []string{"needs a reason"}},
+		{`{"target":"contoso","reason":"retired"}`, 400, []string{"InvalidTarget"}},
+		{`{"target":"` + target + `","reason":"retired","dryRun":"perhaps"}`, 400, []string{"dryRun"}},
+		{`{"target":"` + target + `","reason":"retired","after":"` + strings.Replace(id, "-", "-1", 1) + `"}`, 404, []string{"RecoveryPointNotFound"}},
+		{`{"target":"` + target + `","reason":"retired","all":true}`, 400, []string{"all"}},
+		{`{"target":"` + target + `-two","reason":"retired"}`, 200, []string{`"value":[]`}},
+		{
+			`{"target":"` + target + `","reason":"retired","dryRun":true}`, 200,
+			[]string{`"dryRun":true`, `"id":"` + id + `"`, `"stays":"it is the newest verified recovery point of its target, which a plan backs up"`},
+		},
+		{`{"target":"` + target + `","reason":"retired"}`, 200, []string{`"id":"` + id + `"`, `"stays":"it is the newest`}},
+	} {
+		w := d.call("POST", "/api/forget", c.body)
+		if w.Code != c.status {
+			t.Errorf("%s: %d %s, want %d", c.body, w.Code, w.Body, c.status)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s: %s\nhas no %s", c.body, w.Body, want)
+			}
+		}
+	}
+}
