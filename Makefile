@@ -109,10 +109,10 @@ soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, 
 	.ci/reproduce # 5, and 4 more where GoReleaser is not built yet
 	$(MAKE) simulate SEEDS=10000 # 105 to 180
 	$(MAKE) mutants # 20, and 120 for the mechanical ones
+	LIFEBOAT_LEDGERS=1000 go test -count=1 -timeout 60m -run '^(TestLedgersByChance|TestEveryByteCounts)$$' ./internal/services/ledger/ccf # 5: 1,000 ledgers by chance, each byte of a small one
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
 	$(MAKE) host-storm # 3
-	LIFEBOAT_LEDGERS=1000 go test -count=1 -timeout 60m -run '^(TestLedgersByChance|TestEveryByteCounts)$$' ./internal/services/ledger/ccf # 5: 1,000 ledgers by chance, each byte of a small one
 	go test -count=1 -timeout 30m -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 10: make run, in three shells, killed and gone on; takeovers; proofs stopped at each step
 
 RUN ?= .
