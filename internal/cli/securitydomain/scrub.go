@@ -19,10 +19,10 @@ func privately(do func()) {
 		overwriteStack()
 	}()
 	<-done
+	debug.FreeOSMemory()
+	debug.FreeOSMemory() // the first collection only marks pools as old; new pages are clear from here
+	overwriteFree()      // before the next collection, in which the heap grows before each place is taken
 	debug.SetGCPercent(percent)
-	runtime.GC()
-	runtime.GC() // the first one only marks pools as old
-	overwriteFree()
 	debug.FreeOSMemory()
 	runtime.GOMAXPROCS(processors)
 }
