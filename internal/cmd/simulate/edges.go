@@ -78,7 +78,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/cli/securitydomain TestNothingSecretStays", "a security domain: numbers of keys stay in memory", "internal/cli/securitydomain/scrub.go",
-		"\toverwriteFree()\n\tdebug", "\tdebug",
+		"\toverwriteFree()      //", "\t//",
 	},
 	{
 		"./internal/health TestAnEditHasItsFirstInterval", "health goes by a backup by hand that is under way", "internal/health/health.go",
