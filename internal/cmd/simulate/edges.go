@@ -117,6 +117,10 @@ var edges = []edge{
 		"if count.N < a.KeepCounts.Each()[i].N && !endless(b) {", "if count.N < a.KeepCounts.Each()[i].N && endless(b) {",
 	},
 	{
+		"./internal/cli TestDiffListsWhatExpires", "plan diff lists what expires all the same", "internal/cli/falls.go",
+		"known && !gone &&", "known || gone &&",
+	},
+	{
 		"./internal/engine TestForget", "forget deletes the newest point of a plan's target", "internal/engine/forget.go",
 		"if p.Live() && (newest.ID ==", "if (newest.ID ==",
 	},
