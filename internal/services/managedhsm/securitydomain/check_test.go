@@ -2,8 +2,6 @@ package securitydomain_test
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
@@ -176,39 +174,6 @@ func TestClear(t *testing.T) {
 		t.Error("the key is still there")
 	}
 	k.Clear() // a key that was not read
-}
-
-// BenchmarkCheck checks ten holders of RSA 4096, and does the RSA operations of that alone.
-func BenchmarkCheck(b *testing.B) {
-	made := make([]domainwriter.Holder, 10)
-	var all sync.WaitGroup
-	for i := range made {
-		all.Go(func() { made[i] = domainwriter.NewHolder(fmt.Sprint(i), 4096) })
-	}
-	all.Wait()
-	d := domainwriter.New("contoso-hsm", 5, made[0].Key, made...)
-	content := d.File().JSON()
-	contentKeys := make([][]byte, len(made))
-	for i, h := range made {
-		contentKeys[i] = must(rsa.EncryptOAEP(sha256.New(), rand.Reader, &h.Key.PublicKey, make([]byte, 64), nil))
-	}
-	b.Run("check", func(b *testing.B) {
-		for b.Loop() {
-			file := must(securitydomain.Parse(content))
-			if r := file.Check("f", keys(made...), securitydomain.Options{}); r.Outcome != securitydomain.Recoverable {
-				b.Fatal(r.Errors)
-			}
-		}
-	})
-	b.Run("RSA alone", func(b *testing.B) {
-		for b.Loop() {
-			for _, h := range made {
-				for _, wrapped := range contentKeys {
-					_, _ = rsa.DecryptOAEP(sha256.New(), nil, h.Key, wrapped, nil)
-				}
-			}
-		}
-	})
 }
 
 func must[T any](value T, err error) T {
