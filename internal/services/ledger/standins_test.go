@@ -382,7 +382,7 @@ func (w world) testTorn(t *testing.T) {
 	must(t, w.Inject(id, fakeazure.Fault{Kind: fakeazure.MissingFile}))
 	a := w.backUp(t, w.attempt(id))
 	_, err := w.provider().Hash(t.Context(), a, backup.Hashing{})
-	fault{kind: backup.Refused, code: "LedgerIncomplete", message: "the transactions 3 to 4", hint: "again"}.check(t, err)
+	fault{kind: backup.Refused, code: "LedgerIncomplete", message: "the transactions 6 to 11", hint: "again"}.check(t, err)
 
 	// A share that was never made is no end of a backup: nothing shows its result.
 	must(t, w.Inject(id, fakeazure.Fault{Kind: fakeazure.NoShare}))
@@ -404,7 +404,7 @@ func (w world) testDeletion(t *testing.T) {
 	first, second := w.backUp(t, w.attempt(id)), w.backUp(t, w.attempt(id))
 	v, err := w.provider().Hash(t.Context(), first, backup.Hashing{})
 	must(t, err)
-	if !v.Done || len(v.Files) != 4 || v.Note != "" {
+	if !v.Done || len(v.Files) != 5 || v.Note != "" {
 		t.Fatalf("%+v", v)
 	}
 	_, err = w.files(t).NewShareClient(first.Artifact).CreateSnapshot(t.Context(), nil)

@@ -80,9 +80,10 @@ func TestLedger(t *testing.T) {
 		add func(*stack.Stack, string, string) error
 		// note is the text in the recovery point's row, state the text for other programs.
 		note, state string
+		files       int // an export has the service's certificate too
 	}{
-		"Managed CCF":         {stack.CCF, (*stack.Stack).AddCCF, "", `"state":"live"`},
-		"Confidential Ledger": {stack.Ledger, (*stack.Stack).AddLedger, "Azure restores no ledger from exported files", `"state":"copyOnly","copyOnly":true`},
+		"Managed CCF":         {stack.CCF, (*stack.Stack).AddCCF, "", `"state":"live"`, 4},
+		"Confidential Ledger": {stack.Ledger, (*stack.Stack).AddLedger, "Azure restores no ledger from exported files", `"state":"copyOnly","copyOnly":true`, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,10 +115,10 @@ func TestLedger(t *testing.T) {
 				figures.Report(t, "a backup of a %s with %d polls: %d requests", name, status.Run.Polls, after-before)
 				p, err := a.engine.RecoveryPoint(ctx, id)
 				if err != nil || p.State != backup.Live || !strings.Contains(p.Note, kind.note) || (p.Note == "") != (kind.note == "") ||
-					shares(t, target)[p.Artifact] != 3 {
+					shares(t, target)[p.Artifact] != kind.files {
 					t.Fatalf("%+v, %v; the account holds %v", p, err, shares(t, target))
 				}
-				if files, err := a.engine.Files(ctx, p); err != nil || len(files) != 3 {
+				if files, err := a.engine.Files(ctx, p); err != nil || len(files) != kind.files {
 					t.Errorf("%+v, %v", files, err)
 				}
 				points = append(points, p)
@@ -132,7 +133,7 @@ func TestLedger(t *testing.T) {
 				}
 				pause(ctx)
 			}
-			if left := shares(t, target); len(left) != 1 || left[points[1].Artifact] != 3 {
+			if left := shares(t, target); len(left) != 1 || left[points[1].Artifact] != kind.files {
 				t.Errorf("after the first expired the account holds %v", left)
 			}
 			response, text, err := a.request(ctx, http.MethodGet, "/api/runs/"+points[1].ID, "", nil)
@@ -175,7 +176,7 @@ func TestLedgerWhoseSASRunsOut(t *testing.T) {
 	if n := startsSent(target); n != 2 {
 		t.Errorf("%d starts were sent", n)
 	}
-	if left := shares(t, target); len(left) != 1 || left[status.Run.Artifact] != 3 {
+	if left := shares(t, target); len(left) != 1 || left[status.Run.Artifact] != 4 {
 		t.Errorf("the account holds %v", left)
 	}
 }

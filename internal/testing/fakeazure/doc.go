@@ -85,8 +85,8 @@
 //   - a SAS must let the service list, create, write and read with all three resource types;
 //   - a firewall keeps the service out;
 //   - a restore goes only to the region for which the backup was made;
-//   - the result of a restore from files that do not join up;
-//   - the content of the files: here a line of JSON and opaque bytes.
+//   - the result of a restore from files that do not verify;
+//   - which files there are: here a ledger of CCF 6 with its open file, and its newest snapshot.
 //
 // These points are documented: the share's name begins with the name of the application, the same name is needed for a
 // restore, the resource must be deleted first, no file may be older than 90 days, and the restored ledger has the same

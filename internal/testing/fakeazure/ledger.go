@@ -35,7 +35,7 @@ type Ledger struct {
 type LedgerState struct {
 	// Entries are all entries ever appended, the oldest first.
 	Entries []string
-	// Transaction is the ID of the last transaction, view and sequence number, such as "2.17".
+	// Transaction is the ID of the transaction of the last entry, view and sequence number, such as "2.17".
 	Transaction string
 	// ProvisioningState is the state of the resource: "Succeeded" when no operation runs on it.
 	ProvisioningState string
@@ -76,15 +76,6 @@ type ledger struct {
 	history history
 }
 
-// history is the content of a ledger. Its first transaction is the service's own, which opens it.
-type history struct {
-	Entries []string
-	View    int
-}
-
-// transaction returns the ID of the last transaction.
-func (h history) transaction() string { return fmt.Sprintf("%d.%d", h.View, len(h.Entries)+1) }
-
 func newLedgers(life context.Context, c Config, s *Sim) *ledgers {
 	var seed [32]byte
 	copy(seed[:], "ledgers")
@@ -116,12 +107,12 @@ func (s *Sim) AddLedger(add Ledger) error {
 	if add.Location == "" {
 		add.Location = "West Europe"
 	}
-	begin := keptLedger{region(add.Location), "Succeeded", history{Entries: slices.Clone(add.Entries), View: 2}}
+	m := s.ledgers
+	m.mu.Lock()
+	begin := keptLedger{region(add.Location), "Succeeded", m.newHistory(add.Entries)}
 	if kept, ok := s.kept.Ledgers[id.key()]; ok {
 		begin = kept
 	}
-	m := s.ledgers
-	m.mu.Lock()
 	m.all[id.key()] = &ledger{id: id, location: begin.Location, options: m.options, state: begin.State, history: begin.History}
 	m.mu.Unlock()
 	m.added(id)
@@ -142,7 +133,7 @@ func (s *Sim) AppendToLedger(resourceID string, entries ...string) error {
 func (s *Sim) LedgerState(resourceID string) (state LedgerState, err error) {
 	err = s.ledgers.with(resourceID, func(l *ledger) {
 		state = LedgerState{
-			Entries: slices.Clone(l.history.Entries), Transaction: l.history.transaction(),
+			Entries: slices.Clone(l.history.Entries), Transaction: l.history.grow(l.id.name, l.options.ChunkEntries).last,
 			ProvisioningState: s.ledgers.provisioningState(l), Location: l.location,
 		}
 	})

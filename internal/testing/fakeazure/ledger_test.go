@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/sas"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/service"
 
@@ -152,7 +153,7 @@ func TestLedgerBackupAndRestore(t *testing.T) {
 		t.Errorf("share %s", name)
 	}
 	want := []string{
-		"ledger/ledger_1-4.committed", "ledger/ledger_5-8.committed", "snapshots/snapshot_7_8.committed",
+		"ledger/ledger_1-5.committed", "ledger/ledger_16", "ledger/ledger_6-15.committed", "snapshots/snapshot_15_16.committed",
 	}
 	if got := filesOf(t, s, name); !slices.Equal(got, want) {
 		t.Errorf("files %q", got)
@@ -183,7 +184,7 @@ func TestLedgerBackupAndRestore(t *testing.T) {
 	must(t, err)
 	after, err := s.LedgerState(ccfID)
 	must(t, err)
-	if !slices.Equal(after.Entries, before.Entries) || after.Transaction != before.Transaction || after.Transaction != "2.8" ||
+	if !slices.Equal(after.Entries, before.Entries) || after.Transaction != before.Transaction || after.Transaction != "2.22" ||
 		after.ProvisioningState != "Succeeded" {
 		t.Errorf("restored %+v, was %+v", after, before)
 	}
@@ -434,9 +435,12 @@ func TestLedgerExportAndVersions(t *testing.T) {
 	shares := make(map[string]bool)
 	for _, o := range s.LedgerOperations() {
 		shares[o.Share] = true
-		want := []string{"ledger_1-3.committed", "snapshot_2_3.committed"}
+		want := []string{"ledger_1-5.committed", "ledger_6", "snapshot_5_6.committed"}
+		if o.Kind == fakeazure.LedgerExport {
+			want = slices.Insert(want, 2, "service_cert.pem")
+		}
 		if o.Ledger == ccfID {
-			want = []string{"ledger_1-4.committed", "ledger_5-8.committed", "snapshot_7_8.committed"}
+			want = []string{"ledger_1-5.committed", "ledger_16", "ledger_6-15.committed", "snapshot_15_16.committed"}
 		}
 		if got := filesOf(t, s, o.Share); !slices.Equal(got, want) || o.Account != accountName {
 			t.Errorf("%s of %s: %q", o.Share, o.Ledger, got)
@@ -544,13 +548,24 @@ func TestLedgerRestoreIsRefused(t *testing.T) {
 	must(t, s.AgeShare(accountName, name, -89*24*time.Hour))
 
 	ledger := shares.NewShareClient(name).NewDirectoryClient("ledger")
-	_, err = ledger.NewFileClient("ledger_5-8.committed").Delete(t.Context(), nil)
+	refused := func(what, words string) {
+		t.Helper()
+		wantFailure(t, what, restore(ccfID, name, "westeurope"), "RestoreFailed", words)
+		must(t, s.DeleteLedger(ccfID))
+	}
+	file := ledger.NewFileClient("ledger_16")
+	_, err = file.UploadRange(t.Context(), 20, streaming.NopCloser(strings.NewReader("!")), nil)
 	must(t, err)
-	wantFailure(t, "a file is missing", restore(ccfID, name, "westeurope"), "RestoreFailed", "snapshot is not one of the ledger")
-	must(t, s.DeleteLedger(ccfID))
-	_, err = ledger.NewFileClient("ledger_1-4.committed").Delete(t.Context(), nil)
-	must(t, err)
-	wantFailure(t, "all are", restore(ccfID, name, "westeurope"), "RestoreFailed", "holds no ledger files")
+	refused("a byte is changed", "ledger_16 does not verify")
+	for _, deleted := range []struct{ name, words string }{
+		{"ledger_16", ""}, {"ledger_6-15.committed", "do not join up"}, {"ledger_1-5.committed", "holds no ledger files"},
+	} {
+		_, err = ledger.NewFileClient(deleted.name).Delete(t.Context(), nil)
+		must(t, err)
+		if deleted.words != "" {
+			refused(deleted.name+" is missing", deleted.words)
+		}
+	}
 }
 
 func TestLedgerRestoreInAnotherRegion(t *testing.T) {
@@ -648,7 +663,7 @@ func TestLedgerShareIsSeen(t *testing.T) {
 	must(t, s.TuneLedger(ledgerID, func(k *fakeazure.LedgerOptions) { k.Backup = fakeazure.Range{} }))
 	must(t, c.do(t, "POST", ledgerID+"/backup", ccfAPI, toFiles(accountSAS(t, nil))))
 	names, _ := listShares(t, files, nil)
-	if len(names) != 2 || !strings.HasPrefix(names[0], "audit-") || len(filesOf(t, s, names[0])) != 2 {
+	if len(names) != 2 || !strings.HasPrefix(names[0], "audit-") || len(filesOf(t, s, names[0])) != 3 {
 		t.Errorf("shares %v", names)
 	}
 }
@@ -673,7 +688,7 @@ func TestLedgerFaults(t *testing.T) {
 	must(t, s.Inject(ccfID, fakeazure.Fault{Kind: fakeazure.FailHalfway, Code: "Halfway"}))
 	wantCode(t, "as a status by option", backup(), 400, "Halfway")
 	operations := s.LedgerOperations()
-	if got := filesOf(t, s, operations[2].Share); !slices.Equal(got, []string{"ledger/ledger_1-4.committed"}) {
+	if got := filesOf(t, s, operations[2].Share); !slices.Equal(got, []string{"ledger/ledger_1-5.committed", "ledger/ledger_6-15.committed"}) {
 		t.Errorf("halfway there are %q", got)
 	}
 	if operations[2].State != fakeazure.Failed || operations[2].Code != "Halfway" || count() != 1 {
@@ -687,7 +702,7 @@ func TestLedgerFaults(t *testing.T) {
 	if operations[3].Share != "" || len(filesOf(t, s, operations[4].Share)) != 0 {
 		t.Errorf("no share %+v, empty one %+v", operations[3], operations[4])
 	}
-	want := []string{"ledger/ledger_1-4.committed", "snapshots/snapshot_7_8.committed"}
+	want := []string{"ledger/ledger_1-5.committed", "ledger/ledger_16", "snapshots/snapshot_15_16.committed"}
 	if got := filesOf(t, s, operations[5].Share); !slices.Equal(got, want) {
 		t.Errorf("without a file: %q", got)
 	}
@@ -744,7 +759,7 @@ func TestLedgerCreateAndDelete(t *testing.T) {
 		must(t, err)
 		return state.ProvisioningState == "Succeeded"
 	})
-	if state, err := s.LedgerState(id); err != nil || state.Location != "eastus" || state.Transaction != "2.1" {
+	if state, err := s.LedgerState(id); err != nil || state.Location != "eastus" || state.Transaction != "2.7" {
 		t.Errorf("created %+v, %v", state, err)
 	}
 	resp, err = c.send(t.Context(), "PUT", id, ccfAPI, resource)
@@ -779,7 +794,7 @@ func TestLedgerSizes(t *testing.T) {
 		}
 		must(t, s.AddLedger(fakeazure.Ledger{ResourceID: ccfID, Entries: entries}))
 		must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) {
-			k.ChunkEntries, k.FileBytes, k.Backup, k.Restore = n%5, 100*n, short, short
+			k.ChunkEntries, k.Backup, k.Restore = n%5, short, short
 		}))
 		name := backedUp(t, s)
 		must(t, s.DeleteLedger(ccfID))

@@ -1,91 +1,29 @@
 package fakeazure
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"fmt"
+	"path"
 	"strings"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	azshare "github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/share"
+
+	"lifeboat/internal/testing/fakeazure/ccfwriter"
 )
 
-const (
-	defaultChunkEntries    = 4
-	defaultLedgerFileBytes = 8 << 10
-)
-
-// ledgerFile is the first line of a file of a backup; the rest of the file is opaque. In Azure all of it is.
-type ledgerFile struct {
-	Resource      string `json:"resource"`
-	Region        string `json:"region"`
-	RestoreRegion string `json:"restoreRegion"`
-	View          int    `json:"view"`
-	// From and To are sequence numbers; a snapshot has To alone.
-	From int `json:"from,omitempty"`
-	To   int `json:"to"`
-	// Entries are the entries of the transactions; Digest is a snapshot's, over all transactions up to it.
-	Entries []string `json:"entries,omitempty"`
-	Digest  string   `json:"digest,omitempty"`
-}
-
-// namedFile is a file that a backup writes.
-type namedFile struct {
-	name    string
-	content []byte
-}
-
-// digest returns the digest over the entries of the transactions up to a sequence number.
-func (h history) digest(to int) string {
-	sum := sha256.New()
-	for _, entry := range h.upTo(1, to) {
-		fmt.Fprintf(sum, "%d:%s", len(entry), entry)
+// ledgerFiles returns the files of a backup: the ledger and its newest snapshot, and beside an export the certificate of the service.
+func (o *ledgerOperation) ledgerFiles() []ccfwriter.File {
+	g := o.history.grow(o.ledger.id.name, o.options.ChunkEntries)
+	files := g.files()
+	if o.Kind == LedgerExport {
+		files = append(files, ccfwriter.File{Name: "service_cert.pem", Content: []byte(g.Certificate())})
 	}
-	return hex.EncodeToString(sum.Sum(nil))
-}
-
-// upTo returns the entries of the transactions with these sequence numbers; the first of all transactions has none.
-func (h history) upTo(from, to int) []string { return h.Entries[max(from, 2)-2 : max(to, 1)-1] }
-
-// last returns the sequence number of the last transaction.
-func (h history) last() int { return len(h.Entries) + 1 }
-
-// ledgerFiles returns the files of a backup: the ledger in files that join up, and a snapshot of it, with names like CCF's
-// own.
-func (m *ledgers) ledgerFiles(o *ledgerOperation) []namedFile {
-	chunk, size := o.options.ChunkEntries, o.options.FileBytes
-	if chunk < 1 {
-		chunk = defaultChunkEntries
-	}
-	if size == 0 {
-		size = defaultLedgerFileBytes
-	}
-	about := ledgerFile{
-		Resource: o.ledger.id.name, Region: o.location, RestoreRegion: region(o.storage.RestoreRegion), View: o.history.View,
-	}
-	if about.RestoreRegion == "" {
-		about.RestoreRegion = o.location
-	}
-	var files []namedFile
-	add := func(directory, name string, f ledgerFile) {
-		if o.options.ShareLayout == LayoutDirectories {
-			name = directory + "/" + name
+	if o.options.ShareLayout == LayoutFlat {
+		for i, f := range files {
+			files[i].Name = path.Base(f.Name)
 		}
-		line := append(encodeJSON(f), '\n')
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		files = append(files, namedFile{name, append(line, m.bytes(max(0, size-len(line)))...)})
-	}
-	last := o.history.last()
-	for from := 1; from <= last; from += chunk {
-		f := about
-		f.From, f.To = from, min(from+chunk-1, last)
-		f.Entries = o.history.upTo(f.From, f.To)
-		add("ledger", fmt.Sprintf("ledger_%d-%d.committed", f.From, f.To), f)
-	}
-	if last > 1 { // the transaction after a snapshot proves it
-		f := about
-		f.To, f.Digest = last-1, o.history.digest(last-1)
-		add("snapshots", fmt.Sprintf("snapshot_%d_%d.committed", last-1, last), f)
 	}
 	return files
 }
@@ -110,7 +48,7 @@ func (m *ledgers) writeBackup(o *ledgerOperation, takes time.Duration) error {
 	if o.fault.Kind == NoShare {
 		return m.wait(takes)
 	}
-	files := m.ledgerFiles(o)
+	files := o.ledgerFiles()
 	if o.options.Share == ShareAtEnd {
 		if err := m.wait(takes); err != nil {
 			return err
@@ -124,7 +62,7 @@ func (m *ledgers) writeBackup(o *ledgerOperation, takes time.Duration) error {
 	m.mu.Lock()
 	name := m.stamp(o)
 	m.mu.Unlock()
-	if _, err := target.CreateShare(m.life, name, nil); err != nil {
+	if _, err := target.CreateShare(m.life, name, &azshare.CreateOptions{Metadata: map[string]*string{madeFor: to.Ptr(o.restoreRegion())}}); err != nil {
 		return storageFailure(err)
 	}
 	m.mu.Lock()
@@ -147,15 +85,17 @@ func (m *ledgers) writeBackup(o *ledgerOperation, takes time.Duration) error {
 		case o.fault.Kind == EmptyShare, o.fault.Kind == MissingFile && i == min(1, len(files)-1):
 			continue
 		}
-		if err := target.put(m.life, name, f.name, f.content); err != nil {
+		if err := target.put(m.life, name, f.Name, f.Content); err != nil {
 			return err
 		}
 	}
 	return m.wait(takes / time.Duration(len(files)+1))
 }
 
-// firstLine returns the only part of a file that the simulator understands.
-func firstLine(content []byte) []byte {
-	line, _, _ := bytes.Cut(content, []byte{'\n'})
-	return line
+// madeFor is the share's metadata with the region that its backup is to be restored in. In Azure it is not known where that stands.
+const madeFor = "Restoreregion"
+
+// restoreRegion is the region that a backup is to be restored in: the ledger's own unless the request names another.
+func (o *ledgerOperation) restoreRegion() string {
+	return cmp.Or(region(o.storage.RestoreRegion), o.location)
 }

@@ -143,7 +143,7 @@ func (m *ledgers) start(o *ledgerOperation, subscription string) {
 	l := o.ledger
 	o.Ledger, o.Started, o.State = l.id.String(), time.Now(), InProgress
 	o.ID = uuid.NewSHA1(uuid.NameSpaceOID, m.bytes(16)).String() + "*" + strings.ToUpper(hex.EncodeToString(m.bytes(32)))
-	o.history, o.location = history{Entries: slices.Clone(l.history.Entries), View: l.history.View}, l.location
+	o.history, o.location = l.history.clone(), l.location
 	o.fault, _ = l.faults.take(func(f Fault) bool {
 		switch f.Kind {
 		case FailOperation:

@@ -13,10 +13,9 @@ type LedgerOptions struct {
 	// Change is the duration of PUT and DELETE: usually 75 to 95 s to make a Managed CCF, 4 min to make a ledger, and 82 to 100 s
 	// to delete either, as recorded.
 	Change Range
-	// ChunkEntries is the number of transactions in a ledger file. 0 means 4.
+	// ChunkEntries is the number of entries in a ledger file that is closed. 0 means 4. Another number than at the last backup makes
+	// another ledger of the same entries.
 	ChunkEntries int
-	// FileBytes is the least size of each file. 0 means 8 KiB.
-	FileBytes int
 	// ProvisioningState, when not empty, is the state that Resource Manager shows of an existing ledger, even if GET does not
 	// show it otherwise.
 	ProvisioningState string

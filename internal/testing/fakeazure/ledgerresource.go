@@ -260,7 +260,7 @@ func (m *ledgers) admit(o *ledgerOperation, c armCall) *http.Response {
 		if exists {
 			return armJSON(http.StatusOK, m.put(l, "Succeeded"))
 		}
-		l.state, l.location, l.history = "Creating", region(o.storage.RestoreRegion), history{View: 2}
+		l.state, l.location, l.history = "Creating", region(o.storage.RestoreRegion), m.newHistory(nil)
 	case LedgerDelete:
 		l.state = "Deleting"
 	case LedgerRestore:

@@ -1,18 +1,23 @@
 package fakeazure
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"lifeboat/internal/testing/fakeazure/ccfwriter"
 )
 
 // restorableAge is the greatest age of the files of a backup, before the time scale.
 const restorableAge = 90 * 24 * time.Hour
 
 var (
-	chunkName    = regexp.MustCompile(`^ledger_\d+-\d+\.committed$`)
+	chunkName    = regexp.MustCompile(`^ledger_(\d+)(-\d+\.committed)?$`)
 	snapshotName = regexp.MustCompile(`^snapshot_\d+_\d+\.committed$`)
 )
 
@@ -25,59 +30,93 @@ func (m *ledgers) readBackup(o *ledgerOperation, takes time.Duration) (h history
 	if err := m.wait(takes / 2); err != nil {
 		return h, err
 	}
-	files, err := m.open(o).read(m.life, o.Share)
+	files, madeFor, err := m.open(o).read(m.life, o.Share)
 	if err != nil {
 		return h, err
 	}
-	if h, err = m.join(o, files); err != nil {
+	if h, err = m.join(o, files, madeFor); err != nil {
 		return h, err
 	}
 	return h, m.wait(takes - takes/2)
 }
 
-// join builds the ledger from its files.
-func (m *ledgers) join(o *ledgerOperation, files []storedFile) (h history, err error) {
+// join reads the entries out of the files, and lets them grow again. Every byte of the backup must be one of that ledger, so that no file
+// may be changed or missing; only the last file, which was not closed, need not be there.
+func (m *ledgers) join(o *ledgerOperation, stored []storedFile, madeFor string) (h history, err error) {
 	limit := m.pace.scale(restorableAge)
-	var chunks, snapshots []ledgerFile
-	for _, stored := range files {
-		var f ledgerFile
-		chunk := chunkName.MatchString(stored.name)
-		if !chunk && !snapshotName.MatchString(stored.name) {
+	var chunks, snapshots []storedFile
+	for _, f := range stored {
+		switch chunk := chunkName.MatchString(f.name); {
+		case !chunk && !snapshotName.MatchString(f.name):
 			continue // a file from another source
-		}
-		switch err := json.Unmarshal(firstLine(stored.content), &f); {
-		case err != nil:
-			return h, invalidLedgerBackup("The backup file " + stored.name + " is corrupt.")
-		case time.Since(stored.modified) > limit:
+		case time.Since(f.modified) > limit:
 			return h, invalidLedgerBackup("The backup files are older than 90 days.")
-		case !strings.EqualFold(f.Resource, o.ledger.id.name):
-			return h, invalidLedgerBackup("The backup is of " + f.Resource + ": the name must be the same.")
-		case f.RestoreRegion != region(o.storage.RestoreRegion):
-			return h, invalidLedgerBackup("The backup was made to be restored in " + f.RestoreRegion + ".")
-		}
-		if chunk {
+		case chunk:
 			chunks = append(chunks, f)
-		} else {
+		default:
 			snapshots = append(snapshots, f)
 		}
 	}
 	if len(chunks) == 0 {
 		return h, invalidLedgerBackup("The file share holds no ledger files.")
 	}
-	slices.SortFunc(chunks, func(a, b ledgerFile) int { return a.From - b.From })
-	next := 1
-	for _, f := range chunks {
-		entries := f.To - max(f.From, 2) + 1
-		if f.From != next || f.To < f.From || len(f.Entries) != entries {
-			return h, invalidLedgerBackup("The ledger files do not join up.")
-		}
-		h.View, next = f.View, f.To+1
-		h.Entries = append(h.Entries, f.Entries...)
+	slices.SortFunc(chunks, func(a, b storedFile) int { return cmp.Compare(firstOf(a.name), firstOf(b.name)) })
+	h, of, err := entriesOf(chunks)
+	switch {
+	case err != nil:
+		return h, invalidLedgerBackup("A backup file is corrupt: " + err.Error() + ".")
+	case !strings.EqualFold(of.Name, o.ledger.id.name):
+		return h, invalidLedgerBackup("The backup is of " + of.Name + ": the name must be the same.")
+	case madeFor != region(o.storage.RestoreRegion):
+		return h, invalidLedgerBackup("The backup was made to be restored in " + madeFor + ".")
 	}
-	for _, f := range snapshots {
-		if f.To >= h.last() || f.Digest != h.digest(f.To) {
-			return h, invalidLedgerBackup("The snapshot is not one of the ledger.")
+	rest := slices.Concat(chunks, snapshots)
+	for _, f := range h.grow(of.Name, of.Chunk).files() {
+		f.Name = f.Name[strings.Index(f.Name, "/")+1:]
+		i := slices.IndexFunc(rest, func(s storedFile) bool { return s.name == f.Name })
+		switch {
+		case i < 0 && f.Table() == 0:
+			continue
+		case i < 0:
+			return h, invalidLedgerBackup("The ledger files do not join up: " + f.Name + " is missing.")
+		case !bytes.Equal(rest[i].content, f.Content):
+			return h, invalidLedgerBackup("The file " + f.Name + " does not verify.")
 		}
+		rest = slices.Delete(rest, i, i+1)
 	}
+	if len(rest) > 0 {
+		return h, invalidLedgerBackup("The file " + rest[0].name + " is not one of the ledger.")
+	}
+	h.Recoveries = append(h.Recoveries, len(h.Entries))
 	return h, nil
+}
+
+// firstOf is the first transaction of a ledger file.
+func firstOf(name string) uint64 {
+	n, _ := strconv.ParseUint(chunkName.FindStringSubmatch(name)[1], 10, 64)
+	return n
+}
+
+// entriesOf reads what the application has written.
+func entriesOf(chunks []storedFile) (h history, of about, err error) {
+	for _, f := range chunks {
+		writes, err := ccfwriter.File{Name: f.name, Content: f.content}.Writes()
+		if err != nil {
+			return h, of, err
+		}
+		for _, w := range writes {
+			switch {
+			case w.Table == entriesTable:
+				h.Entries = append(h.Entries, string(w.Value))
+			case w.Table == serviceTable && of.Name != "":
+				h.Recoveries = append(h.Recoveries, len(h.Entries))
+			case w.Table == serviceTable:
+				if err := json.Unmarshal(w.Value, &of); err != nil {
+					return h, of, err
+				}
+				h.Seed, h.Began = of.Seed, of.Began
+			}
+		}
+	}
+	return h, of, nil
 }

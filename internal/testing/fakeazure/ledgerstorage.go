@@ -154,13 +154,18 @@ type storedFile struct {
 	content  []byte
 }
 
-// read returns all files of a share.
-func (s ledgerShares) read(ctx context.Context, name string) ([]storedFile, error) {
+// read returns all files of a share, and the region for which the backup was made.
+func (s ledgerShares) read(ctx context.Context, name string) (files []storedFile, region string, err error) {
 	from := s.NewShareClient(name)
-	if _, err := from.GetProperties(ctx, nil); err != nil {
-		return nil, storageFailure(err)
+	properties, err := from.GetProperties(ctx, nil)
+	if err != nil {
+		return nil, "", storageFailure(err)
 	}
-	return readDirectory(ctx, from, from.NewRootDirectoryClient(), "")
+	if found := properties.Metadata[madeFor]; found != nil {
+		region = *found
+	}
+	files, err = readDirectory(ctx, from, from.NewRootDirectoryClient(), "")
+	return files, region, err
 }
 
 func readDirectory(ctx context.Context, in *fileshare.Client, at *filedirectory.Client, where string) ([]storedFile, error) {

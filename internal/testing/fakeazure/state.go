@@ -130,7 +130,7 @@ func (s *Sim) Save() error {
 func (l *ledger) kept() keptLedger {
 	switch l.state {
 	case "Succeeded", "Failed":
-		return keptLedger{l.location, l.state, history{slices.Clone(l.history.Entries), l.history.View}}
+		return keptLedger{l.location, l.state, l.history.clone()}
 	}
 	return keptLedger{Location: l.location}
 }

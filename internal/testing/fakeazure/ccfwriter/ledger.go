@@ -86,14 +86,19 @@ type chunk struct {
 	positions []uint32
 }
 
-// New starts a service: its first transaction creates it, and the second one is a signature.
+// New starts a service at the beginning of 2025: its first transaction creates it, and the second one is a signature.
 func New(form Form, seed uint64) *Ledger {
+	return NewAt(form, seed, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC))
+}
+
+// NewAt starts a service at a time. Each signature is a second later than the one before.
+func NewAt(form Form, seed uint64, at time.Time) *Ledger {
 	var key [32]byte
 	for i := range 8 {
 		key[i] = byte(seed >> (8 * i))
 	}
 	l := &Ledger{
-		form: form, random: rand.NewChaCha8(key), now: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), view: 2,
+		form: form, random: rand.NewChaCha8(key), now: at, view: 2,
 		leaves: make([]hash, 1), private: make([]bool, 1), state: map[string]map[string]value{},
 	}
 	l.tree.append(hash{})
@@ -120,6 +125,9 @@ func (l *Ledger) Root() string { return hex.EncodeToString(l.root[:]) }
 
 // Service is the SHA-256 of the service's public key.
 func (l *Ledger) Service() string { return l.service.id }
+
+// Certificate is the certificate of the service, in PEM.
+func (l *Ledger) Certificate() string { return l.service.pem }
 
 // Transact appends a transaction with public writes, and a private part of some bytes.
 func (l *Ledger) Transact(private int, writes ...Write) {
