@@ -72,7 +72,7 @@ func (h *handler) viewPoint(p backup.Point) api.Point {
 		State: p.Called(), CopyOnly: p.CopyOnly, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
 		SHA256: p.SHA256, SKU: p.SKU, Created: p.Created, Expires: p.Expires, Deleted: p.Deleted, Decision: p.Reason.Message,
 		Evidence: p.Evidence(), Restored: p.Restored, Note: p.Note,
-		Changed:   changed,
+		Facts: p.Facts, Changed: changed,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: p.Accepted.Time, AcceptedBy: p.Accepted.By,
 		AcceptReason: p.Accepted.Reason, Safety: p.Safety, Held: p.Held.Until, Holds: holds,
 		Kept: kept, SoftDelete: int64(p.SoftDelete.Seconds()), SoftDeletion: soft,

@@ -129,6 +129,8 @@ type Point struct {
 	Restored time.Time       `json:"restoredDateTime,omitzero"`
 	// Note says which check of it was not possible, and why.
 	Note string `json:"note,omitempty"`
+	// Facts were found in the artifact itself, under names of the service's own; missing if there are none.
+	Facts []backup.Fact `json:"facts,omitempty"`
 	// Changed is a change of the service while the backup was made, which it may lack; missing if none is known.
 	Changed *Change `json:"changedDuringBackup,omitempty"`
 	// Suspicion says why it is suspect, or was until it was accepted.

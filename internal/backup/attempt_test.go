@@ -10,7 +10,7 @@ import (
 // artifact is read. One of them is Blocks: its api-version says whether a ledger's share is a backup or an export.
 func TestAnArtifactIsReadByWhatItIsRestoredBy(t *testing.T) {
 	r := Restore{
-		Target: "target", Storage: Storage{Account: "account", Container: "container"}, Artifact: "artifact", Blocks: `{"ccf":{"apiVersion":"2025-06-10-preview"}}`,
+		Target: "target", Storage: Storage{Account: "account", Container: "container"}, Artifact: "artifact", SHA256: "beef", Blocks: `{"ccf":{"apiVersion":"2025-06-10-preview"}}`,
 	}
 	a := r.ProviderAttempt("run")
 	if a.Run != "run" {
@@ -30,7 +30,7 @@ func TestAnArtifactIsReadByWhatItIsRestoredBy(t *testing.T) {
 			t.Errorf("%s is %+v, want %+v", field.Name, got, want)
 		}
 	}
-	if want := []string{"Target", "Storage", "Blocks", "Artifact"}; !slices.Equal(shared, want) {
+	if want := []string{"Target", "Storage", "Blocks", "Artifact", "SHA256"}; !slices.Equal(shared, want) {
 		t.Errorf("%v are compared, want %v", shared, want)
 	}
 }

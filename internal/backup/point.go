@@ -12,7 +12,8 @@ type PointState string
 const (
 	// Live: it can be restored.
 	Live PointState = "live"
-	// Suspect: it can be restored, but is far smaller than the points before it. It protects nothing until it is accepted.
+	// Suspect: it can be restored, but is far smaller than the points before it, or its provider has a doubt. It protects nothing until
+	// it is accepted.
 	Suspect PointState = "suspect"
 	// Altered: it is past its time, and cleanup left it alone, because its content is no longer the verified content.
 	Altered PointState = "altered"
@@ -72,6 +73,8 @@ type Point struct {
 	Reason Reason `json:"Reason,omitzero"`
 	// Note says which part of it could not be checked, and why.
 	Note string `json:"Note,omitempty"`
+	// Facts were found in the artifact itself by the provider, under names of its own.
+	Facts []Fact `json:"Facts,omitempty"`
 	// Changed is a change of the resource while the backup was made; zero if none is known, which does not prove that there was none.
 	Changed Change `json:"ChangedDuringBackup,omitzero"`
 	// Suspicion says why it is suspect, or was until it was accepted.
@@ -169,7 +172,11 @@ func NewPoint(r Run, v Verification, of Service) Point {
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message, Changed: r.Changed,
 		Created: v.Modified, AsOf: asOf, Minimum: r.Settings.KeepMinimum, SoftDelete: r.Settings.SoftDelete,
 		OnDemand: r.ScheduledTime.IsZero(), Began: r.ScheduledTime, Counted: r.Settings.KeepCounts.Any(),
-		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks),
+		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks), Facts: v.Facts,
+	}
+	if v.Doubt.Code != "" {
+		p.State, p.Suspicion = Suspect, v.Doubt
+		p.Suspicion.Hint = strings.TrimSpace(p.Suspicion.Hint + " If it is right, accept it: lifeboat accept " + p.ID)
 	}
 	if r.Settings.KeepWithin > 0 {
 		p.Expires = p.Created.Add(r.Settings.KeepWithin)
@@ -282,7 +289,7 @@ func (p Point) Insert(files []File) []Write {
 
 // ProviderAttempt describes the artifact of the point to a provider.
 func (p Point) ProviderAttempt() Attempt {
-	return Attempt{Target: p.Target, Storage: p.Storage, Run: p.ID, Artifact: p.Artifact}
+	return Attempt{Target: p.Target, Storage: p.Storage, Run: p.ID, Artifact: p.Artifact, SHA256: p.SHA256}
 }
 
 // FileRows returns the writes that keep the list of the artifact's files: rows beside its own.

@@ -80,6 +80,12 @@ type Attempt struct {
 	Files []File
 	// Ran is the time in which the operation was under way that made the artifact; zero if it is not known. Only Prove gets it.
 	Ran Window
+	// SHA256 is the hash that the artifact was verified with: Hash only reads it again. "" if it was not verified yet.
+	SHA256 string
+	// Earlier are the facts of the newest recovery point of the target that counts as verified, and EarlierID is its ID. Only Hash gets
+	// them, for a service whose backups contain the ones before; nil if there is none with facts.
+	Earlier   []Fact
+	EarlierID string
 	// MayDelete returns an error if Poll must not delete the rest of a failed operation now; nil: it may.
 	MayDelete func(context.Context) error
 }
@@ -188,7 +194,7 @@ type Hashing struct {
 	ETag string `json:"etag,omitempty"`
 	// Offset is the number of bytes hashed.
 	Offset int64 `json:"offset,omitempty"`
-	// State is the provider's: the marshalled state of the SHA-256, or more. It has at most 16 KiB.
+	// State is the provider's: the marshalled state of the SHA-256, or more. It has at most 22 KiB.
 	State []byte `json:"state,omitempty"`
 }
 
@@ -208,6 +214,26 @@ type Verification struct {
 	Files []File
 	// Note says what could not be checked, and why; "" if everything was.
 	Note string
+	// Facts are found in the artifact itself.
+	Facts []Fact
+	// Doubt says why the artifact is a good one, and perhaps not the right one: a person must decide. Its zero value is no doubt.
+	Doubt Reason
+}
+
+// Fact is a fact that a provider found in an artifact, by a name of the provider's own.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// FactOf returns the value of the fact with the name, "" if there is none.
+func FactOf(facts []Fact, name string) string {
+	for _, f := range facts {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
 }
 
 // File is one file of an artifact.

@@ -63,7 +63,7 @@ type Recreator interface {
 // ProviderAttempt describes the artifact as its verification knows it, read on behalf of the destination.
 func (r Restore) ProviderAttempt(run string) Attempt {
 	return Attempt{
-		Target: r.Target, Storage: r.Storage, Blocks: r.Blocks, Run: run, Artifact: r.Artifact,
+		Target: r.Target, Storage: r.Storage, Blocks: r.Blocks, Run: run, Artifact: r.Artifact, SHA256: r.SHA256,
 	}
 }
 

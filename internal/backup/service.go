@@ -29,6 +29,8 @@ type Service struct {
 	ArtifactNames func(Storage, Resource) string
 	// Shares: its artifacts are file shares of the account.
 	Shares bool
+	// Contains: each backup contains the one before, and its provider compares them.
+	Contains bool
 	// CopyOnly says that Azure can never restore an artifact that was written under the plan's settings. Nil: it always can.
 	CopyOnly func(Blocks) bool
 	// Changes says whether an event of that type, in Event Grid, tells of a change of such a resource; nil if none does.

@@ -146,6 +146,9 @@ func (r remote) runTable(_ context.Context, v run) error {
 		}
 		row("evidence", text.Evidence(r.clock, *p))
 		row("note", p.Note)
+		for _, fact := range p.Facts {
+			row(text.Words(fact.Name), fact.Value)
+		}
 		if c := p.Changed; c != nil {
 			row("changed", "during backup,", r.clock.At(c.Time)+":", c.Operation, "of", c.Resource)
 		}

@@ -120,6 +120,7 @@ var wrong = map[string]struct{ old, new, want string }{
 	"hsm without an HSM":            {"timeZone: UTC", "hsm: {access: sas}", `plan.yaml:17: hsm is for Managed HSM, and the plan has no such target`},
 	"ledger name":                   {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.ConfidentialLedger/ledgers/c-\n", `"c-" is no name of Confidential Ledger`},
 	"ccf without a ledger":          {"timeZone: UTC", "ccf: {restoreRegion: westeurope}", `plan.yaml:17: ccf is for Managed CCF and Confidential Ledger, and the plan has no such target`},
+	"ccf.serviceCertificate":        {"timeZone: UTC", "ccf: {serviceCertificate: abc}", `plan.yaml:17: "abc" is neither a certificate in PEM nor the SHA-256 of a public key, in 64 hexadecimal digits`},
 	"ccf.restoreRegion":             {"timeZone: UTC", "ccf: {restoreRegion: West Europe}", `plan.yaml:17: "West Europe" is not the name of a region`},
 	"ccf.apiVersion":                {"timeZone: UTC", "ccf: {apiVersion: newest}", `plan.yaml:17: "newest" is not an api-version in quotes`},
 	"ccf of nothing":                {"timeZone: UTC", "ccf: {}", `plan.yaml:17: ccf`},

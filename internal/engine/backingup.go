@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -241,6 +242,9 @@ func (s backingUp) verify(ctx context.Context) error {
 	r := &s.run
 	a, since := r.ProviderAttempt(r.Artifact), s.now.Sub(r.Finished).Round(time.Second)
 	tooLong := s.now.Sub(r.Finished) >= s.Timings.Operation
+	if err := s.follow(ctx, &a); err != nil {
+		return err
+	}
 	v, err := hash(ctx, s.provider, a, r.Hashing)
 	switch {
 	case err != nil:
@@ -277,6 +281,25 @@ func (s backingUp) verify(ctx context.Context) error {
 	p := backup.NewPoint(s.run, v, s.service(r.Target))
 	p.Asked = proof.Asked
 	return s.succeed(ctx, p, v.Files)
+}
+
+// follow tells the provider of the backup before, if the new one must contain it.
+func (s backingUp) follow(ctx context.Context, a *backup.Attempt) error {
+	if !s.service(a.Target).Contains {
+		return nil
+	}
+	counts := func(p backup.Point) bool { return p.ID != a.Run && p.InBaseline() && p.Facts != nil }
+	points, err := backup.RecentPoints(ctx, s.Catalog, a.Target, 10, func(points []backup.Point) bool {
+		return slices.ContainsFunc(points, counts)
+	})
+	var newest backup.Point
+	for _, p := range points {
+		if counts(p) && p.Created.After(newest.Created) {
+			newest = p
+		}
+	}
+	a.Earlier, a.EarlierID = newest.Facts, newest.ID
+	return err
 }
 
 // unverified ends the run if the artifact is refused, or was not verified for too long; otherwise it waits.

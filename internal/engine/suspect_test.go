@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -343,5 +344,58 @@ func TestSuspectCost(t *testing.T) {
 		if n := cost(1000); n != first {
 			t.Fatalf("the first cost %d calls, this one %d", first, n)
 		}
+	}
+}
+
+// TestBackupsThatFollow: a provider hears of the newest point that counts as verified, and a point that it doubts stays suspect until a
+// person accepts it.
+func TestBackupsThatFollow(t *testing.T) {
+	s := newHarness(t)
+	s.engine.Services = slices.Clone(known)
+	for i := range s.engine.Services {
+		s.engine.Services[i].Contains = true
+	}
+	var heard string
+	made := func(end string, doubt backup.Reason) string {
+		s.now = s.now.Add(day)
+		s.provider.hash = func(a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
+			heard = a.EarlierID + " " + backup.FactOf(a.Earlier, "end")
+			return backup.Verification{
+				Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: 1000, SHA256: "beef", Modified: s.now,
+				Facts: []backup.Fact{{Name: "end", Value: end}}, Doubt: doubt,
+			}, nil
+		}
+		id := s.ask(fmt.Sprint("made-", s.now)).ID
+		s.finish()
+		return id
+	}
+	good := made("2.10", backup.Reason{})
+	if heard != " " {
+		t.Errorf("the first hears of %q", heard)
+	}
+	var doubted []string
+	for range 4 {
+		doubted = append(doubted, made("2.5", backup.Reason{Code: "LedgerNotContinued", Message: "2.5 before 2.10", Hint: "Look."}))
+		if heard != good+" 2.10" {
+			t.Errorf("the next hears of %q", heard)
+		}
+	}
+	if got := s.states(append([]string{good}, doubted...)...); got != "live suspect suspect suspect suspect" {
+		t.Errorf("states %s", got)
+	}
+	last := doubted[len(doubted)-1]
+	run := s.ended(last, backup.Succeeded, "LedgerNotContinued")
+	if want := "Look. If it is right, accept it: lifeboat accept " + last; run.Reason.Hint != want {
+		t.Errorf("hint %q", run.Reason.Hint)
+	}
+	_, told := s.told(last + ".succeeded")
+	if told["recoveryPointState"] != "suspect" || !strings.Contains(fmt.Sprint(told["reason"]), "2.5 before 2.10") {
+		t.Errorf("told: %v", told)
+	}
+	if _, err := s.engine.Accept(t.Context(), last, "invocation one", ""); err != nil {
+		t.Fatal(err)
+	}
+	if made("2.6", backup.Reason{}); heard != last+" 2.5" {
+		t.Errorf("after the acceptance it hears of %q", heard)
 	}
 }

@@ -19,6 +19,9 @@ const (
 	similar = 3
 )
 
+// sizeSuspect is the code of a point that is suspect by its size.
+const sizeSuspect = "SizeSuspect"
+
 // CheckSize says whether a new recovery point is suspect, by its size and the points of the target before it, in any order. It
 // returns the new point, and the earlier points that it makes live.
 //
@@ -26,16 +29,16 @@ const (
 // expired or not; fewer than three give no normal size. An accepted size is normal, too: if the newest acceptance among the ten
 // is smaller than the median, it counts instead. A point is suspect with less than half of the normal size, unless the target's
 // two newest points are suspect as well, and the three are within a factor of two of each other: then all three are accepted,
-// because the target's backups now have this size.
+// because the target's backups now have this size. A point that its provider doubts stays suspect, however many are like it.
 func CheckSize(p backup.Point, before []backup.Point, now time.Time) (backup.Point, []backup.Point) {
 	before = slices.Clone(before)
 	sort.Slice(before, func(i, j int) bool { return before[i].Created.After(before[j].Created) })
 	before = slices.DeleteFunc(before, func(p backup.Point) bool { return p.Safety || p.State == backup.Unreadable })
 	normal := normalSize(before)
-	if 2*p.Size >= normal {
+	if p.State == backup.Suspect || 2*p.Size >= normal {
 		return p, nil
 	}
-	p.State, p.Suspicion = backup.Suspect, backup.NewReason("SizeSuspect",
+	p.State, p.Suspicion = backup.Suspect, backup.NewReason(sizeSuspect,
 		fmt.Sprintf("the artifact has %d bytes, less than half of the %d that are normal for the target", p.Size, normal),
 		"See whether the service has lost something, or restore the backup into another service; if it is right, accept it: "+
 			"lifeboat accept "+p.ID)
@@ -45,7 +48,8 @@ func CheckSize(p backup.Point, before []backup.Point, now time.Time) (backup.Poi
 	last := before[:similar-1]
 	bySize := func(a, b backup.Point) int { return cmp.Compare(a.Size, b.Size) }
 	three := append([]backup.Point{p}, last...)
-	if slices.ContainsFunc(last, backup.Point.InBaseline) || slices.MaxFunc(three, bySize).Size > 2*slices.MinFunc(three, bySize).Size {
+	another := func(b backup.Point) bool { return b.InBaseline() || b.Suspicion.Code != sizeSuspect }
+	if slices.ContainsFunc(last, another) || slices.MaxFunc(three, bySize).Size > 2*slices.MinFunc(three, bySize).Size {
 		return p, nil
 	}
 	accepted := backup.Acceptance{Time: now, By: "run " + p.ID, Reason: "three backups on end have about this size"}

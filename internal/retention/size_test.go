@@ -13,10 +13,10 @@ import (
 )
 
 // weighed reads recovery points, oldest first, an hour apart: "100" was never suspect, "10?" is suspect, "10!" was accepted,
-// "10x" was suspect and has expired, "100-" has expired.
+// "10x" was suspect and has expired, "100-" has expired; the provider of "10d" has a doubt.
 func weighed(text string) (points []backup.Point) {
 	for i, word := range strings.Fields(text) {
-		digits := strings.TrimRight(word, "?!x-")
+		digits := strings.TrimRight(word, "?!x-d")
 		size, err := strconv.ParseInt(digits, 10, 64)
 		if err != nil {
 			panic(err)
@@ -27,6 +27,8 @@ func weighed(text string) (points []backup.Point) {
 			p.Suspicion.Code = "SizeSuspect"
 		}
 		switch mark {
+		case "d":
+			p.State, p.Suspicion.Code = backup.Suspect, "LedgerNotContinued"
 		case "?":
 			p.State = backup.Suspect
 		case "!":
@@ -69,6 +71,8 @@ func TestWeigh(t *testing.T) {
 		{"within a factor of two", "100 100 100 10? 20?", 20, true, "20? 10?", ""},
 		{"not within a factor of two", "100 100 100 10? 20?", 21, false, "", "100"},
 		{"two of the three alike", "100 100 100 10? 30?", 30, false, "", "100"},
+		{"not with a doubted one", "100 100 100 10d 12?", 14, false, "", "100"},
+		{"doubted ones tell nothing", "100 100 100 10d 10d 10d 10d", 49, false, "", "100"},
 		{"only two", "100 100 100 10?", 10, false, "", "100"},
 		{"not on end", "100 100 100 10? 10? 100", 10, false, "", "100"},
 		{"a third after two that expired", "100 100 100 10x 10x", 10, true, "", ""},
@@ -102,5 +106,16 @@ func TestWeigh(t *testing.T) {
 				slices.Reverse(before) // the order does not matter
 			}
 		})
+	}
+}
+
+// TestDoubted: neither its size nor others like it make a point live that its provider doubts.
+func TestDoubted(t *testing.T) {
+	doubt := backup.Reason{Code: "LedgerNotContinued"}
+	for _, before := range []string{"", "100 100 100", "100 100 100 10d 10d", "100 100 100 10? 10?"} {
+		fresh := backup.Point{ID: "new", State: backup.Suspect, Suspicion: doubt, Size: 10, Created: begin.Add(day)}
+		if p, made := retention.CheckSize(fresh, weighed(before), begin.Add(day)); p.State != backup.Suspect || p.Suspicion != doubt || made != nil {
+			t.Errorf("after %s: %+v, %v", before, p, made)
+		}
 	}
 }

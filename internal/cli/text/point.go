@@ -3,6 +3,7 @@ package text
 import (
 	"strings"
 	"time"
+	"unicode"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
@@ -152,4 +153,16 @@ func Code(p *api.Problem) string {
 		return ""
 	}
 	return Plain(p.Code)
+}
+
+// Words writes a name such as lastTransaction as words.
+func Words(name string) string {
+	var words strings.Builder
+	for _, letter := range Plain(name) {
+		if unicode.IsUpper(letter) {
+			words.WriteByte(' ')
+		}
+		words.WriteRune(unicode.ToLower(letter))
+	}
+	return words.String()
 }

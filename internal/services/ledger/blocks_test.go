@@ -4,8 +4,9 @@ import "lifeboat/internal/backup"
 
 // block holds the settings of a plan for ledgers.
 type block struct {
-	RestoreRegion string `json:"restoreRegion,omitempty"`
-	APIVersion    string `json:"apiVersion,omitempty"`
+	RestoreRegion      string `json:"restoreRegion,omitempty"`
+	APIVersion         string `json:"apiVersion,omitempty"`
+	ServiceCertificate string `json:"serviceCertificate,omitempty"`
 }
 
 // with makes the blocks of a plan with these settings.

@@ -141,7 +141,7 @@ func TestRestoreRefuses(t *testing.T) {
 		},
 		"one file past 90 days": {
 			func(w *wire, _ *backup.Restore) {
-				w.shares[share].files["more"] = storedFile{"x", w.now.AddDate(0, 0, -90).Add(-time.Second), "9"}
+				w.shares[share].files["more"] = storedFile{content: "x", written: w.now.AddDate(0, 0, -90).Add(-time.Second), etag: "9"}
 			},
 			fault{kind: backup.Refused, code: "BackupExpired", message: "90 days", hint: "newer"},
 		},

@@ -1,7 +1,12 @@
 package ledger
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
 	_ "embed"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -26,10 +31,45 @@ type block struct {
 	RestoreRegion string `json:"restoreRegion,omitempty"`
 	// APIVersion is the api-version of the requests to the service, such as "2025-06-10-preview"; "" for Lifeboat's own.
 	APIVersion string `json:"apiVersion,omitempty"`
+	// ServiceCertificate identifies the ledger that backups must be of: the certificate of the service in PEM, or the SHA-256 of its
+	// public key in hex; "" for any.
+	ServiceCertificate string `json:"serviceCertificate,omitempty"`
+}
+
+// pin returns the SHA-256 of a service's public key, in hex, for its certificate or for itself.
+func pin(text string) (string, error) {
+	if hash, err := hex.DecodeString(text); err == nil && (len(hash) == sha256.Size || text == "") {
+		return strings.ToLower(text), nil
+	}
+	block, rest := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" || strings.TrimSpace(string(rest)) != "" {
+		return "", errors.New("serviceCertificate is neither one certificate in PEM nor the SHA-256 of a public key, in 64 hexadecimal digits")
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("serviceCertificate cannot be read: %w", err)
+	}
+	sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// checkBlock checks the settings of a service that Azure takes out of the API with the api-version; "" if it does not.
+func checkBlock(blocks backup.Blocks, until string) (string, error) {
+	b, err := read(blocks)
+	if err != nil {
+		return "", err
+	}
+	if until != "" && b.APIVersion >= until {
+		return "apiVersion", fmt.Errorf("apiVersion %s has no Managed CCF: Azure took it out with %s", b.APIVersion, until)
+	}
+	_, err = pin(b.ServiceCertificate)
+	return "serviceCertificate", err
 }
 
 // defaults names the values that hold if a plan sets none.
-var defaults = map[string]string{field + ".restoreRegion": "the service's own", field + ".apiVersion": "Lifeboat's own"}
+var defaults = map[string]string{
+	field + ".restoreRegion": "the service's own", field + ".apiVersion": "Lifeboat's own", field + ".serviceCertificate": "any",
+}
 
 // read reads the block. The error is a *Fault.
 func read(blocks backup.Blocks) (b block, err error) {
@@ -95,13 +135,9 @@ func ManagedCCF() azure.Service {
 				"private keys of members and users",
 				"role assignments, locks, tags and diagnostics settings of the resource",
 			},
-			ArtifactNames: artifactNames, Shares: true,
+			ArtifactNames: artifactNames, Shares: true, Contains: true,
 			Block: &backup.Block{Field: field, Schema: schema, Default: defaults, Check: func(blocks backup.Blocks, _ backup.Resource) (string, error) {
-				b, err := read(blocks)
-				if err != nil || b.APIVersion < exportsSince {
-					return "", err
-				}
-				return "apiVersion", fmt.Errorf("apiVersion %s has no Managed CCF: Azure took it out with %s", b.APIVersion, exportsSince)
+				return checkBlock(blocks, exportsSince)
 			}},
 			Grants: roles(
 				backup.Grant{Role: role("Lifeboat Managed CCF Backup", "managedCCFs", "backup"), On: backup.OnService, For: "makes backups"},
@@ -143,9 +179,11 @@ func ConfidentialLedger() azure.Service {
 				"transactions that were not committed when the files were copied",
 				"the ledger's users and roles, and the settings of the resource",
 			},
-			ArtifactNames: artifactNames, Shares: true,
+			ArtifactNames: artifactNames, Shares: true, Contains: true,
 			CopyOnly: exports,
-			Block:    &backup.Block{Field: field, Schema: schema, Default: defaults},
+			Block: &backup.Block{Field: field, Schema: schema, Default: defaults, Check: func(blocks backup.Blocks, _ backup.Resource) (string, error) {
+				return checkBlock(blocks, "")
+			}},
 			Grants: roles(
 				backup.Grant{
 					Role: role("Lifeboat Ledger Backup", "ledgers", "filesExport"), On: backup.OnService, For: "makes backups",

@@ -1,14 +1,6 @@
 package ledger_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -31,7 +23,7 @@ func (w *wire) torn(share, file string) { delete(w.shares[share].files, file) }
 // TestFind checks the search for the share of lost starts.
 func TestFind(t *testing.T) {
 	const second = "contoso-20261103033001"
-	const chunk, snapshot = "ledger/ledger_1-10.committed", "snapshots/snapshot_20_22.committed"
+	const chunk, snapshot = "ledger/ledger_1-10.committed", "snapshots/snapshot_20_21.committed"
 	one, two := lost(started), lost(started.Add(time.Hour), started)
 	for name, test := range map[string]struct {
 		attempt backup.Attempt
@@ -132,174 +124,6 @@ func others(a backup.Attempt, shares ...string) backup.Attempt {
 	return a
 }
 
-// verify verifies to the end, each call as another process, and returns the number of calls.
-func verify(t *testing.T, w *wire, a backup.Attempt, part int64) (v backup.Verification, calls int, err error) {
-	t.Helper()
-	for !v.Done && err == nil && calls < 1000 {
-		p := w.provider()
-		p.HashPart = part
-		v, err = p.Hash(t.Context(), a, v.Hashing)
-		if calls++; len(v.Hashing.State) > 16<<10 {
-			t.Fatalf("a state of %d bytes", len(v.Hashing.State))
-		}
-	}
-	return v, calls, err
-}
-
-// digest computes the SHA-256 of the list of the named files of a share.
-func (s stored) digest(names ...string) string {
-	var b strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&b, "%x  %s\n", sha256.Sum256([]byte(s.files[name].content)), name)
-	}
-	sum := sha256.Sum256([]byte(b.String()))
-	return hex.EncodeToString(sum[:])
-}
-
-func TestVerify(t *testing.T) {
-	w := newWire()
-	w.backUp(share, started)
-	names := []string{
-		"ledger/ledger_1-10.committed", "ledger/ledger_11-20.committed", "snapshots/old/snapshot_1_3.committed",
-		"snapshots/snapshot_20_22.committed",
-	}
-	want := w.shares[share].digest(names...)
-	for _, part := range []int64{1, 4, 10, 11, 1 << 30} { // one to ten: 10 bytes
-		v, calls, err := verify(t, w, attempt(), part)
-		must(t, err)
-		if v.SHA256 != want || v.Size != 32 || v.Hashing.Offset != 32 || !v.Modified.Equal(started.Add(3*time.Second)) || v.Note != "" ||
-			len(v.Files) != 4 {
-			t.Errorf("in parts of %d: %+v", part, v)
-		}
-		if most := int(32/part) + 2; calls > most {
-			t.Errorf("in parts of %d: %d calls, want %d at the most", part, calls, most)
-		}
-		for i, f := range v.Files {
-			sum := sha256.Sum256([]byte(w.shares[share].files[names[i]].content))
-			if f.Name != names[i] || f.SHA256 != hex.EncodeToString(sum[:]) || f.ETag == "" || f.Size != int64(len(w.shares[share].files[names[i]].content)) {
-				t.Errorf("%+v", f)
-			}
-		}
-	}
-	a := attempt()
-	a.Target = plain
-	v, _, err := verify(t, w, a, 1<<30)
-	if err != nil || !strings.Contains(v.Note, "restores no ledger") || strings.Contains(v.Note, "snapshot") {
-		t.Errorf("note %q, %v", v.Note, err)
-	}
-	w.torn(share, names[3])
-	v, _, err = verify(t, w, attempt(), 1<<30)
-	if err != nil || !strings.Contains(v.Note, "no snapshot") {
-		t.Errorf("note %q, %v", v.Note, err)
-	}
-}
-
-// TestVerifyOfManyFiles checks that Verify keeps no list of too many files, but hashes them all.
-func TestVerifyOfManyFiles(t *testing.T) {
-	for _, files := range []int{300, 301, 2000} {
-		w := newWire()
-		w.shares[share] = stored{started, map[string]storedFile{}}
-		var names []string
-		for i := range files {
-			name := fmt.Sprintf("ledger_%d-%d.committed", 1_000_000*i+1, 1_000_000*(i+1))
-			w.shares[share].files[name] = storedFile{fmt.Sprint("file ", i), started, fmt.Sprint(i)}
-			names = append(names, name)
-		}
-		v, _, err := verify(t, w, attempt(), 5000)
-		must(t, err)
-		if listed := len(v.Files) == files; listed != (files <= 300) || strings.Contains(v.Note, "but not the list") == listed {
-			t.Errorf("%d files: %d listed, note %q", files, len(v.Files), v.Note)
-		}
-		slices.Sort(names)
-		if want := w.shares[share].digest(names...); v.SHA256 != want {
-			t.Errorf("%d files: %s, want %s", files, v.SHA256, want)
-		}
-	}
-}
-
-func TestVerifyRefuses(t *testing.T) {
-	for name, test := range map[string]struct {
-		world func(w *wire)
-		fault fault
-	}{
-		"missing":   {func(w *wire) { delete(w.shares, share) }, fault{kind: backup.Refused, code: "ArtifactMissing", message: "does not exist", hint: "again"}},
-		"no files":  {func(w *wire) { w.shares[share] = stored{made: started} }, fault{kind: backup.Refused, code: "ArtifactEmpty", message: share, hint: "again"}},
-		"a hole":    {func(w *wire) { w.torn(share, "ledger/ledger_1-10.committed") }, fault{kind: backup.Refused, code: "LedgerIncomplete", message: "lacks the transactions 1 to 10", hint: "again"}},
-		"too short": {func(w *wire) { w.torn(share, "ledger/ledger_11-20.committed") }, fault{kind: backup.Refused, code: "LedgerIncomplete", message: "11 to 20, up to the snapshot", hint: "again"}},
-		"no ledger": {func(w *wire) {
-			w.shares[share] = stored{started, map[string]storedFile{"readme": {"hello", started, "1"}}}
-		}, fault{kind: backup.Refused, code: "LedgerIncomplete", message: "all ledger files", hint: "again"}},
-		"too old": {func(w *wire) {
-			w.shares[share].files["more"] = storedFile{"x", started.Add(-6 * time.Second), "9"}
-		}, fault{kind: backup.Refused, code: "ArtifactTooOld", message: "2026-11-03T02:29:54Z", hint: "again"}},
-		"no key":  {func(w *wire) { w.replies[keys] = refuses(403, "AuthorizationFailed", "no") }, fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Reader and Data Access"}},
-		"no list": {func(w *wire) { w.replies[open] = storageError(403, "AuthenticationFailed") }, fault{kind: backup.Retryable, code: "AuthenticationFailed", hint: "rotated"}},
-		"no read": {func(w *wire) { w.replies[read] = answers(503, "") }, fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},
-		"cut off": {func(w *wire) { w.replies[read] = cut }, fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.file"}},
-		"deleted": {func(w *wire) { w.replies[read] = storageError(404, "ShareNotFound") }, fault{kind: backup.Refused, code: "ArtifactMissing", message: "while it was read", hint: "again"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWire()
-			w.backUp(share, started)
-			test.world(w)
-			_, err := w.provider().Hash(t.Context(), attempt(), backup.Hashing{})
-			test.fault.check(t, err)
-		})
-	}
-	a := attempt()
-	a.Artifact = run + ".1"
-	_, err := newWire().provider().Hash(t.Context(), a, backup.Hashing{})
-	fault{kind: backup.Refused, code: "NotAnArtifact", hint: "again"}.check(t, err)
-}
-
-// TestVerifyOfAShareThatChanges checks that Verify starts again after a change.
-func TestVerifyOfAShareThatChanges(t *testing.T) {
-	w := newWire()
-	w.backUp(share, started)
-	p := w.provider()
-	p.HashPart = 15
-	v, err := p.Hash(t.Context(), attempt(), backup.Hashing{})
-	must(t, err)
-	w.shares[share].files["ledger/ledger_1-10.committed"] = storedFile{"ONE TO TEN", started.Add(time.Minute), "8"}
-	next, err := p.Hash(t.Context(), attempt(), v.Hashing)
-	must(t, err)
-	if v.Hashing.Offset != 15 || next.Hashing.Offset != 15 || next.Hashing.ETag == v.Hashing.ETag {
-		t.Errorf("%+v, then %+v", v, next)
-	}
-	for name, reply := range map[string]reply{
-		"another file": answers(206, "ONE TO TEN", `Etag: "other"`),
-		"shorter":      storageError(416, "InvalidRange"),
-		"deleted":      storageError(404, "ResourceNotFound"),
-	} {
-		w.replies[read] = reply
-		if v, err := w.provider().Hash(t.Context(), attempt(), next.Hashing); err != nil || v.Done || v.Hashing.ETag != "" {
-			t.Errorf("%s: %+v, %v", name, v, err)
-		}
-	}
-	// The bytes before the cut of the stream count.
-	w.replies[read] = func(r *http.Request) (*http.Response, error) {
-		w.replies[read] = cut
-		answer, err := answers(206, "", `Etag: "8"`)(r)
-		answer.Body = io.NopCloser(io.MultiReader(strings.NewReader("ONE"), failing{}))
-		return answer, err
-	}
-	v, err = w.provider().Hash(t.Context(), attempt(), backup.Hashing{})
-	if err != nil || v.Done || v.Hashing.Offset != 3 {
-		t.Errorf("%+v, %v", v, err)
-	}
-	delete(w.replies, read)
-	if v, err = w.provider().Hash(t.Context(), attempt(), v.Hashing); err != nil || !v.Done {
-		t.Errorf("%+v, %v", v, err)
-	}
-	if want := "bytes=3-9"; !slices.Contains(w.ranges, want) {
-		t.Errorf("read %q, want %s among them", w.ranges, want)
-	}
-}
-
-type failing struct{}
-
-func (failing) Read([]byte) (int, error) { return 0, errors.New("reset by peer") }
-
 func TestDelete(t *testing.T) {
 	w := newWire()
 	w.backUp(share, started)
@@ -314,7 +138,7 @@ func TestDelete(t *testing.T) {
 		fault{kind: backup.Kept, code: "NotAnArtifact", hint: "Nothing was deleted"}.check(t, w.provider().Delete(t.Context(), b, "", false))
 	}
 	before := w.shares[share].files["ledger/ledger_1-10.committed"]
-	w.shares[share].files["ledger/ledger_1-10.committed"] = storedFile{before.content, before.written, "9"}
+	w.shares[share].files["ledger/ledger_1-10.committed"] = storedFile{content: before.content, written: before.written, etag: "9"}
 	fault{kind: backup.Touched, code: "ArtifactTouched", hint: "reads it again"}.check(t, w.provider().Delete(t.Context(), a, v.Hashing.ETag, false))
 	w.shares[share].files["ledger/ledger_1-10.committed"] = before
 	for name, test := range map[string]struct {

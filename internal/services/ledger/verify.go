@@ -1,13 +1,14 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,24 +18,26 @@ import (
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/services/ledger/ccf"
 )
 
-// mostListed is the largest number of files whose hashes have room in backup.Hashing.State. In a share with more files,
-// Hash also hashes all files and records the hash of their list, but not the hash of each file.
-const mostListed = 300
+// stepTime is the time after which a step ends at the next signature. The engine ends a call of a provider after 80 seconds: the next one
+// then goes on at the last save.
+const stepTime = 45 * time.Second
+
+// saveBytes is the number of bytes after which a step keeps its progress, in case that the next ones cannot be read.
+const saveBytes = 64 << 20
 
 // progress is the progress of a verification, kept in backup.Hashing.State.
 type progress struct {
-	// Read is the number of files that were read, and Sum is the state of the SHA-256 of the next file.
-	Read int    `json:"read,omitempty"`
-	Sum  []byte `json:"sum,omitempty"`
-	// List is the state of the SHA-256 of the list of files, and Sums holds the hashes in it, 32 bytes each.
-	List []byte `json:"list,omitempty"`
-	Sums []byte `json:"sums,omitempty"`
+	// Ledger is the checkpoint of the ledger's verification.
+	Ledger json.RawMessage `json:"ledger,omitempty"`
+	// ByName: an older version hashed the long list in the order of the names.
+	ByName bool `json:"byName,omitempty"`
+	saved
 }
 
-// Hash checks whether the share's ledger files join up, and reads and hashes the next part of all its files. It lists
-// the files again each time.
+// Hash verifies the next part of the ledger in the share, and hashes all files on the way. It lists the files again each time.
 func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
 	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
@@ -58,31 +61,125 @@ func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashi
 		return backup.Verification{}, err
 	}
 	var at progress
-	if done.ETag != c.fingerprint() || json.Unmarshal(done.State, &at) != nil || at.Read > len(c.Files) {
-		at, done = progress{}, backup.Hashing{} // another content now, or none before: start again
+	if done.ETag != c.fingerprint() || json.Unmarshal(done.State, &at) != nil {
+		at = progress{} // another content now, or none before: start again
 	}
-	v := backup.Verification{Size: c.Size, Modified: c.Newest, Hashing: backup.Hashing{ETag: c.fingerprint(), Offset: done.Offset}}
-	read, err := p.hash(ctx, files, a.Artifact, c, &at, done.Offset)
+	s := p.step(files, a, i, c, at)
+	v, err := s.run(ctx)
 	switch {
 	case errors.Is(err, errChanged) || fileerror.HasCode(err, fileerror.ResourceNotFound, fileerror.InvalidRange):
 		return backup.Verification{}, nil // it was changed since it was listed
 	case isGone(err):
 		return backup.Verification{}, noArtifact(a, "ArtifactMissing", "was deleted while it was read")
-	case err != nil && read == 0:
-		return backup.Verification{}, files.fault(reading(a.Storage, a.Artifact), err)
+	case err == nil || v.Hashing.State != nil: // progress, although perhaps an error came after it
+		return v, nil
 	}
-	v.Hashing.Offset += read
-	if at.Read < len(c.Files) {
-		v.Hashing.State, err = json.Marshal(at)
-		return v, err
+	if fault, ok := errors.AsType[*backup.Fault](err); ok {
+		return backup.Verification{}, fault
 	}
-	list, ok := azure.Sum(at.List)
-	if !ok {
-		return backup.Verification{}, nil
+	return backup.Verification{}, files.fault(reading(a.Storage, a.Artifact), err)
+}
+
+// step is one call of Hash.
+type step struct {
+	*once
+	progress
+	attempt  backup.Attempt
+	instance instance
+	content  content
+	source   ccf.Source
+	most     int64
+	last     backup.Verification // zero before the first save
+}
+
+func (p *Provider) step(f *files, a backup.Attempt, i instance, c content, at progress) *step {
+	s := &step{progress: at, attempt: a, instance: i, content: c, most: p.HashPart}
+	var listed []ccf.File
+	for _, file := range c.Files {
+		listed = append(listed, ccf.File{Name: file.Name, Size: file.Size})
 	}
-	v.Done, v.SHA256, v.Note = true, hex.EncodeToString(list.Sum(nil)), i.note(c)
-	if len(c.Files) <= mostListed {
-		v.Files = azure.Hashed(c.Files, at.Sums, "")
+	ledger := ccf.Order(listed)
+	ordered, place := slices.Clone(c.Files), map[string]int{}
+	if at.ByName {
+		ledger = nil
+	}
+	for n, name := range ledger {
+		place[name] = n
+	}
+	rank := func(f azure.File) int {
+		if n, ok := place[f.Name]; ok {
+			return n
+		}
+		return len(ledger)
+	}
+	slices.SortStableFunc(ordered, func(a, b azure.File) int { return cmp.Compare(rank(a), rank(b)) })
+	for n, file := range ordered {
+		place[file.Name] = n
+	}
+	s.once = &once{
+		fetch: func(ctx context.Context, file azure.File, offset, count int64) ([]byte, error) {
+			return f.part(ctx, a.Artifact, file, offset, count)
+		},
+		sums: openSums(ordered, at.saved), place: place, chunks: len(ledger), kept: map[int]*kept{},
+	}
+	s.source = ccf.Source{Files: listed, Open: s.open}
+	return s
+}
+
+// run goes on until all is done, or the step has read enough.
+func (s *step) run(ctx context.Context) (backup.Verification, error) {
+	soft, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	over := func() bool { return s.fetched >= s.most || soft.Err() != nil }
+	var report ccf.Report
+	if s.attempt.SHA256 == "" {
+		verified, ended, err := s.verify(ctx, over)
+		if err != nil || !ended {
+			return s.last, err
+		}
+		report = verified
+	}
+	for mark := s.fetched; ; {
+		more, err := s.hashNext(ctx)
+		switch {
+		case err != nil:
+			return s.last, err
+		case !more:
+			return s.ended(report)
+		case over() || s.fetched-mark >= saveBytes:
+			if err := s.save(); err != nil || over() {
+				return s.last, err
+			}
+			mark = s.fetched
+		}
+	}
+}
+
+// save keeps the progress so far.
+func (s *step) save() (err error) {
+	if s.saved, err = s.sums.save(); err != nil {
+		return err
+	}
+	state, err := json.Marshal(s.progress)
+	s.last = backup.Verification{Size: s.content.Size, Modified: s.content.Newest, Hashing: backup.Hashing{
+		ETag: s.content.fingerprint(), Offset: s.sums.read(), State: state,
+	}}
+	return err
+}
+
+// ended returns the verification of a share that was read to its end.
+func (s *step) ended(report ccf.Report) (backup.Verification, error) {
+	sum, files, each := s.sums.all()
+	if s.attempt.SHA256 != "" && sum != s.attempt.SHA256 && s.sums.long && !s.ByName {
+		s.progress, s.sums = progress{ByName: true}, openSums(s.content.Files, saved{})
+		return s.last, s.save()
+	}
+	v := backup.Verification{
+		Done: true, Size: s.content.Size, Modified: s.content.Newest, SHA256: sum, Note: s.instance.note(s.content),
+		Hashing: backup.Hashing{ETag: s.content.fingerprint(), Offset: s.sums.read()}, Files: azure.Hashed(files, each, ""),
+	}
+	if s.attempt.SHA256 == "" {
+		v.Facts, v.Doubt = facts(report), s.doubt(report)
 	}
 	return v, nil
 }
@@ -128,37 +225,21 @@ func (i instance) note(c content) string {
 // errChanged says that the file is no longer the listed file.
 var errChanged = errors.New("the file was changed since it was listed")
 
-// hash reads and hashes the next files, HashPart bytes at the most, and returns the number of bytes read.
-func (p *Provider) hash(ctx context.Context, f *files, share string, c content, at *progress, offset int64) (int64, error) {
-	list, ok := azure.Sum(at.List)
-	if !ok {
-		list = sha256.New()
-	}
-	return azure.HashFiles(ctx, c.Files, at.Read, offset, &at.Sum, p.HashPart,
-		func(file azure.File, offset, count int64) (azure.Part, error) {
-			return f.part(ctx, share, file, offset, count)
-		},
-		func(file azure.File, hash []byte) (err error) {
-			fmt.Fprintf(list, "%x  %s\n", hash, file.Name) // as sha256sum writes it
-			if len(c.Files) <= mostListed {
-				at.Sums = append(at.Sums, hash...)
-			}
-			at.Read++
-			at.List, err = azure.State(list)
-			return err
-		})
-}
-
-// part asks for count bytes of the file from the offset on.
-func (f *files) part(ctx context.Context, share string, of azure.File, offset, count int64) (azure.Part, error) {
+// part reads count bytes of the file from the offset on.
+func (f *files) part(ctx context.Context, share string, of azure.File, offset, count int64) ([]byte, error) {
 	ctx = policy.WithHTTPHeader(ctx, http.Header{"Accept-Encoding": {"identity"}}) // hashed as it is stored
 	answer, err := f.client.NewShareClient(share).NewRootDirectoryClient().NewFileClient(of.Name).DownloadStream(ctx,
 		&azfile.DownloadStreamOptions{Range: azfile.HTTPRange{Offset: offset, Count: count}})
 	if err != nil {
-		return azure.Part{}, err
+		return nil, err
 	}
+	defer func() { _ = answer.Body.Close() }()
 	if etag := string(azure.Deref(answer.ETag)); of.ETag != "" && etag != of.ETag {
-		return azure.Part{}, errors.Join(errChanged, answer.Body.Close())
+		return nil, errChanged
 	}
-	return azure.Part{Content: answer.Body, Size: of.Size, ETag: of.ETag, Modified: of.Modified}, nil
+	content := make([]byte, count)
+	if n, err := io.ReadFull(answer.Body, content); err != nil {
+		return nil, fmt.Errorf("%d bytes came instead of %d: %w", n, count, err)
+	}
+	return content, nil
 }

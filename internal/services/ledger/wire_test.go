@@ -8,9 +8,11 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/services/ledger"
+	"lifeboat/internal/testing/fakeazure/ccfwriter"
 )
 
 // These are the names and addresses in the tests on the wire.
@@ -95,10 +98,31 @@ type stored struct {
 	files map[string]storedFile
 }
 
+// storedFile has its content in memory, or in a file on the disk with a size.
 type storedFile struct {
 	content string
 	written time.Time
 	etag    string
+
+	disk string
+	size int
+}
+
+func (f storedFile) length() int { return max(f.size, len(f.content)) }
+
+// part returns the bytes of the range, the last one included.
+func (f storedFile) part(from, to int) (string, error) {
+	if f.disk == "" {
+		return f.content[from : to+1], nil
+	}
+	file, err := os.Open(f.disk)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	part := make([]byte, to+1-from)
+	_, err = file.ReadAt(part, int64(from))
+	return string(part), err
 }
 
 // wire is a transport that plays Azure's side. It gives a reply to each step, and plays the file service for the other
@@ -113,6 +137,8 @@ type wire struct {
 	bodies []string
 	urls   []string
 	ranges []string
+	// fetched has the ranges of bytes that were read, by the names of the files.
+	fetched map[string][][2]int
 }
 
 func newWire() *wire {
@@ -121,19 +147,44 @@ func newWire() *wire {
 			keys: answers(200, `{"keys":[{"keyName":"key1","value":"`+key+`","permissions":"FULL"}]}`, "Date: Tue, 03 Nov 2026 02:30:00 GMT"),
 			get:  answers(200, `{"properties":{"provisioningState":"Succeeded"}}`),
 		},
-		shares: map[string]stored{}, now: started.Add(time.Hour),
+		shares: map[string]stored{}, now: started.Add(time.Hour), fetched: map[string][][2]int{},
 	}
 }
 
 // backUp puts a whole backup, made at that time, on the wire.
-func (w *wire) backUp(share string, at time.Time) {
-	w.shares[share] = stored{at, map[string]storedFile{
-		"ledger/ledger_1-10.committed":         {"one to ten", at.Add(time.Second), "1"},
-		"ledger/ledger_11-20.committed":        {"eleven to twenty", at.Add(2 * time.Second), "2"},
-		"snapshots/snapshot_20_22.committed":   {"twenty", at.Add(3 * time.Second), "3"},
-		"snapshots/old/snapshot_1_3.committed": {"", at.Add(3 * time.Second), "4"},
-	}}
+func (w *wire) backUp(share string, at time.Time) { w.put(share, at, small()) }
+
+// put puts files, made at that time, into a share on the wire.
+func (w *wire) put(share string, at time.Time, files []ccfwriter.File) {
+	w.shares[share] = stored{at, map[string]storedFile{}}
+	for i, f := range files {
+		w.shares[share].files[f.Name] = storedFile{content: string(f.Content), written: at.Add(time.Duration(i) * time.Second), etag: fmt.Sprint(i + 1)}
+	}
 }
+
+// twenty is a ledger of 20 transactions in two files.
+func twenty() *ccfwriter.Ledger {
+	l := ccfwriter.New(ccfwriter.V6, 1)
+	l.Open()
+	for l.Seqno() < 9 {
+		l.Transact(20)
+	}
+	l.Close()
+	for l.Seqno() < 19 {
+		l.Transact(20)
+	}
+	l.Close()
+	return l
+}
+
+// small are the files of that ledger, with a snapshot, and an empty file that is of no ledger.
+var small = sync.OnceValue(func() []ccfwriter.File {
+	l := twenty()
+	l.Snapshot(20)
+	l.Sign()
+	files := l.Files()
+	return append(slices.Delete(files, 2, 3), ccfwriter.File{Name: "snapshots/old/notes"})
+})
 
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	var body []byte
@@ -200,8 +251,12 @@ func (w *wire) files(r *http.Request) (*http.Response, error) {
 	if _, err := fmt.Sscanf(r.Header.Get("X-Ms-Range"), "bytes=%d-%d", &from, &to); err != nil {
 		return nil, err
 	}
-	return answers(206, f.content[from:to+1], `Etag: "`+f.etag+`"`,
-		fmt.Sprintf("Content-Range: bytes %d-%d/%d", from, to, len(f.content)))(r)
+	w.fetched[in] = append(w.fetched[in], [2]int{from, to})
+	part, err := f.part(from, to)
+	if err != nil {
+		return nil, err
+	}
+	return answers(206, part, `Etag: "`+f.etag+`"`, fmt.Sprintf("Content-Range: bytes %d-%d/%d", from, to, f.length()))(r)
 }
 
 // listing makes the list of the direct content of a directory of the share.
@@ -225,7 +280,7 @@ func (s stored) listing(in string) string {
 		}
 		f := s.files[name]
 		fmt.Fprintf(&b, "<File><Name>%s</Name><Properties><Content-Length>%d</Content-Length><Last-Modified>%s</Last-Modified>"+
-			"<Etag>\"%s\"</Etag></Properties></File>", below, len(f.content), f.written.Format(http.TimeFormat), f.etag)
+			"<Etag>\"%s\"</Etag></Properties></File>", below, f.length(), f.written.Format(http.TimeFormat), f.etag)
 	}
 	return "<EnumerationResults><Entries>" + b.String() + "</Entries><NextMarker/></EnumerationResults>"
 }

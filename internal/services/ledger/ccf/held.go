@@ -228,6 +228,9 @@ func (v *Verifier) end(ctx context.Context) error {
 		v.conclude(s)
 	}
 	v.shots = nil
+	if v.options.Earlier.Transaction != "" && v.report.Earlier == "" {
+		v.report.Earlier = EarlierMissing
+	}
 	return v.endSnapshots(ctx)
 }
 

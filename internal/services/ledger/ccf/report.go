@@ -87,6 +87,7 @@ type Report struct {
 	NodeSignatures uint64     `json:"nodeSignatures"`
 	COSESignatures uint64     `json:"coseSignatures"`
 	PrivateParts   uint64     `json:"privateParts"`
+	Earlier        Contained  `json:"earlier,omitempty"` // whether it contains the earlier copy; "" if none was named
 	Identities     []Identity `json:"identities"`
 	Snapshots      []Snapshot `json:"snapshots"`
 	Errors         []Finding  `json:"errors"`

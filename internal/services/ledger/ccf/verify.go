@@ -12,6 +12,8 @@ import (
 type Options struct {
 	// EverySignature verifies each signature, and not only the last one of each service: the signatures before it prove nothing more.
 	EverySignature bool
+	// Earlier is the last signature of an earlier copy: the report says whether this copy contains what it signs.
+	Earlier Earlier
 }
 
 // Verifier verifies one copy. It is for one goroutine.
@@ -219,6 +221,9 @@ func (v *Verifier) take(t *transaction) (signed bool) {
 		v.queue = append(v.queue, w)
 	}
 	leaf := t.leaf
+	if t.id() == v.options.Earlier.Transaction {
+		v.meet()
+	}
 	if signed = s.node != nil || s.cose != nil; signed {
 		v.settle(t, &s)
 	}
