@@ -315,13 +315,16 @@ scrapers: python rules ## Read the metrics of each state with the parsers of vma
 clients: schemas readers scrapers azure-clients $(shells) ## Run what others run: clients of Azure, readers of events and metrics, editors, shells
 
 .PHONY: azure-clients
-azure-clients: python ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API
-	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/requirements.txt internal/testing/clients/azure* build/clients/
+azure-clients: python ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API, and CCF's readers on a ledger
+	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/{requirements,ccf6,ccf7}.txt internal/testing/clients/{azure,ledger}* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv
 	build/clients/venv/bin/python -m pip install --quiet --disable-pip-version-check -r build/clients/requirements.txt
 	$(PYTHON) -m venv build/clients/azurecli # of its own: it needs other versions; compiling all of it takes a minute
 	build/clients/azurecli/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r build/clients/azurecli.txt
+	for version in 6 7; do $(PYTHON) -m venv build/clients/ccf$$version && build/clients/ccf$$version/bin/python -m pip install --quiet \
+		--disable-pip-version-check --ignore-requires-python -r build/clients/ccf$$version.txt || exit; done
+	go build -o build/clients/lifeboat .
 	go run ./internal/cmd/azcommands . >build/clients/azcommands.jsonl
 	cd build/clients && azurecli/bin/python -W ignore -m unittest -v azureflags_test
 	go vet -tags azurecli ./internal/cli/securitydomain

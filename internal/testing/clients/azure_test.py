@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import tempfile
 import unittest
 from datetime import datetime, timedelta, timezone
 
@@ -146,7 +148,32 @@ class Clients(unittest.TestCase):
         self.assertEqual(client.get(GROUP, CCF).id, before.id)
         for apps in client.list_by_resource_group(GROUP), client.list_by_subscription():
             self.assertIn(CCF, [app.name for app in apps])
+        self.ledger(files.get_share_client(share.name), 1)
         files.delete_share(share.name)
+
+        # The restore was a recovery: another service goes on with the ledger.
+        client.begin_backup(GROUP, CCF, place).wait()
+        share, = files.list_shares(name_starts_with=CCF + "-")
+        self.ledger(files.get_share_client(share.name), 2)
+        files.delete_share(share.name)
+
+    def ledger(self, share, services):
+        """Reads a backup with CCF's own readers and with Lifeboat."""
+        with tempfile.TemporaryDirectory() as folder:
+            for inner in "ledger", "snapshots":
+                os.mkdir(os.path.join(folder, inner))
+                for item in share.list_directories_and_files(inner):
+                    with open(os.path.join(folder, inner, item.name), "wb") as file:
+                        share.get_file_client(f"{inner}/{item.name}").download_file().readinto(file)
+            newest, older = (
+                json.loads(subprocess.check_output([f"ccf{version}/bin/python", "ledger_reader.py", folder])) for version in (7, 6))
+            ours = json.loads(subprocess.check_output(["./lifeboat", "ledger", "verify", folder, "-o", "json"]))
+        self.assertEqual(newest, older)
+        self.assertGreater(len(newest["roots"]), 5)
+        signed = ours["signed"].split(".")[1]
+        self.assertEqual((newest["last"], newest["transactions"], newest["roots"][signed], newest["snapshots"]),
+                         (ours["signed"], ours["transactions"], ours["root"], [s["seqno"] for s in ours["snapshots"]]))
+        self.assertEqual((len(newest["roots"]), services), (ours["nodeSignatures"], len(ours["identities"])))
 
     def test_tables(self):
         table = TableServiceClient(address("table"), credential=CREDENTIAL).create_table("python")

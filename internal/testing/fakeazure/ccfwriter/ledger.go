@@ -141,8 +141,11 @@ func (l *Ledger) bytes(n int) []byte {
 	return b
 }
 
-// Open opens the service. The first time it endorses the one before it, or itself.
+// Open opens the service. The first time it endorses the one before it, or itself. After a recovery the members give their shares first.
 func (l *Ledger) Open() {
+	if l.count > 0 && !l.opened {
+		l.append(entry{writes: l.serviceInfo("WaitingForRecoveryShares")})
+	}
 	writes := l.serviceInfo("Open")
 	if l.form >= V6 && !l.opened {
 		writes = append(writes, l.endorse())
