@@ -113,6 +113,7 @@ soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, 
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
 	$(MAKE) host-storm # 3
+	LIFEBOAT_LEDGER_MB=5000 go test -count=1 -timeout 30m -run '^TestLongLedgerInSteps$$' -v ./internal/services/ledger # 3: 5 GB on the disk
 	go test -count=1 -timeout 30m -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 10: make run, in three shells, killed and gone on; takeovers; proofs stopped at each step
 
 RUN ?= .

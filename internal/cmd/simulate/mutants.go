@@ -232,7 +232,7 @@ var mutants = []mutant{
 		"suspect points stand in for live ones", "internal/retention/review.go",
 		"if stays(p) && !p.Created", "if (stays(p) || p.State == backup.Suspect) && !p.Created",
 	},
-	{"no point is ever suspect", "internal/retention/size.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
+	{"no point is ever suspect", "internal/retention/size.go", "|| 2*p.Size >= normal {", "|| 20*p.Size >= normal {"},
 	{
 		"suspect points count as normal", "internal/backup/point.go",
 		"return !p.Safety && p.State != Unreadable && !p.Unaccepted()", "return !p.Safety",

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -139,6 +140,9 @@ type wire struct {
 	ranges []string
 	// fetched has the ranges of bytes that were read, by the names of the files.
 	fetched map[string][][2]int
+	// heap is the largest heap at a read, if it is measured.
+	heap     uint64
+	measured bool
 }
 
 func newWire() *wire {
@@ -252,6 +256,11 @@ func (w *wire) files(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	w.fetched[in] = append(w.fetched[in], [2]int{from, to})
+	if w.measured {
+		var memory runtime.MemStats
+		runtime.ReadMemStats(&memory)
+		w.heap = max(w.heap, memory.HeapAlloc)
+	}
 	part, err := f.part(from, to)
 	if err != nil {
 		return nil, err

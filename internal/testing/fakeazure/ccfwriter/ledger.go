@@ -273,6 +273,13 @@ func (l *Ledger) Files() []File {
 	return files
 }
 
+// Take returns the closed chunks that were not taken yet, and forgets them: a long ledger need not stay in memory.
+func (l *Ledger) Take() []File {
+	files := l.files
+	l.files = nil
+	return files
+}
+
 // one is a write to a table of one value.
 func one(table string, value []byte) Write {
 	return Write{Table: table, Key: "\x00\x00\x00\x00\x00\x00\x00\x00", Value: value}
