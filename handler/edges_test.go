@@ -560,6 +560,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		Point: &backup.Point{
 			ID: "id", State: backup.Suspect, Target: target, Storage: storage, Artifact: "artifact", Size: 8, SHA256: "sum", SKU: "sku",
 			Created: at(9), Expires: at(10), Deleted: at(11), Reason: backup.Reason{Code: "C", Message: "decision"}, Note: "note",
+			Facts:     []backup.Fact{{Name: "root", Value: "r"}},
 			Suspicion: backup.Reason{Code: "Small", Message: "smaller", Hint: "look"}, Safety: true,
 		},
 	}
@@ -585,7 +586,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		`"error":{"code":"Code","message":"words","target":"` + target + `","details":[{"code":"Hint","message":"do it"}]},` +
 		`"recoveryPoint":{"state":"softDeleted","storageAccount":"backups","blob":"c/artifact","sizeInBytes":8,"sha256":"sum","sku":"sku",` +
 		`"createdDateTime":"2026-03-01T09:00:00Z","expiresDateTime":"2026-03-01T10:00:00Z","deletedDateTime":"2026-03-01T11:00:00Z",` +
-		`"decision":"decision","evidence":"restored","restoredDateTime":"2026-03-01T14:00:00Z","note":"note","suspicion":{"code":"Small","message":"smaller","target":"` + target + `",` +
+		`"decision":"decision","evidence":"restored","restoredDateTime":"2026-03-01T14:00:00Z","note":"note","facts":[{"name":"root","value":"r"}],"suspicion":{"code":"Small","message":"smaller","target":"` + target + `",` +
 		`"details":[{"code":"Hint","message":"look"}]},"acceptedDateTime":"2026-03-01T12:00:00Z","acceptedBy":"somebody",` +
 		`"acceptedReason":"fine","safetyBackup":true,"heldUntilDateTime":"2026-03-01T13:00:00Z",` +
 		`"holds":[{"id":"endless","sinceDateTime":"2026-03-01T02:00:00Z","by":"invocation 1","reason":"case"},` +
