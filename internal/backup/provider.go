@@ -36,7 +36,7 @@ type Provider interface {
 	Find(ctx context.Context, a Attempt) (string, error)
 	// Hash reads the artifact and hashes a part of it: at most 1 GiB a call, or as much as it can read in the time that the
 	// context leaves. It makes the service write nothing. If Prove takes several calls, Hash reads nothing twice meanwhile, but
-	// sees whether the artifact is still the one that was hashed. Refused: it is missing, empty, or was not written by this run.
+	// sees whether the artifact is still the one that was hashed. Refused: it is missing, empty, damaged, or was not written by this run.
 	Hash(ctx context.Context, a Attempt, done Hashing) (Verification, error)
 	// Prove has the service itself check whether it could restore the artifact that was hashed, if the service offers that. Unless
 	// it is Done it is called again with its token, after RetryAfter; the token is "" at first, and after an error the one

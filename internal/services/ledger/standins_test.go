@@ -235,6 +235,7 @@ func TestAgainstTheSimulator(t *testing.T) {
 		"a lost restore":   world.testLostRestore,
 		"refused restores": world.testRefusedRestores,
 		"torn shares":      world.testTorn,
+		"continuity":       world.testContinuity,
 		"deletion":         world.testDeletion,
 		"a rotated key":    world.testRotatedKey,
 		"refusals":         world.testRefusals,
