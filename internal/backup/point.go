@@ -174,7 +174,9 @@ func NewPoint(r Run, v Verification, of Service) Point {
 		OnDemand: r.ScheduledTime.IsZero(), Began: r.ScheduledTime, Counted: r.Settings.KeepCounts.Any(),
 		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks), Facts: v.Facts,
 	}
-	if v.Doubt.Code != "" {
+	if v.Doubt.Code != "" && r.Restore != nil { // a restore does not wait for a person: its safety backup has a note
+		p.Note = NewReason("", strings.TrimSpace(v.Note+" "+v.Doubt.Message), "").Message
+	} else if v.Doubt.Code != "" {
 		p.State, p.Suspicion = Suspect, v.Doubt
 		p.Suspicion.Hint = strings.TrimSpace(p.Suspicion.Hint + " If it is right, accept it: lifeboat accept " + p.ID)
 	}

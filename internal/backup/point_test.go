@@ -65,3 +65,16 @@ func TestALocationOutlivesAMove(t *testing.T) {
 		}
 	}
 }
+
+// TestDoubtfulPoint: the point of a doubtful artifact is suspect, and the safety backup of a restore has a note instead.
+func TestDoubtfulPoint(t *testing.T) {
+	v := backup.Verification{Note: "One file.", Doubt: backup.Reason{Code: "Another", Message: "it is another one", Hint: "Look."}}
+	p := backup.NewPoint(backup.Run{ID: "r"}, v, backup.Service{})
+	if p.State != backup.Suspect || p.Suspicion.Code != "Another" || p.Suspicion.Hint != "Look. If it is right, accept it: lifeboat accept r" || p.Note != "One file." {
+		t.Errorf("%+v", p)
+	}
+	p = backup.NewPoint(backup.Run{ID: "r", Restore: &backup.Restoring{}}, v, backup.Service{})
+	if p.State != backup.Live || p.Suspicion.Code != "" || p.Note != "One file. it is another one" {
+		t.Errorf("%+v", p)
+	}
+}
