@@ -1482,6 +1482,12 @@ var edges = []edge{
 		"earlier == \"\" || r.Earlier != ccf.EarlierDiffers",
 	},
 	{
+		"./internal/services/ledger TestDoubts", "a service from nowhere goes on with the ledger",
+		"internal/services/ledger/proof.go",
+		"seqno(r.Alone) <= seqno(earlier)",
+		"seqno(r.Alone) >= 0",
+	},
+	{
 		"./internal/services/ledger/ccf TestEarlierCopy", "another ledger of the same length contains the earlier one",
 		"internal/services/ledger/ccf/earlier.go",
 		"hex.EncodeToString(root[:]) == v.options.Earlier.Root",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,6 +90,7 @@ const (
 	factSignedAt     = "signedAt"
 	factService      = "serviceKeySha256"
 	factTransactions = "transactions"
+	factUnsigned     = "unsignedTransactions"
 	factNodes        = "nodeSignatures"
 	factServices     = "serviceSignatures"
 	factSnapshot     = "snapshot"
@@ -98,6 +100,9 @@ const (
 func facts(r ccf.Report) []backup.Fact {
 	all := []backup.Fact{
 		{Name: factLast, Value: r.Last}, {Name: factSigned, Value: r.Signed}, {Name: factRoot, Value: r.Root},
+	}
+	if r.Unsigned > 0 {
+		all = append(all, backup.Fact{Name: factUnsigned, Value: fmt.Sprint(r.Unsigned)})
 	}
 	if r.SignedAt != nil {
 		all = append(all, backup.Fact{Name: factSignedAt, Value: r.SignedAt.UTC().Format(time.RFC3339)})
@@ -112,6 +117,13 @@ func facts(r ccf.Report) []backup.Fact {
 	return all
 }
 
+// seqno is the number of a transaction in its ID, without its view; 0 if there is none.
+func seqno(id string) uint64 {
+	_, digits, _ := strings.Cut(id, ".")
+	n, _ := strconv.ParseUint(digits, 10, 64)
+	return n
+}
+
 // doubt says why a ledger that proves itself may be another one than it should be.
 func (s *step) doubt(r ccf.Report) backup.Reason {
 	b, _ := read(s.attempt.Blocks)
@@ -122,12 +134,15 @@ func (s *step) doubt(r ccf.Report) backup.Reason {
 		return backup.NewReason("ServiceIdentityDiffers", fmt.Sprintf("the ledger in %s is signed by a service whose public key has the SHA-256 %s, and "+
 			"ccf.serviceCertificate in plan.yaml has %s", share, cmp.Or(r.Service, "(none)"), pinned),
 			"If the service was recovered since, put its present certificate there. Else find out whose ledger this is.")
-	case earlier == "" || r.Earlier == ccf.EarlierContained:
+	case earlier == "" || r.Earlier == ccf.EarlierContained && seqno(r.Alone) <= seqno(earlier):
 		return backup.Reason{}
 	}
 	why := "has another history before that transaction"
-	if r.Earlier == ccf.EarlierMissing {
+	switch r.Earlier {
+	case ccf.EarlierMissing:
 		why = "does not contain that transaction"
+	case ccf.EarlierContained:
+		why = "was recovered at " + r.Alone + " by a service that does not name the one before"
 	}
 	return backup.NewReason("LedgerNotContinued", fmt.Sprintf("the ledger in %s ends at the signed transaction %s, and %s: %s was the last signed one of the "+
 		"recovery point %s", share, r.Signed, why, earlier, s.attempt.EarlierID),

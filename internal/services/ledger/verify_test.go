@@ -284,9 +284,20 @@ func (failing) Read([]byte) (int, error) { return 0, errors.New("reset by peer")
 
 // TestDoubts holds a good ledger against the backup before it, and against the certificate in the plan.
 func TestDoubts(t *testing.T) {
-	w := newWire()
-	w.backUp(share, started)
 	l := twenty()
+	recovered := func(form ccfwriter.Form, named bool) *ccfwriter.Ledger {
+		l := twenty()
+		if named {
+			l.Recover(form)
+		} else {
+			l.RecoverUnnamed(form)
+		}
+		l.Open()
+		l.Close()
+		return l
+	}
+	later := func(form ccfwriter.Form, named bool) []ccfwriter.File { return recovered(form, named).Files() }
+	again := recovered(ccfwriter.V5, false)
 	other := ccfwriter.New(ccfwriter.V6, 9)
 	fact := func(signed, root string) []backup.Fact {
 		return []backup.Fact{{Name: "lastSignedTransaction", Value: signed}, {Name: "root", Value: root}}
@@ -296,18 +307,29 @@ func TestDoubts(t *testing.T) {
 		pin     string
 		code    string
 		words   []string
+		files   []ccfwriter.File
 	}{
-		"the first":       {},
-		"the same":        {earlier: fact("2.20", l.Root())},
-		"an older one":    {earlier: fact("2.22", l.Root()), code: "LedgerNotContinued", words: []string{"2.20", "does not contain", "2.22", "before-1"}},
-		"another":         {earlier: fact("2.20", other.Root()), code: "LedgerNotContinued", words: []string{"2.20", "another history", "before-1"}},
-		"its certificate": {pin: l.Certificate()},
-		"its key":         {pin: strings.ToUpper(l.Service())},
-		"another key":     {pin: other.Service(), code: "ServiceIdentityDiffers", words: []string{l.Service(), other.Service()}},
+		"it was recovered": {earlier: fact("2.20", l.Root()), files: later(ccfwriter.V6, true)},
+		"it was recovered, and the service names none before it": {
+			earlier: fact("2.20", l.Root()), files: later(ccfwriter.V5, false), code: "LedgerNotContinued", words: []string{"2.20", "recovered at 4.21", "before-1"},
+		},
+		"it was recovered so before": {earlier: fact(again.SignedID(), again.Root()), files: again.Files()},
+		"the first":                  {},
+		"the same":                   {earlier: fact("2.20", l.Root())},
+		"an older one":               {earlier: fact("2.22", l.Root()), code: "LedgerNotContinued", words: []string{"2.20", "does not contain", "2.22", "before-1"}},
+		"another":                    {earlier: fact("2.20", other.Root()), code: "LedgerNotContinued", words: []string{"2.20", "another history", "before-1"}},
+		"its certificate":            {pin: l.Certificate()},
+		"its key":                    {pin: strings.ToUpper(l.Service())},
+		"another key":                {pin: other.Service(), code: "ServiceIdentityDiffers", words: []string{l.Service(), other.Service()}},
 		"another certificate, and an older one": {
 			earlier: fact("2.22", l.Root()), pin: other.Certificate(), code: "ServiceIdentityDiffers", words: []string{other.Service()},
 		},
 	} {
+		w := newWire()
+		w.put(share, started, small())
+		if test.files != nil {
+			w.put(share, started, test.files)
+		}
 		for _, part := range []int64{1, 1 << 30} {
 			a := attempt()
 			a.Earlier, a.EarlierID = test.earlier, "before-1"

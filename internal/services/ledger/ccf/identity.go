@@ -90,6 +90,7 @@ func (v *Verifier) succeed(w *identityWrites, key *ecdsa.PublicKey, id string) {
 		}
 		if w.previous == nil {
 			v.tell(note, IdentityAlone, w.id(), "a recovery does not name the service before it")
+			v.report.Alone = w.id()
 		}
 	}
 	v.service = key

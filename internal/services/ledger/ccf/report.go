@@ -88,6 +88,7 @@ type Report struct {
 	COSESignatures uint64     `json:"coseSignatures"`
 	PrivateParts   uint64     `json:"privateParts"`
 	Earlier        Contained  `json:"earlier,omitempty"` // whether it contains the earlier copy; "" if none was named
+	Alone          string     `json:"alone,omitempty"`   // the newest recovery that does not name the service before it
 	Identities     []Identity `json:"identities"`
 	Snapshots      []Snapshot `json:"snapshots"`
 	Errors         []Finding  `json:"errors"`

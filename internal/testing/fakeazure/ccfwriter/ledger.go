@@ -170,7 +170,10 @@ func (l *Ledger) Elect() {
 }
 
 // Recover starts a new service on the ledger up to its last signature. Its form may be a later one.
-func (l *Ledger) Recover(form Form) {
+func (l *Ledger) Recover(form Form) { l.succeed(form, true) }
+
+// succeed makes the new service of a recovery, which names the one before it or not.
+func (l *Ledger) succeed(form Form, named bool) {
 	l.dropTail()
 	if l.chunk != nil {
 		l.closeChunk()
@@ -182,7 +185,9 @@ func (l *Ledger) Recover(form Form) {
 	l.begun = fmt.Sprintf("%d.%d", l.view, l.seqno+1)
 	l.service.from = l.begun
 	writes := append(l.serviceInfo("Recovering"), l.nodeRows(l.node, l.service)...)
-	writes = append(writes, one("public:ccf.gov.service.previous_service_identity", text(l.previous.pem)))
+	if named {
+		writes = append(writes, one("public:ccf.gov.service.previous_service_identity", text(l.previous.pem)))
+	}
 	if form >= V6 {
 		writes = append(writes, one("public:ccf.internal.previous_service_last_signed_root", text(l.Root())))
 	}

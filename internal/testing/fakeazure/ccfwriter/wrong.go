@@ -31,3 +31,6 @@ func (l *Ledger) ForgedEndorsementRow(other *Ledger) Write {
 
 // Usurp lets a node of another service sign from now on.
 func (l *Ledger) Usurp(other *Ledger) { l.node = other.node }
+
+// RecoverUnnamed is Recover by a service that does not name the one before it.
+func (l *Ledger) RecoverUnnamed(form Form) { l.succeed(form, false) }
