@@ -323,7 +323,8 @@ func TestParsePlanOfLedgers(t *testing.T) {
 		t.Errorf("%+v", p.Settings)
 	}
 	for change, want := range map[string]string{
-		"90d|91d":                       "within 91d is longer than Microsoft.ConfidentialLedger/managedCCFs can restore a backup: 90 days",
+		"90d|91d": "within 91d is longer than Microsoft.ConfidentialLedger/managedCCFs can restore a backup: 90 days",
+		`restoreRegion: westeurope|serviceCertificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"`: "serviceCertificate cannot be read: x509",
 		"2024-09-19-preview|2026-02-23": "apiVersion 2026-02-23 has no Managed CCF: Azure took it out with 2026-02-23",
 	} {
 		from, to, _ := strings.Cut(change, "|")

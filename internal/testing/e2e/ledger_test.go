@@ -138,6 +138,7 @@ func TestLedger(t *testing.T) {
 			}
 			response, text, err := a.request(ctx, http.MethodGet, "/api/runs/"+points[1].ID, "", nil)
 			if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(text), "not committed") ||
+				!strings.Contains(string(text), `{"name":"lastSignedTransaction","value":"2.19"}`) ||
 				!strings.Contains(string(text), kind.state) {
 				t.Fatalf("%v, %s", err, text)
 			}
