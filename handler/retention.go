@@ -11,7 +11,6 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/request"
-	"lifeboat/internal/retention"
 )
 
 // getRetention says which recovery points would go, and why the others stay: ?target=resource ID, or ?recoveryPoint=ID for one of them,
@@ -63,8 +62,8 @@ func (h *handler) getRetention(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readEdits reads the rules of plans after an edit.
-func readEdits(texts []string) ([]retention.Edit, error) {
-	var edited []retention.Edit
+func readEdits(texts []string) ([]engine.KeepEdit, error) {
+	var edited []engine.KeepEdit
 	for _, text := range texts {
 		var keep api.Keep
 		d := json.NewDecoder(strings.NewReader(text))
@@ -72,13 +71,7 @@ func readEdits(texts []string) ([]retention.Edit, error) {
 		if err := d.Decode(&keep); err != nil || d.More() || keep.Plan == "" {
 			return nil, request.Malformed("keep", "%q has no rules of a plan such as {\"plan\": \"nightly\", \"daily\": 7}", request.Short(text))
 		}
-		edit := retention.Edit{Plan: keep.Plan, Settings: keep.Settings()}
-		if keep != (api.Keep{Plan: keep.Plan, TimeZone: keep.TimeZone}) { // without keep nothing expires
-			if err := retention.PolicyOf(edit.Settings).Check(); err != nil {
-				return nil, request.Malformed("keep", "plan %s: %v", request.Short(keep.Plan), err)
-			}
-		}
-		edited = append(edited, edit)
+		edited = append(edited, engine.KeepEdit{Plan: keep.Plan, Settings: keep.Settings()})
 	}
 	return edited, nil
 }

@@ -17,6 +17,9 @@ type Retention struct {
 	Points  []retention.Explanation
 }
 
+// KeepEdit is an edit of the keep of a plan that is not active yet.
+type KeepEdit = retention.Edit
+
 // Retention says which recovery points of a target a cleanup at the time would delete that looks at all of them, and which stay, and why:
 // the newest run's first, without the expired ones. Until then nothing but time changes: no backup comes, no restore ends, no person
 // does anything, and a cleanup that comes before only makes room in the pace of the target. Zero is now by the catalog's clock. It changes nothing. It reads each recovery point of the
@@ -27,7 +30,7 @@ type Retention struct {
 //
 // A cleanup reads no points that are older than the due ones. So it may go on deleting where this says that nothing goes, because an
 // old row cannot be read. Storage may keep what goes.
-func (e *Engine) Retention(ctx context.Context, target string, at time.Time, edited ...retention.Edit) (Retention, error) {
+func (e *Engine) Retention(ctx context.Context, target string, at time.Time, edited ...KeepEdit) (Retention, error) {
 	stopped, now, err := e.Ownership().Stop(ctx)
 	if err != nil {
 		return Retention{}, err
@@ -42,6 +45,9 @@ func (e *Engine) Retention(ctx context.Context, target string, at time.Time, edi
 	review := retention.NewReview(at, e.service(target).Restorable)
 	review.AskedAt(now)
 	for _, edit := range edited {
+		if err := edit.Check(); err != nil {
+			return Retention{}, request.Malformed("keep", "plan %s: %v", request.Short(edit.Plan), err)
+		}
 		zone, err := e.zone(edit.Settings.KeepCounts.Zone)
 		if err != nil {
 			return Retention{}, request.Malformed("keep", "%v", err)

@@ -335,8 +335,11 @@ func TestRetentionUnderAnEdit(t *testing.T) {
 			for _, n := range []*int{&s.KeepCounts.Last, &s.KeepCounts.Daily, &s.KeepCounts.Weekly, &s.KeepCounts.Monthly, &s.KeepMinimum} {
 				*n = max(dice.IntN(8)-3, 0)
 			}
-			s.KeepCounts.Zone = "UTC"
 			s.KeepWithin = time.Duration(dice.IntN(2)*dice.IntN(30)) * day
+			if !s.KeepCounts.Any() && s.KeepWithin == 0 {
+				s.KeepMinimum = 0 // it is no rule
+			}
+			s.KeepCounts.Zone = "UTC"
 			return s
 		}
 		before, after, nights := keep(), keep(), 3+dice.IntN(20)

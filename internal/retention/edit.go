@@ -13,6 +13,16 @@ type Edit struct {
 	Settings backup.Settings
 }
 
+// Check says what is wrong with the rules, and what to write. Without any rule nothing expires.
+func (e Edit) Check() error {
+	s := e.Settings
+	s.KeepCounts.Zone = ""
+	if s.KeepCounts == (backup.Counts{}) && s.KeepWithin == 0 && s.KeepMinimum == 0 {
+		return nil
+	}
+	return PolicyOf(s).Check()
+}
+
 // edited judges the points of a plan by the rules of an edit.
 type edited struct {
 	Edit

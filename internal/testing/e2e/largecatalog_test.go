@@ -99,9 +99,9 @@ func TestCleanupOfALargeCatalog(t *testing.T) {
 	}
 	t.Logf("filled after %s", time.Since(filled))
 
-	resetPeak(t, a.Host.PID())
+	resetPeak(t, a.PID())
 	n, by := clean()
-	peak := peakOf(t, a.Host.PID())
+	peak := peakOf(t, a.PID())
 	again, _ := clean()
 	left := 0
 	for n := range expiring {
