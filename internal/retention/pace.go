@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -150,8 +151,9 @@ func (r *Review) slow(decisions []Decision) {
 		}
 		all = append(all, leaving{i, since, p})
 	}
-	slices.SortFunc(all, func(a, b leaving) int {
-		return cmp.Or(a.since.Compare(b.since), a.point.Created.Compare(b.point.Created), strings.Compare(a.point.ID, b.point.ID))
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(a.since.Compare(b.since), a.point.Created.Compare(b.point.Created), strings.Compare(a.point.ID, b.point.ID)) < 0
 	})
 	t := r.timetable(all)
 	for _, l := range all {
