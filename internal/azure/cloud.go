@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 // Cloud is one of Azure's clouds: which hosts are its own.
@@ -79,7 +80,7 @@ func (c Cloud) storageHost(s backup.Storage, service string) string {
 }
 
 // zone matches a host with a DNS zone behind the name of the account.
-var zone = regexp.MustCompile(`^z[0-9]{2}\.([a-z]+)\.` + regexp.QuoteMeta(zones) + "$")
+var zone = pattern.New(`^z[0-9]{2}\.([a-z]+)\.` + regexp.QuoteMeta(zones) + "$")
 
 // CheckStorageHost refuses a host that is not of a storage account of the cloud. The service is such as "blob". A token for storage
 // is good for every account that its identity may use, so it goes to no other host.

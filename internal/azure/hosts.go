@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"lifeboat/internal/pattern"
 )
 
 // hosts are the hosts that a credential is for. It is the first policy of every client: it sends no request to another host,
@@ -47,7 +48,7 @@ type unreached struct {
 func (e unreached) Unwrap() error { return e.error }
 
 // below matches the part of a host's name before own.
-var below = regexp.MustCompile(`^([a-z0-9-]+\.)+$`)
+var below = pattern.New(`^([a-z0-9-]+\.)+$`)
 
 // admit returns nil for an address of the credential's hosts, over HTTPS at its port.
 func (h hosts) admit(address *url.URL) error {

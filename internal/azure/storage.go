@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 // StorageHost returns the host of a service of the account, such as "blob".
@@ -47,12 +47,12 @@ const AccountType = "Microsoft.Storage/storageAccounts"
 // AccountNames is the pattern of names of storage accounts, by Azure's rule.
 const AccountNames = "[a-z0-9]{3,24}"
 
-var accountName = regexp.MustCompile("^" + AccountNames + "$")
+var accountName = pattern.New("^" + AccountNames + "$")
 
 // IsAccountName tells whether a storage account can have the name.
 func IsAccountName(name string) bool { return accountName.MatchString(name) }
 
-var containerName = regexp.MustCompile("^[a-z0-9](-?[a-z0-9])+$")
+var containerName = pattern.New("^[a-z0-9](-?[a-z0-9])+$")
 
 // IsContainerName tells whether a blob container can have the name, by Azure's rule.
 func IsContainerName(name string) bool {

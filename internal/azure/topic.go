@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+
+	"lifeboat/internal/pattern"
 )
 
 // TopicAddress is the address at which a topic of Event Grid takes events: of a custom topic, or of a namespace's topic.
@@ -27,7 +28,7 @@ type TopicAddress struct {
 const customTopic = "/api/events"
 
 // namespaceTopic matches the path of a namespace's topic, with the operation behind it or without.
-var namespaceTopic = regexp.MustCompile(`^/topics/([A-Za-z0-9-]{3,50})(?::publish)?$`)
+var namespaceTopic = pattern.New(`^/topics/([A-Za-z0-9-]{3,50})(?::publish)?$`)
 
 // TopicAt reads the address of a topic in the cloud. It refuses any other host, since the host gets tokens, and an address with a
 // query, which may be a key; no error shows one.
@@ -146,7 +147,7 @@ func (t *Topic) post(ctx context.Context, media, body string) error {
 
 // otherSchema matches the words of Event Grid about events that are not in the schema of the topic, with 400. The words come
 // from the public AzureEventGridSimulator, which has them from Azure.
-var otherSchema = regexp.MustCompile(`This resource is configured (?:for|to receive event in) '([A-Za-z0-9]+)' schema`)
+var otherSchema = pattern.New(`This resource is configured (?:for|to receive event in) '([A-Za-z0-9]+)' schema`)
 
 // OtherSchema tells whether Event Grid refuses an event, in these words, because the topic takes events in another schema than
 // CloudEvents: no event is wrong then, but the topic.

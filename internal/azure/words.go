@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"lifeboat/internal/pattern"
 )
 
 // longestWords is the number of bytes that are kept of a service's text.
@@ -13,13 +15,13 @@ const longestWords = 1024
 
 var (
 	// signature matches the signature of a SAS, as it stands in a URL, plain or encoded once more.
-	signature = regexp.MustCompile(`(?i)(sig(?:=|%3D))[^&\s"'<>]+`)
+	signature = pattern.New(`(?i)(sig(?:=|%3D))[^&\s"'<>]+`)
 	// page matches the beginning of a page of HTML, such as a proxy's, and title matches its title. A start of the program does
 	// not wait for page, which is large.
 	page = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?is)^\s*(?:<.{0,500})?<(?:!doctype\s+html|html|head|body)\b`)
 	})
-	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
+	title = pattern.New(`(?is)<title[^>]*>(.*?)</title`)
 )
 
 // Scrub makes a service's text fit to be kept and shown. It removes the signatures of SAS, which give access without the key,

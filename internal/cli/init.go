@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/text"
 	"lifeboat/internal/cli/usage"
+	"lifeboat/internal/pattern"
 )
 
 // initial has the flags of lifeboat init.
@@ -208,7 +208,7 @@ func (s *starter) name(one backup.Service, f backup.Found) string {
 }
 
 // notInName matches characters that become a dash in the name of a container: on both sides of each dash stands a letter or digit.
-var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+var notInName = pattern.New(`[^a-z0-9]+`)
 
 // comment returns the text fit for a line of a comment.
 func comment(s string) string { return strings.Join(strings.Fields(text.Plain(s)), " ") }

@@ -2,13 +2,13 @@ package config
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 // artifacts are the targets of a file, by the names that Azure gives their backups. If two services could write under one
@@ -42,7 +42,7 @@ func (a artifacts) add(targets []*yaml.Node, storage backup.Storage) {
 }
 
 // dated matches a name whose end can be taken for the time that Azure adds to a name.
-var dated = regexp.MustCompile(`-20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
+var dated = pattern.New(`-20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
 
 // check refuses a ledger if its name is another ledger's name with a date behind it. The format of the time in a share's name
 // is not documented, so contoso-20260131-1795279656396 could be a share of contoso.

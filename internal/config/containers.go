@@ -1,13 +1,13 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 // containers are the targets of a file, by the containers that a name with [backup.TargetName] gives them.
@@ -61,7 +61,7 @@ func (c containers) check(item *yaml.Node, storage backup.Storage) string {
 	return ""
 }
 
-var inBraces = regexp.MustCompile(`\{[^{}]*\}`)
+var inBraces = pattern.New(`\{[^{}]*\}`)
 
 // unknownIn returns what stands in braces in the name of a container, and for nothing; "" if there is no such thing.
 func unknownIn(container string) string {

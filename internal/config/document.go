@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 // read returns the one document of the text, without aliases. Where only schedules without quotation marks keep the text from
@@ -70,7 +70,7 @@ func (r *reader) readable(text []byte) error {
 }
 
 // place matches the YAML package's own way to tell the line of a mistake.
-var place = regexp.MustCompile(`(?s)^yaml: line ([0-9]+): (.*)$`)
+var place = pattern.New(`(?s)^yaml: line ([0-9]+): (.*)$`)
 
 // document returns the only document of the text.
 func (r *reader) document(text []byte) (*yaml.Node, error) {
@@ -106,12 +106,12 @@ func (r *reader) document(text []byte) (*yaml.Node, error) {
 }
 
 var (
-	tabbed = regexp.MustCompile(`^ *\t`)
+	tabbed = pattern.New(`^ *\t`)
 	// bare matches a line with a schedule without quotation marks, up to a comment or the end of a mapping in braces. Its first
 	// character has a meaning of its own in YAML: * is for aliases, and @, % and the backtick begin no value.
-	bare = regexp.MustCompile("^([^#]*?\\bschedule:[ \t]+)([*@%`](?:[^ ]#|,[^ ]|[^#},])*)(.*)$")
+	bare = pattern.New("^([^#]*?\\bschedule:[ \t]+)([*@%`](?:[^ ]#|,[^ ]|[^#},])*)(.*)$")
 	// alias matches the whole name of an alias.
-	alias = regexp.MustCompile(`^\*[0-9A-Za-z_-]+$`)
+	alias = pattern.New(`^\*[0-9A-Za-z_-]+$`)
 )
 
 // quoteSchedules puts quotation marks around the schedules that need some, and reports each.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config/jsonschema"
+	"lifeboat/internal/pattern"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/tzdata"
 )
@@ -503,7 +503,7 @@ func (r *reader) softDelete(n *yaml.Node) time.Duration {
 }
 
 // inMinutes matches a time in minutes.
-var inMinutes = regexp.MustCompile(`^[1-9][0-9]{0,5}m$`)
+var inMinutes = pattern.New(`^[1-9][0-9]{0,5}m$`)
 
 // months says what to write for a time of recovery points in the unit m: it is minutes in window and jitter, and a month in
 // other programs that keep backups.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/pattern"
 	"lifeboat/internal/schedule"
 )
 
@@ -146,7 +146,7 @@ func site(getenv func(string) string) string {
 
 // subscription is the ID of a subscription, with which WEBSITE_OWNER_NAME begins. Behind it follow a resource group, which may be
 // another one than the app's, and a region (Azure's documentation "Environment variables and app settings in Azure App Service").
-var subscription = regexp.MustCompile(`^([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\+`)
+var subscription = pattern.New(`^([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\+`)
 
 // resource returns the ID of the app's resource, with its slot; "" if it is not known.
 func resource(getenv func(string) string) string {

@@ -3,12 +3,12 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 // reader walks a YAML document and collects its mistakes, each with file and line.
@@ -74,7 +74,7 @@ func byLine(a, b *lineError) int { return cmp.Or(strings.Compare(a.file, b.file)
 
 // secret matches secrets that may stand in plan.yaml by mistake, a connection string or a signed URL. They must not get into
 // errors: these are logged and sent on. A key of Azure Storage is base64 and ends in ==.
-var secret = regexp.MustCompile(`(?i)((?:key|sig|signature|secret|password)=)[^;&"\s]+|[a-z0-9+/]{40,}==`)
+var secret = pattern.New(`(?i)((?:key|sig|signature|secret|password)=)[^;&"\s]+|[a-z0-9+/]{40,}==`)
 
 // lineError is one mistake in a file.
 type lineError struct {

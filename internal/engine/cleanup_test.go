@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -544,6 +545,7 @@ func TestCleanupReadsOnForTheMinimum(t *testing.T) {
 			}
 		}
 	}
+	s.engine.Services = slices.Clone(known)
 	for i := range s.engine.Services {
 		s.engine.Services[i].Restorable = 0
 	}

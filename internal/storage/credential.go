@@ -2,13 +2,13 @@ package storage
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 // Credential returns the app's identity, by the app settings that getenv looks up. It is a managed identity if
@@ -47,7 +47,7 @@ func managedIdentity(getenv func(string) string, options azcore.ClientOptions) (
 }
 
 // guid matches a client ID.
-var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+var guid = pattern.New(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
 // identityID returns the user-assigned identity, or nil for the system-assigned one.
 func identityID(getenv func(string) string) (azidentity.ManagedIDKind, error) {

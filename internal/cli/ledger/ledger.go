@@ -34,7 +34,7 @@ var forms = []string{"table", "json"}
 // Command returns the command ledger.
 func Command(sh Shell) *cobra.Command {
 	group := usage.Group(&cobra.Command{
-		Use: "ledger", Short: "Verifies and reads the files of a Managed CCF or a Confidential Ledger", Example: "  lifeboat ledger verify copy",
+		Use: "ledger", Short: "Verifies and reads the files of a ledger", Example: "  lifeboat ledger verify copy",
 	})
 	group.AddCommand(sh.verifyCommand(), sh.logCommand(), sh.showCommand(), sh.governanceCommand(), sh.diffCommand())
 	return group

@@ -32,7 +32,7 @@ The exit code is 1 if the copy is not proven.`,
 		Args:              usage.Exactly("FOLDER"),
 		ValidArgsFunction: folders(1),
 	}
-	c.Flags().StringVar(&table, "table", "", "only transactions that write the `TABLE`, which may end with *")
+	c.Flags().StringVar(&table, "table", "", "only writes to the `TABLE`, which may end with *")
 	c.Flags().StringVar(&from, "from", "", "only transactions from this `TXID` on, such as 2.14 or 14")
 	c.Flags().StringVar(&to, "to", "", "only transactions up to this `TXID`")
 	c.Flags().BoolVar(&summary, "summary", false, "count the transactions and writes of each table")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/pattern"
 	"lifeboat/internal/roles"
 )
 
@@ -314,7 +314,7 @@ func quoted(text string) string {
 	return roles.Quote(text)
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+var plainWord = pattern.New(`^[A-Za-z0-9_./-]+$`)
 
 // left tells that the service is still there, and how it goes away.
 func (p *proof) left() error {

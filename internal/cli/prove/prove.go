@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
 	"lifeboat/internal/cli/usage"
+	"lifeboat/internal/pattern"
 )
 
 // prefix begins the names of all marks. A later proof finds by it what a killed one left.
@@ -54,7 +54,7 @@ type request struct {
 }
 
 // idForm is the form of the ID of a proof: it is a part of the names of marks, and ends the name of a plan.
-var idForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+var idForm = pattern.New(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
 // Command makes the command prove.
 func Command(sh Shell) *cobra.Command {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/cli/client"
+	"lifeboat/internal/pattern"
 )
 
 // report is the content of the files. Without --names its texts are words of Lifeboat, and codes, tiers and states of Azure.
@@ -165,7 +165,7 @@ func (s *serviceReport) codes(v api.Run) {
 }
 
 // codeForm is the form of a code, which holds no name but by chance.
-var codeForm = regexp.MustCompile(`^[A-Za-z0-9]{1,60}$`)
+var codeForm = pattern.New(`^[A-Za-z0-9]{1,60}$`)
 
 // word returns a code of Azure's, unless it may be anything else.
 func word(code string) string {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"runtime"
 	"slices"
 	"sort"
@@ -23,6 +22,7 @@ import (
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
+	"lifeboat/internal/pattern"
 )
 
 // report has the facts for a bug report. Its texts are words of Lifeboat and codes of Azure; all that people name is a number.
@@ -288,12 +288,12 @@ func numbered(noun string, all []string, name string) string {
 
 // These are the forms of words and codes, of a resource type, of a version of the time zones and of a program, and of a hash.
 var (
-	wordForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,47}(-[a-z]{1,20}){0,3}$`)
-	typeForm = regexp.MustCompile(`^[Mm]icrosoft\.[A-Za-z]{1,40}/[A-Za-z]{1,40}$`)
-	zoneForm = regexp.MustCompile(`^[0-9]{4}[a-z]$`)
+	wordForm = pattern.New(`^[A-Za-z][A-Za-z0-9]{0,47}(-[a-z]{1,20}){0,3}$`)
+	typeForm = pattern.New(`^[Mm]icrosoft\.[A-Za-z]{1,40}/[A-Za-z]{1,40}$`)
+	zoneForm = pattern.New(`^[0-9]{4}[a-z]$`)
 
-	versionForm = regexp.MustCompile(`^[a-z0-9.]{1,24}(-dirty)?$`)
-	hashForm    = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	versionForm = pattern.New(`^[a-z0-9.]{1,24}(-dirty)?$`)
+	hashForm    = pattern.New(`^[0-9a-f]{32}$`)
 )
 
 // hidden stands for a text that is no word, or has a name in it.
@@ -305,7 +305,7 @@ const shortName = 5
 // word returns the word or code if it has the form of one, and no name in it.
 func (p pseudonyms) word(text string) string { return p.pass(wordForm, text) }
 
-func (p pseudonyms) pass(form *regexp.Regexp, text string) string {
+func (p pseudonyms) pass(form pattern.Pattern, text string) string {
 	if text == "" {
 		return ""
 	}

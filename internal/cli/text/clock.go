@@ -2,10 +2,11 @@ package text
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"lifeboat/internal/pattern"
 )
 
 // Clock writes and reads times for people.
@@ -65,9 +66,9 @@ func (c Clock) Ago(t time.Time) string {
 const longest = 36_500 * 24 * time.Hour
 
 var (
-	amount = regexp.MustCompile(`^(\d{1,6}[wdhms])+$`)
-	part   = regexp.MustCompile(`(\d+)([wdhms])`)
-	ofDay  = regexp.MustCompile(`^(?:(today|yesterday|tomorrow)(?: (\d{1,2}:\d{2}))?|(\d{1,2}:\d{2}))$`)
+	amount = pattern.New(`^(\d{1,6}[wdhms])+$`)
+	part   = pattern.New(`(\d+)([wdhms])`)
+	ofDay  = pattern.New(`^(?:(today|yesterday|tomorrow)(?: (\d{1,2}:\d{2}))?|(\d{1,2}:\d{2}))$`)
 	units  = map[string]time.Duration{"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second}
 	days   = map[string]int{"yesterday": -1, "tomorrow": 1}
 	forms  = []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly}

@@ -3,19 +3,19 @@ package ledger
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"sort"
 	"strconv"
 
 	"lifeboat/internal/azure"
+	"lifeboat/internal/pattern"
 )
 
 // chunkName and snapshotName match CCF's names of complete ledger files and of snapshots, by its documentation of how
 // operators back up a ledger. The name of a ledger file has the sequence numbers of its first and its last transaction.
 // The name of a snapshot has the number of its transaction, and the number of the transaction with its evidence.
 var (
-	chunkName    = regexp.MustCompile(`^ledger_([0-9]{1,18})-([0-9]{1,18})\.committed$`)
-	snapshotName = regexp.MustCompile(`^snapshot_([0-9]{1,18})(_[0-9]+)?\.committed(_[0-9]+)?$`)
+	chunkName    = pattern.New(`^ledger_([0-9]{1,18})-([0-9]{1,18})\.committed$`)
+	snapshotName = pattern.New(`^snapshot_([0-9]{1,18})(_[0-9]+)?\.committed(_[0-9]+)?$`)
 )
 
 // chain is the state of the ledger in a share, by the names of the share's files.

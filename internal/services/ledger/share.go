@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 // files is the file service of the storage account, with the account's key: shares take no tokens.
@@ -105,9 +105,9 @@ func (f *files) shares(ctx context.Context, name string, from, to time.Time, kno
 // end of a longer name and then a date, or the seconds or milliseconds since 1970: contoso-2-20261103023000 belongs to
 // the service contoso-2, and not to contoso.
 var (
-	date       = regexp.MustCompile(`^20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
-	behindName = regexp.MustCompile(`^.*[^-]-(20[0-9]{2}-?[01][0-9]-?[0-3][0-9].*|1[0-9]{9}|1[0-9]{12})$`)
-	digits     = regexp.MustCompile(`^[a-z0-9-]*[0-9][a-z0-9-]*$`)
+	date       = pattern.New(`^20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
+	behindName = pattern.New(`^.*[^-]-(20[0-9]{2}-?[01][0-9]-?[0-3][0-9].*|1[0-9]{9}|1[0-9]{12})$`)
+	digits     = pattern.New(`^[a-z0-9-]*[0-9][a-z0-9-]*$`)
 )
 
 // isShare reports whether a share's name can be the name of a backup of the service with the name.

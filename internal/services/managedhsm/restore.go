@@ -3,13 +3,13 @@ package managedhsm
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/pattern"
 )
 
 var _ backup.Restorer = (*Provider)(nil)
@@ -139,7 +139,7 @@ func restore(r backup.Restore) operation {
 
 var (
 	// notOverwritten matches the details of a selective restore that left some key versions as they were.
-	notOverwritten = regexp.MustCompile(`(?i)could not overwrite:\s*0*[1-9]`)
+	notOverwritten = pattern.New(`(?i)could not overwrite:\s*0*[1-9]`)
 	// noneRestored matches the details of one that restored no key version.
-	noneRestored = regexp.MustCompile(`(?i)key versions restored:\s*0+\b`)
+	noneRestored = pattern.New(`(?i)key versions restored:\s*0+\b`)
 )

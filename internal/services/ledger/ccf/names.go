@@ -3,9 +3,10 @@ package ccf
 import (
 	"cmp"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
+
+	"lifeboat/internal/pattern"
 )
 
 // chunk is a file of the ledger, by its name: last is 0 if the name does not have it.
@@ -23,9 +24,9 @@ type snapshotFile struct {
 }
 
 var (
-	chunkName    = regexp.MustCompile(`^ledger_([1-9]\d{0,17})(?:-([1-9]\d{0,17}))?(\.committed)?(\.(?:recovery|ignored|corrupted|committed_prefix).*)?$`)
-	snapshotName = regexp.MustCompile(`^snapshot_([1-9]\d{0,17})_([1-9]\d{0,17})(?:\.committed(_[1-9]\d{0,17})?)?$`)
-	committed    = regexp.MustCompile(`\.committed(_\d+)?$`)
+	chunkName    = pattern.New(`^ledger_([1-9]\d{0,17})(?:-([1-9]\d{0,17}))?(\.committed)?(\.(?:recovery|ignored|corrupted|committed_prefix).*)?$`)
+	snapshotName = pattern.New(`^snapshot_([1-9]\d{0,17})_([1-9]\d{0,17})(?:\.committed(_[1-9]\d{0,17})?)?$`)
+	committed    = pattern.New(`\.committed(_\d+)?$`)
 )
 
 // layout holds the files of a copy, as their names sort them.

@@ -7,8 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"regexp"
 	"time"
+
+	"lifeboat/internal/pattern"
 )
 
 // Identity is the HSM whose security domain a file is, by the two names in its parts.
@@ -26,7 +27,7 @@ type Anchor struct {
 }
 
 // domainID is the form of the ID. A part holds keys, so that no other text of it may get out.
-var domainID = regexp.MustCompile(`^[0-9]{1,4}:M-HSM:[0-9A-Fa-f-]{36}:[0-9A-Fa-f]{1,16}$`)
+var domainID = pattern.New(`^[0-9]{1,4}:M-HSM:[0-9A-Fa-f-]{36}:[0-9A-Fa-f]{1,16}$`)
 
 // name reads what an opened part says about its HSM, and nothing else of it.
 func (i *Identity) name(tag string, content []byte) {
