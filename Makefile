@@ -62,9 +62,9 @@ explored := ./internal/services/ledger/ccf ./internal/engine ./internal/testing/
 # raced lists what runs under the race detector. By their last names, the adapters with the most memory are not tested all at once.
 raced := go list ./... | grep -v /e2e$$ | LC_ALL=C sort -t/ -k4
 
-# slow are long tests: what people do by hand, the takeover of the real program, killed at each of its requests, and proofs that are
+# slow are long tests: what people do by hand, a cleanup of 100,000 recovery points, the takeover of the real program, killed at each of its requests, and proofs that are
 # stopped at each step. make soak runs them; make test kills a takeover at each request in memory. TestTemplates needs bicep: make templates runs it.
-slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover|TestTemplates|TestProveIsStopped|TestProveWithItsOwnIsStopped)$$
+slow := ^(TestRun|TestCleanupOfALargeCatalog|TestCrashAtEveryRequestOfATakeover|TestTemplates|TestProveIsStopped|TestProveWithItsOwnIsStopped)$$
 slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 
 .PHONY: test
@@ -114,7 +114,7 @@ soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, 
 	$(MAKE) storm # 12
 	$(MAKE) host-storm # 3
 	LIFEBOAT_LEDGER_MB=5000 go test -count=1 -timeout 30m -run '^TestLongLedgerInSteps$$' -v ./internal/services/ledger # 3: 5 GB on the disk
-	go test -count=1 -timeout 30m -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 10: make run, in three shells, killed and gone on; takeovers; proofs stopped at each step
+	go test -count=1 -timeout 30m -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 10: make run, in three shells, killed and gone on; takeovers; proofs stopped at each step; a cleanup of 100,000 recovery points
 
 RUN ?= .
 N ?= 10

@@ -116,7 +116,7 @@ func TestCleanupOfALargeCatalog(t *testing.T) {
 	if left != expiring*(each-due) {
 		t.Errorf("%d recovery points of the %d targets are left", left, expiring)
 	}
-	if most := idle + expiring*(3+8*due); n > most {
+	if most := idle + expiring*(3+11*due); n > most {
 		t.Errorf("the cleanup cost %d requests, more than %d", n, most)
 	}
 	if again > idle+1 {
