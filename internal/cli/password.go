@@ -15,7 +15,8 @@ func (sh Shell) password(ctx context.Context, prompt string) ([]byte, error) {
 	if !ok || !terminal(sh.Stdin) || !terminal(sh.Stderr) {
 		return nil, nil
 	}
-	before, err := term.GetState(int(file.Fd()))
+	fd := int(file.Fd()) // the goroutine below may outlive the file
+	before, err := term.GetState(fd)
 	if err != nil {
 		return nil, err
 	}
@@ -26,13 +27,13 @@ func (sh Shell) password(ctx context.Context, prompt string) ([]byte, error) {
 	}
 	answers := make(chan answer, 1)
 	go func() { // a terminal cannot be read with a context
-		typed, err := term.ReadPassword(int(file.Fd()))
+		typed, err := term.ReadPassword(fd)
 		answers <- answer{typed, err}
 	}()
 	defer fmt.Fprintln(sh.Stderr)
 	select {
 	case <-ctx.Done():
-		return nil, errors.Join(errors.New("stopped: nothing was checked"), term.Restore(int(file.Fd()), before))
+		return nil, errors.Join(errors.New("stopped: nothing was checked"), term.Restore(fd, before))
 	case a := <-answers:
 		return a.typed, a.err
 	}
