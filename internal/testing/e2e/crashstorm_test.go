@@ -346,6 +346,7 @@ func (s *crashStorm) evaluateStarts(runs []backup.Run) {
 // no other artifact.
 func (s *crashStorm) evaluateArtifacts(runs []backup.Run) {
 	owner, byID := map[string]string{}, map[string]string{} // by artifact, and the target by the run's ID
+	written := map[string]int{}                             // the files of a ledger, by artifact
 	for _, run := range runs {
 		byID[run.ID] = run.Target
 		p, err := s.engine.RecoveryPoint(s.t.Context(), run.ID)
@@ -359,6 +360,12 @@ func (s *crashStorm) evaluateArtifacts(runs []backup.Run) {
 				s.about(owner[p.Artifact], run.ID))
 		}
 		owner[p.Artifact] = run.ID
+		if strings.Contains(run.Target, "/Microsoft.ConfidentialLedger/") {
+			files, err := s.engine.Files(s.t.Context(), p)
+			if written[p.Artifact] = len(files); err != nil || len(files) < 3 {
+				s.t.Errorf("the artifact %s of run %s has %d files, %v", p.Artifact, run.ID, len(files), err)
+			}
+		}
 	}
 	stored, manifests := s.stored()
 	for point := range manifests {
@@ -382,13 +389,13 @@ func (s *crashStorm) evaluateArtifacts(runs []backup.Run) {
 		}
 	}
 	for _, artifact := range slices.Sorted(maps.Keys(owner)) {
-		// The simulator writes so many: a blob, an HSM's four, a ledger's three files.
+		// The simulator writes so many: a blob, an HSM's four, and for a ledger as many as the recovery point lists.
 		want := 1
 		switch run := owner[artifact]; {
 		case strings.HasPrefix(artifact, "mhsm-"):
 			want = 4
 		case !strings.HasPrefix(artifact, run):
-			want = 3
+			want = written[artifact]
 		}
 		if stored[artifact] != want {
 			s.t.Errorf("the artifact %s of run %s has %d blobs or files in storage, want %d", artifact, owner[artifact], stored[artifact], want)
