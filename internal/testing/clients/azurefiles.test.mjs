@@ -95,7 +95,7 @@ test("the share of a backup", async (t) => {
       }
     };
     await walk(share.rootDirectoryClient, "");
-    assert.ok(names.includes("ledger/ledger_1-4.committed"), names.join());
+    assert.ok(names.some((name) => /^ledger\/ledger_1-\d+\.committed$/.test(name)), names.join());
     assert.ok(names.some((name) => name.startsWith("snapshots/snapshot_")), names.join());
   });
   await t.test("takes files", async () => {
