@@ -24,7 +24,8 @@ func (e *Engine) reach(entries []deletion.Due, now time.Time) string {
 }
 
 // wait has cleanup come back to the points that wait, and tells of them once. Each has its own entry, which moves to the time at which the
-// point may go. The entry of a counted one may be at rest: so one entry more stands for all of these.
+// point may go. A counted one among the newest, which cleanup reads in any case, may be looked at while its entry is at rest: so one
+// entry more stands for all of these.
 func (e *Engine) wait(ctx context.Context, target string, w retention.Waiting, entries []deletion.Due, pace retention.Pace, now time.Time) error {
 	oldest := ""
 	for _, p := range w.Points {

@@ -266,3 +266,28 @@ func TestPreviewOfThePace(t *testing.T) {
 		t.Errorf("%d wait", len(wait))
 	}
 }
+
+// TestPaceOfALongHistory checks that all points of an edit go in the end, also the ones far behind the newest, which a cleanup does not
+// read unless they are due.
+func TestPaceOfALongHistory(t *testing.T) {
+	s := edited(t, 180, 0)
+	first := s.cleanup()
+	if got := s.begun(); got != 18 || first.Waiting != 162 {
+		t.Fatalf("of 181 points %d went at once, and %d wait", got, first.Waiting)
+	}
+	last, days := s.begun(), 0
+	for ; days < 60 && last < 180; days++ {
+		for range 4 {
+			s.now = s.now.Add(6 * time.Hour)
+			s.cleanup()
+		}
+		is := s.begun()
+		if is-last > 18 || is == last {
+			t.Errorf("on day %d, %d points went", days+1, is-last)
+		}
+		last = is
+	}
+	if last != 180 {
+		t.Errorf("after %d days %d of 181 points are gone", days, last)
+	}
+}

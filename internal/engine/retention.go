@@ -28,8 +28,8 @@ type KeepEdit = retention.Edit
 // Edited are rules of plans that a person has not put in their place: the answer takes them as if the target's next backup, with which
 // an edit acts, had been made. Rules of a plan without points of the target change nothing.
 //
-// A cleanup reads no points that are older than the due ones. So it may go on deleting where this says that nothing goes, because an
-// old row cannot be read. Storage may keep what goes.
+// A cleanup reads the newest points and the due ones alone. So it may go on deleting where this says that nothing goes, because another
+// row cannot be read. Storage may keep what goes.
 func (e *Engine) Retention(ctx context.Context, target string, at time.Time, edited ...KeepEdit) (Retention, error) {
 	stopped, now, err := e.Ownership().Stop(ctx)
 	if err != nil {
