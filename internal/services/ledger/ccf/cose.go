@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
-	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/veraison/go-cose"
@@ -72,18 +71,7 @@ func keyID(key *ecdsa.PublicKey) (string, error) {
 }
 
 func verifySign1(message *cose.Sign1Message, key *ecdsa.PublicKey) error {
-	algorithm := cose.AlgorithmES384
-	switch key.Curve.Params().BitSize {
-	case 256:
-		algorithm = cose.AlgorithmES256
-	case 521:
-		algorithm = cose.AlgorithmES512
-	}
-	verifier, err := cose.NewVerifier(algorithm, key)
-	if err != nil {
-		return fmt.Errorf("the service's key: %w", err)
-	}
-	if message.Verify(nil, verifier) != nil {
+	if message.Verify(nil, coseKeyOf(key)) != nil {
 		return errors.New("it is not one of the root by the service's key")
 	}
 	return nil

@@ -94,7 +94,7 @@ func parseJSONReceipt(encoded []byte) (*receipt, error) {
 		switch {
 		case nodeID(cert) != j.NodeID:
 			return errors.New("its certificate is that of another node")
-		case !ok || !ecdsa.VerifyASN1(key, r.root[:], j.Signature):
+		case !ok || !verifiesASN1(key, r.root[:], j.Signature):
 			return errors.New("its signature is not one of the root")
 		case service != nil && !signedBy(cert, service):
 			return errors.New("the service of the time did not certify its node")

@@ -172,12 +172,6 @@ func nodeID(cert *x509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// signedBy checks a signature, and no dates: an old ledger's certificates have expired.
-func signedBy(cert *x509.Certificate, key *ecdsa.PublicKey) bool {
-	issuer := x509.Certificate{PublicKeyAlgorithm: x509.ECDSA, PublicKey: key}
-	return issuer.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature) == nil
-}
-
 func parseCertificate(text string) (*x509.Certificate, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil || block.Type != "CERTIFICATE" {
@@ -253,7 +247,7 @@ func (f *verification) work() (work []func()) {
 	s := f.s
 	if s.Key != nil {
 		work = append(work, func() {
-			if key, err := keyOfPoint(s.Key); err != nil || !ecdsa.VerifyASN1(key, f.root[:], s.Node) {
+			if key, err := keyOfPoint(s.Key); err != nil || !verifiesASN1(key, f.root[:], s.Node) {
 				f.node = errors.New("the node's signature is not one of the root")
 			}
 		})
