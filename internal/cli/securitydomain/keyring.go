@@ -43,7 +43,7 @@ func (k *keyring) readPasswords(path string) error {
 	if path == "" {
 		return nil
 	}
-	content, mode, err := read(path, securitydomain.MaxKeySize)
+	content, mode, err := read(path, passwordFile)
 	if err != nil {
 		return fmt.Errorf("read the passwords: %w", err)
 	}
@@ -71,7 +71,7 @@ func (k *keyring) expose(path string, mode fs.FileMode) {
 // add reads a key. An unreadable key is a finding of the check: there is an error only if the person gives up.
 func (k *keyring) add(ctx context.Context, path string) error {
 	key := securitydomain.Key{Name: path}
-	content, mode, err := read(path, securitydomain.MaxKeySize)
+	content, mode, err := read(path, keyFile)
 	if err == nil {
 		key.Private, err = securitydomain.ReadKey(content, k.passwords)
 	}
@@ -84,7 +84,7 @@ func (k *keyring) add(ctx context.Context, path string) error {
 	if key.Private != nil {
 		k.expose(path, mode)
 	}
-	if beside, _, err := read(securitydomain.AzureCertificate(path), securitydomain.MaxKeySize); err == nil {
+	if beside, _, err := read(securitydomain.AzureCertificate(path), certificateFile); err == nil {
 		key.Beside = beside
 	}
 	k.keys = append(k.keys, key)
@@ -102,8 +102,22 @@ func (k *keyring) ask(ctx context.Context, key *securitydomain.Key, content []by
 	return nil
 }
 
-// read reads a file of up to that many bytes, into memory that the caller clears.
-func read(path string, most int) ([]byte, fs.FileMode, error) {
+// kind is a kind of files: the size of the largest one that is read, and the words about a larger one.
+type kind struct {
+	most  int
+	about string
+}
+
+var (
+	domainFile      = kind{securitydomain.MaxSize, "a security domain of ten holders has about 25,000"}
+	keyFile         = kind{securitydomain.MaxKeySize, "it is no key"}
+	passwordFile    = kind{securitydomain.MaxKeySize, "it is no file of passwords"}
+	certificateFile = kind{securitydomain.MaxKeySize, "it is no certificate"}
+	attestationFile = kind{securitydomain.MaxSize, "it is no attestation of a key"}
+)
+
+// read reads a file of a kind, into memory that the caller clears.
+func read(path string, k kind) ([]byte, fs.FileMode, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
@@ -116,15 +130,15 @@ func read(path string, most int) ([]byte, fs.FileMode, error) {
 	if info.IsDir() {
 		return nil, 0, fmt.Errorf("%s is a folder", path)
 	}
-	if info.Size() > int64(most) {
-		return nil, info.Mode(), tooLarge(info.Size(), most)
+	if info.Size() > int64(k.most) {
+		return nil, info.Mode(), k.tooLarge(info.Size())
 	}
-	content := make([]byte, most+1)
+	content := make([]byte, k.most+1)
 	n, err := io.ReadFull(file, content)
 	switch {
 	case err == nil:
 		clear(content)
-		return nil, info.Mode(), tooLarge(int64(n), most)
+		return nil, info.Mode(), k.tooLarge(int64(n))
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		clear(content)
 		return nil, info.Mode(), err
@@ -132,11 +146,8 @@ func read(path string, most int) ([]byte, fs.FileMode, error) {
 	return content[:n], info.Mode(), nil
 }
 
-func tooLarge(size int64, most int) error {
-	if most == securitydomain.MaxSize {
-		return securitydomain.TooLarge(size)
-	}
-	return fmt.Errorf("it has more than %d bytes: it is no key", most)
+func (k kind) tooLarge(size int64) error {
+	return fmt.Errorf("it has %d bytes, and at most %d are read: %s", size, k.most, k.about)
 }
 
 // refused is the report about a file that is no security domain.
@@ -171,7 +182,7 @@ func create(path string, content []byte) error {
 // certificates reads the certificates of holders.
 func certificates(paths []string) (all []*x509.Certificate, err error) {
 	for _, path := range paths {
-		content, _, err := read(path, securitydomain.MaxKeySize)
+		content, _, err := read(path, certificateFile)
 		if err != nil {
 			return nil, fmt.Errorf("read a certificate: %w", err)
 		}
@@ -193,7 +204,7 @@ func attestation(path string) ([]*x509.Certificate, error) {
 	if path == "" {
 		return nil, nil
 	}
-	content, _, err := read(path, securitydomain.MaxSize)
+	content, _, err := read(path, attestationFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the attestation: %w", err)
 	}

@@ -150,7 +150,7 @@ func (f flags) check(c *cobra.Command) error {
 }
 
 func (sh Shell) check(ctx context.Context, name string, f flags) error {
-	content, _, err := read(name, securitydomain.MaxSize)
+	content, _, err := read(name, domainFile)
 	if err != nil {
 		return sh.answer(f, refused(name, nil, err))
 	}

@@ -66,6 +66,7 @@ func newWorld(t *testing.T) *world {
 	for name, content := range keyFiles() {
 		w.write(t, name, content)
 	}
+	w.write(t, "huge", make([]byte, 2<<20))
 	w.write(t, "attestation.json", w.three.Attestation())
 	w.write(t, "another.json", domainwriter.New("contoso-hsm", 2, people()["another"].Key, holders("alice", "bob", "carol")...).Attestation())
 	w.write(t, "passwords", []byte("wrong\r\n"+password+"\n"))

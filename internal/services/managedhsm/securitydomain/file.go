@@ -54,7 +54,7 @@ func Parse(content []byte) (*File, error) {
 	sum := sha256.Sum256(content)
 	f := &File{sha256: hex.EncodeToString(sum[:]), size: len(content)}
 	if len(content) > MaxSize {
-		return nil, TooLarge(int64(len(content)))
+		return nil, tooLarge(int64(len(content)))
 	}
 	text, err := f.inner(content)
 	if err != nil {
@@ -82,8 +82,8 @@ func Parse(content []byte) (*File, error) {
 	return f, f.readParts(top["EncData"])
 }
 
-// TooLarge is the error of a file of that size.
-func TooLarge(size int64) error {
+// tooLarge is the error of a file of that size.
+func tooLarge(size int64) error {
 	return fmt.Errorf("it has %d bytes, and at most %d are read: a security domain of ten holders has about 25,000", size, MaxSize)
 }
 
