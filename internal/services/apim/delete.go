@@ -42,7 +42,7 @@ const hintCopy = "The recovery point is gone but for this copy of a lost attempt
 
 // deleteCopies deletes the blobs of lost attempts.
 func (p *Provider) deleteCopies(ctx context.Context, a backup.Attempt) error {
-	items, err := p.artifacts(ctx, a)
+	items, err := p.blobsOf(ctx, a)
 	if err != nil {
 		return azure.Listing(a.Storage).Fault(err)
 	}

@@ -23,7 +23,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if state := stateOf(service); state != settledState {
 		return "", unsettled(t, state)
 	}
-	items, err := p.artifacts(ctx, a)
+	items, err := p.blobsOf(ctx, a)
 	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
 		return "", nil
 	}

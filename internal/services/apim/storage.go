@@ -18,8 +18,8 @@ func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, _ string) (bac
 	return backup.Operation{Done: true}, nil
 }
 
-// artifacts lists the blobs that attempts of the run left. It returns storage's error if there is no such container.
-func (p *Provider) artifacts(ctx context.Context, a backup.Attempt) ([]*container.BlobItem, error) {
+// blobsOf lists the blobs that attempts of the run left. It returns storage's error if there is no such container.
+func (p *Provider) blobsOf(ctx context.Context, a backup.Attempt) ([]*container.BlobItem, error) {
 	client, err := p.azure.Container(a.Storage)
 	if err != nil {
 		return nil, err

@@ -115,7 +115,7 @@ func (v *Verifier) contradicted(s *signature, table bool, theirs *tree, named []
 		}
 	}
 	chosen := proven
-	if chosen < 0 { // nothing is proven: a root that two of three say is likely
+	if chosen < 0 {
 		chosen = v.likely(all, s)
 	}
 	if chosen < 0 {
@@ -147,7 +147,8 @@ func (v *Verifier) contradicted(s *signature, table bool, theirs *tree, named []
 	v.accept(s, *c.tree)
 }
 
-// likely picks the root that two say, or ours.
+// likely picks a root where no signature proves one: of the tree that the written root agrees with, else of our own tree, else of
+// the tree beside the signature.
 func (v *Verifier) likely(all []candidate, s *signature) int {
 	if s.written != nil {
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.tree != nil && c.root == *s.written }); i >= 0 {
