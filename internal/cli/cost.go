@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -50,6 +51,7 @@ func (sh Shell) costs(ctx context.Context, plans []backup.Plan) (lines map[strin
 	if strings.TrimSpace(sh.Getenv("LIFEBOAT_URL")) == "" {
 		return nil, nil
 	}
+	plans = slices.Clone(plans) // resolve adds targets, and --live looks at no others than the file's
 	unknown = sh.resolve(ctx, plans)
 	x, err := client.New(sh.Getenv, false, io.Discard)
 	if err != nil {
