@@ -77,9 +77,15 @@ func (sh Shell) next(path string, n int) error {
 	return err
 }
 
-// words returns the schedule of the plan in words, and the number of its runs a day.
+// words returns the schedule of the plan in words, and the number of its runs on a day that has any.
 func words(p backup.Plan) string {
-	return p.Schedule.Words() + " in " + p.Schedule.Zone.String() + ", " + text.Count(p.Schedule.RunsADay(), "run") + " a day"
+	runs := text.Count(p.Schedule.RunsADay(), "run")
+	if p.Schedule.EveryDay() {
+		runs += " a day"
+	} else {
+		runs += " on such a day"
+	}
+	return p.Schedule.Words() + " in " + p.Schedule.Zone.String() + ", " + runs
 }
 
 // each returns a text of each.

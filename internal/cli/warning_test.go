@@ -13,7 +13,7 @@ func TestCheckWarns(t *testing.T) {
 	code, out, errs := run("plan", "check", path)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasSuffix(lines[0], "good: 1 plan, 1 target") ||
-		lines[1] != "  nightly-apim: the 1st of January, April, July and October at 02:30 in Europe/Zurich, 1 run a day, keeps 1 of each target" ||
+		lines[1] != "  nightly-apim: the 1st of January, April, July and October at 02:30 in Europe/Zurich, 1 run on such a day, keeps 1 of each target" ||
 		!strings.HasPrefix(lines[2], path+":13: warning: there are up to 92 days between two scheduled times") {
 		t.Errorf("%d\n%s%s", code, out, errs)
 	}

@@ -30,7 +30,11 @@ func (e Edit) Lines(b Basis) []string {
 	for _, old := range e.Old {
 		i := named(e.New, old.Name)
 		if i < 0 {
-			lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times", old.Name, count(len(old.Targets), "target")))
+			line := fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times", old.Name, count(len(old.Targets), "target"))
+			if slices.ContainsFunc(e.New, func(p backup.Plan) bool { return slices.ContainsFunc(old.Targets, p.Has) }) {
+				line += "; the recovery points that it made stay as its last rules say"
+			}
+			lines = append(lines, line)
 			continue
 		}
 		plan := e.New[i]
@@ -234,6 +238,7 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 		}
 		if was, is := a.KeepCounts.String(), b.KeepCounts.String(); was != is {
 			say("the counts of keep, %s, become %s, from each target's next recovery point on", cmp.Or(was, "none"), cmp.Or(is, "none"))
+			lines = append(lines, lowered(a, b, plan.Name)...)
 		}
 		becomes("keep.within", a.KeepWithin, b.KeepWithin, "none", ", "+fresh+": recovery points that are there keep their day")
 		becomes("softDelete", a.SoftDelete, b.SoftDelete, "off", ", "+fresh+": recovery points that are there keep their time")
@@ -247,6 +252,24 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 	}
 	becomes("onChange.quiet", old.Quiet, plan.Quiet, "none: changes make no backups", "")
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
+}
+
+// lowered warns of counts that hold fewer recovery points than before.
+func lowered(old, settings backup.Settings, plan string) []string {
+	if !old.KeepCounts.Any() && old.KeepWithin == 0 {
+		return []string{"! plan " + plan + ": until now no recovery point of its schedule expired; then each one does that no count holds"}
+	}
+	var lower []string
+	is := settings.KeepCounts.Each()
+	for i, was := range old.KeepCounts.Each() {
+		if is[i].N < was.N {
+			lower = append(lower, fmt.Sprintf("%s %d, not %d", was.Name, is[i].N, was.N))
+		}
+	}
+	if lower == nil {
+		return nil
+	}
+	return []string{"! plan " + plan + ": lower counts (" + strings.Join(lower, ", ") + "): recovery points that nothing else holds expire"}
 }
 
 // place returns the container as a person knows it.

@@ -9,13 +9,14 @@ import (
 const (
 	// mostCounted bounds the scheduled times at which Steady counts, mostBefore the ones just before them, and mostYears the history
 	// before.
-	mostCounted, mostBefore = 10_000, 9_000
+	mostCounted, mostBefore = 10_000, 100_000
 	mostYears               = 20
 )
 
 // Steady returns how many points of a schedule that never fails the rules keep once they are full: the least and the most. It counts
 // around 10,000 scheduled times, from a December on, on clocks that never change: 27 years of a daily schedule, a year of an hourly
-// one. A rule that never gets full, because it reaches past the horizon, may keep one more.
+// one. A rule that never gets full, because it reaches past the horizon, may keep one more. Of keep.within with more than 100,000 scheduled
+// times it gives their mean number.
 func (r Rules) Steady(s schedule.Schedule) (least, most int) {
 	s.Zone = time.UTC
 	start := time.Date(2027, 12, 1, 0, 0, 0, 0, time.UTC)
@@ -24,8 +25,14 @@ func (r Rules) Steady(s schedule.Schedule) (least, most int) {
 		return 0, 0
 	}
 	t := r.tally()
+	if n := t.window / interval; n > mostBefore {
+		return int(n), int(n)
+	}
 	lead := max(t.window, time.Duration(max(r.Last, r.Hourly, r.Minimum)+1)*interval)
-	begin := start.Add(-min(lead, mostBefore*interval))
+	if lead/interval > mostBefore {
+		lead = mostBefore * interval
+	}
+	begin := start.Add(-lead)
 	for _, at := range r.before(s, begin) {
 		t.pass(at)
 		t.add(at)
@@ -131,15 +138,20 @@ func (t *tally) reason(i, by int) {
 	}
 }
 
-// interval returns the mean time between scheduled times, a second at least; 0 if there are none within a year.
+// interval returns the mean time between 400 scheduled times, a second at least; 0 if there are no two within twelve years.
 func interval(s schedule.Schedule, start time.Time) (mean time.Duration) {
+	var first time.Time
 	n := time.Duration(0)
 	for t := range s.After(start) {
-		if t.After(start.AddDate(1, 0, 0)) || n == 400 {
-			break
+		switch {
+		case t.After(start.AddDate(12, 0, 0)) || n == 400:
+			return mean
+		case first.IsZero():
+			first = t
+		default:
+			n++
+			mean = max(t.Sub(first)/n, time.Second)
 		}
-		n++
-		mean = max(t.Sub(start)/n, time.Second)
 	}
 	return mean
 }

@@ -35,6 +35,12 @@ func TestSteady(t *testing.T) {
 		{daily, retention.Policy{Within: 30 * day, Monthly: 12}, "39-41"},
 		{daily, retention.Policy{Last: 366}, "366-366"},
 		{"*/5 * * * *", retention.Policy{Last: 24, Daily: 7}, "29-30"},
+		{"*/5 * * * *", retention.Policy{Within: 90 * day}, "25919-25920"},
+		{"15 * * * *", retention.Policy{Within: 260 * 7 * day}, "43680-43680"},
+		{"* * * * *", retention.Policy{Within: 3650 * day}, "5256000-5256000"},
+		{"0 4 1 * *", retention.Policy{Within: 3650 * day}, "119-120"},
+		{"0 4 1 1 *", retention.Policy{Within: 3650 * day}, "9-10"},
+		{"0 4 1 1 *", retention.Policy{Last: 100}, "100-100"},
 	} {
 		t.Run(fmt.Sprintf("%s %+v", test.schedule, test.policy), func(t *testing.T) {
 			e, err := schedule.Parse(test.schedule)

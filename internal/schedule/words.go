@@ -14,6 +14,9 @@ func (s Schedule) RunsADay() int {
 	return bits.OnesCount64(s.Second) * bits.OnesCount64(s.Minute) * bits.OnesCount64(s.Hour)
 }
 
+// EveryDay says whether the expression comes due on every day of the year.
+func (s Schedule) EveryDay() bool { return s.days() == "" && s.Month == month.all() }
+
 // Words says when the expression comes due: "Mondays at 02:30", "every 30 minutes from 08:00 to 10:30 on weekdays".
 func (s Schedule) Words() string {
 	times, days := s.times(), s.days()
