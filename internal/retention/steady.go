@@ -15,8 +15,8 @@ const (
 
 // Steady returns how many points of a schedule that never fails the rules keep once they are full: the least and the most. It counts
 // around 10,000 scheduled times, from a December on, on clocks that never change: 27 years of a daily schedule, a year of an hourly
-// one. A rule that never gets full, because it reaches past the horizon, may keep one more. Of keep.within with more than 100,000 scheduled
-// times it gives their mean number.
+// one. A rule that never gets full, because it reaches past the horizon, may keep one more. It gives the mean number for a
+// keep.within of more than 100,000 scheduled times.
 func (r Rules) Steady(s schedule.Schedule) (least, most int) {
 	s.Zone = time.UTC
 	start := time.Date(2027, 12, 1, 0, 0, 0, 0, time.UTC)
