@@ -13,6 +13,7 @@ import (
 // TestACopyIsCalledOneEverywhere checks that a copy is called one in health, without an alarm; in metrics; and in the list of
 // recovery points.
 func TestACopyIsCalledOneEverywhere(t *testing.T) {
+	const account = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/backups"
 	const ledger = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ConfidentialLedger/ledgers/contoso"
 	d := healthHandler(t)
 	plans, err := d.plans()
@@ -25,7 +26,10 @@ func TestACopyIsCalledOneEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	partition, row, _ := strings.Cut(run.ID, "-")
-	body, err := json.Marshal(backup.Point{ID: run.ID, State: backup.Live, Target: ledger, Plan: "nightly", Created: time.Now(), CopyOnly: true})
+	body, err := json.Marshal(backup.Point{
+		ID: run.ID, State: backup.Live, Target: ledger, Plan: "nightly", Created: time.Now(), CopyOnly: true,
+		Storage: backup.Storage{Account: account, Zone: "z12"}, Artifact: "contoso-1",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +43,8 @@ func TestACopyIsCalledOneEverywhere(t *testing.T) {
 		t.Errorf("health: %+v", v)
 	}
 	for _, path := range []string{"/api/recovery-points?target=" + ledger, "/api/recovery-points/" + run.ID} {
-		if w := d.call("GET", path, ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"state":"copyOnly","copyOnly":true`) {
+		if w := d.call("GET", path, ""); w.Code != 200 || !strings.Contains(w.Body.String(),
+			`"state":"copyOnly","copyOnly":true,"storageAccount":"backups","blob":"/contoso-1","fileShare":{"storageAccountId":"`+account+`","zone":"z12","name":"contoso-1"}`) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}

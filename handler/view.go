@@ -68,8 +68,12 @@ func (h *handler) viewPoint(p backup.Point) api.Point {
 	if c := p.Changed; !c.Time.IsZero() {
 		changed = &api.Change{Time: c.Time, Resource: c.Resource, Operation: c.Operation}
 	}
+	var share *api.FileShare
+	if service, _ := h.Engine.Services.Of(p.Target); service.Shares {
+		share = &api.FileShare{Account: p.Storage.Account, Zone: p.Storage.Zone, Name: p.Artifact}
+	}
 	return api.Point{
-		State: p.Called(), CopyOnly: p.CopyOnly, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
+		State: p.Called(), CopyOnly: p.CopyOnly, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Share: share, Size: p.Size,
 		SHA256: p.SHA256, SKU: p.SKU, Created: p.Created, Expires: p.Expires, Deleted: p.Deleted, Decision: p.Reason.Message,
 		Evidence: p.Evidence(), Restored: p.Restored, Note: p.Note,
 		Facts: p.Facts, Changed: changed,

@@ -115,8 +115,10 @@ type Point struct {
 	CopyOnly bool   `json:"copyOnly,omitempty"`
 	Account  string `json:"storageAccount"`
 	Blob     string `json:"blob"`
-	Size     int64  `json:"sizeInBytes"`
-	SHA256   string `json:"sha256"`
+	// Share is the file share that has the backup; missing if blobs have it.
+	Share  *FileShare `json:"fileShare,omitempty"`
+	Size   int64      `json:"sizeInBytes"`
+	SHA256 string     `json:"sha256"`
 	// SKU is the tier of the service at that time, if it is known: the backup can be restored into that tier only.
 	SKU      string    `json:"sku,omitempty"`
 	Created  time.Time `json:"createdDateTime"`
@@ -151,6 +153,14 @@ type Point struct {
 	SoftDeletion *SoftDeletion `json:"softDeletion,omitempty"`
 	// Kept says that it is past its time, and why it was not deleted: storage does not let it be deleted, or it is altered.
 	Kept *Kept `json:"keptByStorage,omitempty"`
+}
+
+// FileShare is a file share of a storage account. Zone is the DNS zone in the names of the account's hosts, such as "z12"; missing for
+// names of the usual kind.
+type FileShare struct {
+	Account string `json:"storageAccountId"`
+	Zone    string `json:"zone,omitempty"`
+	Name    string `json:"name"`
 }
 
 // Hold is a hold of a recovery point by a person. Until is missing if it lasts until it is released.

@@ -159,7 +159,11 @@ func (r remote) runTable(_ context.Context, v run) error {
 			detail(k.Reason)
 		}
 		row("account", p.Account)
-		row("blob", p.Blob)
+		if p.Share != nil {
+			row("file share", p.Share.Name)
+		} else {
+			row("blob", p.Blob)
+		}
 		row("size", text.Size(p.Size))
 		row("sha256", p.SHA256)
 	}
