@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/services"
+	"lifeboat/internal/services/ledger"
 	"lifeboat/internal/storage"
 	"lifeboat/internal/storage/queue"
 )
@@ -89,4 +90,13 @@ func makers(getenv func(string) string) (map[string]backup.Maker, error) {
 		return nil, err
 	}
 	return known.Makers(credential, options), nil
+}
+
+// shares makes what reads the file shares of recovery points of ledgers.
+func shares(getenv func(string) string) (ledger.Reader, error) {
+	credential, options, err := identity(getenv)
+	if err != nil {
+		return ledger.Reader{}, err
+	}
+	return ledger.NewReader(credential, options, client.Sleep), nil
 }

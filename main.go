@@ -34,7 +34,7 @@ func main() {
 	if len(os.Args) > 1 {        // the host gives no arguments
 		os.Exit(cli.Run(ctx, os.Args[1:], cli.Shell{
 			Version: version, Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), Clock: time.Now, Local: time.Local,
-			RequestID: uuid.NewString(), Plans: config.NewReader(known.Known()), Look: look, PlanBlob: planBlob, Find: find, Markers: markers, Makers: makers, Zone: time.LoadLocation,
+			RequestID: uuid.NewString(), Plans: config.NewReader(known.Known()), Look: look, PlanBlob: planBlob, Find: find, Markers: markers, Makers: makers, Shares: shares, Zone: time.LoadLocation,
 		}))
 	}
 	fmt.Println(run(ctx, os.Getenv, os.Stdout))

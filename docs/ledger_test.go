@@ -10,13 +10,15 @@ import (
 
 // TestLedgerCodes compares the codes of findings in docs/ledger.md with the code.
 func TestLedgerCodes(t *testing.T) {
-	source, err := os.ReadFile("../internal/services/ledger/ccf/report.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := map[string]bool{}
-	for _, m := range regexp.MustCompile(`Code = "(\w+)"`).FindAllSubmatch(source, -1) {
-		want[string(m[1])] = true
+	for _, file := range []string{"ccf/report.go", "recorded.go"} {
+		source, err := os.ReadFile("../internal/services/ledger/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`Code += "(\w+)"`).FindAllSubmatch(source, -1) {
+			want[string(m[1])] = true
+		}
 	}
 	got := map[string]bool{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z]\\w+)` \\|").FindAllStringSubmatch(page(t, "ledger.md"), -1) {

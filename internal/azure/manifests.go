@@ -3,6 +3,8 @@ package azure
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -54,6 +56,31 @@ func (m Manifests) Write(ctx context.Context, in backup.Storage, name string, co
 		return nil
 	}
 	return blobs("write "+name+" into "+Place(in), in, Before).Fault(err)
+}
+
+// mostManifest is the largest size of a manifest.
+const mostManifest = 4 << 20
+
+// Read returns the content of a manifest. The identity of a person needs Storage Blob Data Reader.
+func (m Manifests) Read(ctx context.Context, in backup.Storage, name string) ([]byte, error) {
+	client, err := m.Container(in)
+	if err != nil {
+		return nil, err
+	}
+	what := "read " + name + " in " + Place(in)
+	answer, err := client.NewBlobClient(name).DownloadStream(ctx, nil)
+	if err != nil {
+		return nil, blobs(what, in, Before).Fault(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	content, err := io.ReadAll(io.LimitReader(answer.Body, mostManifest+1))
+	switch {
+	case err != nil:
+		return nil, blobs(what, in, Before).Fault(err)
+	case len(content) > mostManifest:
+		return nil, fmt.Errorf("%s: it has more than %d bytes", what, mostManifest)
+	}
+	return content, nil
 }
 
 // mostListed is the number of blobs after which a list asks for no further page: a page has as many at most.

@@ -20,6 +20,7 @@ import (
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
+	shares "lifeboat/internal/services/ledger"
 )
 
 // Shell is the environment of a command.
@@ -52,6 +53,8 @@ type Shell struct {
 	Markers func(getenv func(string) string) (map[string]backup.Marker, error)
 	// Makers makes what makes services for lifeboat prove, in the same way.
 	Makers func(getenv func(string) string) (map[string]backup.Maker, error)
+	// Shares makes what reads the file shares of recovery points of ledgers, in the same way.
+	Shares func(getenv func(string) string) (shares.Reader, error)
 	// Look makes an engine that can check Azure's services, with the identity of the environment.
 	Look func(getenv func(string) string) (*engine.Engine, error)
 }
@@ -152,7 +155,9 @@ settings cannot be used.`,
 		Markers: sh.Markers, Makers: sh.Makers, Asks: func() bool { return terminal(sh.Stdin) && terminal(sh.Stderr) }, Line: sh.line,
 	})
 	proof.GroupID = ofApp
-	copied := ledger.Command(ledger.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Watched: func() bool { return terminal(sh.Stderr) }})
+	copied := ledger.Command(ledger.Shell{
+		Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Shares: sh.Shares, Now: sh.now, Width: sh.width, Watched: func() bool { return terminal(sh.Stderr) },
+	})
 	domain := securitydomain.Command(securitydomain.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Version: sh.Version, Password: sh.password})
 	root.AddCommand(
 		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.selectionCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(), sh.retentionCommand(), sh.explainCommand(),

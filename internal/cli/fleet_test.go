@@ -176,6 +176,9 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 				}}
 			}
 			point.CopyOnly = target.plan == "ledgers"
+			if i == ledgerTarget {
+				ledgerFacts(&point, day)
+			}
 			put(run.Key(), backup.Encode(run))
 			if run.State == backup.Succeeded {
 				put(point.Key(), backup.Encode(point))
@@ -291,6 +294,7 @@ func inFleetUntil(
 				{ID: eu + "-small", Type: "Microsoft.ApiManagement/service", Location: "westeurope", Tier: "Consumption"},
 			}}, nil
 		},
+		Shares: ledgerShares(t),
 		Look: func(func(string) string) (*engine.Engine, error) {
 			return &engine.Engine{Providers: settledProviders()}, nil
 		},

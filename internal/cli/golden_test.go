@@ -124,6 +124,15 @@ var shown = []struct {
 	{"ledger diff copy damaged", false},
 	{"ledger diff copy recovered", false},
 	{"ledger diff copy nothing", false},
+	{"ledger verify " + ledgerPoint, false},
+	{"ledger verify " + changedPoint, false},
+	{"ledger verify " + gonePoint, false},
+	{"ledger verify " + goodRun, false},
+	{"ledger log " + ledgerPoint + " --summary", true},
+	{"ledger show " + changedPoint + " 2.10", false},
+	{"ledger governance " + ledgerPoint, true},
+	{"ledger diff " + ledgerPoint + " newer", false},
+	{"ledger diff " + changedPoint + " " + ledgerPoint, false},
 	{"security-domain check blob.json", false},
 	{"security-domain check", false},
 	{"prove -g sandbox --service " + sandbox, false},
@@ -208,19 +217,7 @@ func domainFiles(t *testing.T) {
 // ledger goes on, and in recovered a recovery has dropped its end.
 func ledgerFolders(t *testing.T) {
 	t.Helper()
-	l := ccfwriter.New(ccfwriter.V6, 1)
-	ann, bob := l.Join("ann"), l.Join("bob")
-	l.Acknowledge(ann)
-	l.Constitute("function validate() {}")
-	open := l.Propose(ann, "transition_service_to_open")
-	l.Vote(bob, open, true)
-	l.Open()
-	l.Transact(20, ccfwriter.Write{Table: "public:records", Key: "1", Value: []byte("a value")})
-	l.Close()
-	l.Snapshot(10)
-	l.Transact(0)
-	l.Sign()
-	l.Transact(0)
+	l := fleetLedger()
 	if err := os.Mkdir("empty", 0o755); err != nil {
 		t.Fatal(err)
 	}

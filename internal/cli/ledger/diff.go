@@ -20,13 +20,17 @@ func (sh Shell) diffCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "diff A B",
 		Short: "Says where two ledgers part, and what one has more than the other",
-		Long: `Compares the ledgers in two folders, transaction by transaction, and verifies
-both: up to where they are the same, where they part, and what each one has
-that the other one lacks. A ledger that goes on from another one contains it.
+		Long: `Compares two ledgers, transaction by transaction, and verifies both: up to where
+they are the same, where they part, and what each one has that the other one
+lacks. A ledger that goes on from another one contains it.
+
+A and B are each a ` + argument + `.
+` + fromShare + `
 
 The exit code is 1 if they part, if a transaction differs, or if one of them is
 not proven.`,
 		Example: `  lifeboat ledger diff copy newer
+  lifeboat ledger diff copy ` + examplePoint + `
   lifeboat ledger diff copy newer -o json`,
 		Args:              usage.Exactly("A", "B"),
 		ValidArgsFunction: folders(2),
@@ -39,7 +43,7 @@ not proven.`,
 		var sides [2]copied
 		for i := range sides {
 			var err error
-			if sides[i], err = open(args[i]); err != nil {
+			if sides[i], err = sh.open(c.Context(), args[i]); err != nil {
 				return err
 			}
 		}
@@ -145,7 +149,11 @@ func transactions(ctx context.Context, c copied, show func(read int64), report *
 			return stopped || ctx.Err() != nil
 		})
 		show(v.Read())
-		*report, *failed = v.Report(), failure(ctx, c, err)
+		*report = v.Report()
+		if err == nil && ctx.Err() == nil && !stopped {
+			err = c.compare(ctx, report, func(more int64) { show(v.Read() + more) })
+		}
+		*failed = failure(ctx, c, err)
 	}
 }
 

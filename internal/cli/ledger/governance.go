@@ -15,18 +15,21 @@ import (
 func (sh Shell) governanceCommand() *cobra.Command {
 	var form string
 	c := &cobra.Command{
-		Use:   "governance FOLDER",
+		Use:   "governance " + argument,
 		Short: "Tells who decided what, and whether their signatures hold",
-		Long: `Tells the governance of the ledger in a folder: its members, constitutions,
-proposals, votes, decisions, recoveries and openings of the service. It
-verifies the ledger, and each message that a member signed, with the
-certificate of the member in the ledger. Before CCF 4 members may have signed
-HTTP requests, which it does not verify.
+		Long: `Tells the governance of a ledger: its members, constitutions, proposals, votes,
+decisions, recoveries and openings of the service. It verifies the ledger, and
+each message that a member signed, with the certificate of the member in the
+ledger. Before CCF 4 members may have signed HTTP requests, which it does not
+verify.
+
+` + fromShare + `
 
 The exit code is 1 if the copy is not proven, or a member's signature is wrong.`,
 		Example: `  lifeboat ledger governance copy
+  lifeboat ledger governance ` + examplePoint + `
   lifeboat ledger governance copy -o json`,
-		Args:              usage.Exactly("FOLDER"),
+		Args:              usage.Exactly(argument),
 		ValidArgsFunction: folders(1),
 	}
 	output(c, &form)
@@ -34,7 +37,7 @@ The exit code is 1 if the copy is not proven, or a member's signature is wrong.`
 		if err := formed(c, form); err != nil {
 			return err
 		}
-		copied, err := open(args[0])
+		copied, err := sh.open(c.Context(), args[0])
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-// Package ledger verifies a copy of a CCF ledger in a folder, for people.
+// Package ledger verifies and reads a copy of a CCF ledger, in a folder or in the file share of a recovery point, for people.
 package ledger
 
 import (
@@ -14,12 +14,16 @@ import (
 
 	"lifeboat/internal/cli/text"
 	"lifeboat/internal/cli/usage"
+	"lifeboat/internal/services/ledger"
 	"lifeboat/internal/services/ledger/ccf"
 )
 
 // Shell is the environment of the command.
 type Shell struct {
+	Getenv         func(string) string
 	Stdout, Stderr io.Writer
+	// Shares makes what reads the shares of recovery points, with the sign-in of the environment.
+	Shares func(getenv func(string) string) (ledger.Reader, error)
 	// Now tells the time, for the speed.
 	Now func() time.Time
 	// Width returns the columns of the terminal; 0 means any number.
@@ -44,13 +48,15 @@ func (sh Shell) verifyCommand() *cobra.Command {
 	var every bool
 	var form string
 	c := &cobra.Command{
-		Use:   "verify FOLDER",
-		Short: "Verifies the ledger and the snapshots in a folder, without Azure",
+		Use:   "verify " + argument,
+		Short: "Verifies the files of a ledger, in a folder or a recovery point",
 		Long: `Verifies the ledger files and the snapshots in a folder and the folders below
-it, such as a copy of the file share of a backup. It needs neither the service
-nor the network. It recomputes the Merkle tree of all transactions, compares
-it with each signature, and verifies the last signature of each service
+it, such as a copy of the file share of a backup, for which it needs neither the
+service nor the network. It recomputes the Merkle tree of all transactions,
+compares it with each signature, and verifies the last signature of each service
 identity, which proves all transactions before it.
+
+` + fromShare + `
 
 A ledger vouches for itself: compare the identity with a certificate that you
 have from elsewhere. No file can tell whether newer transactions are missing.
@@ -58,8 +64,9 @@ have from elsewhere. No file can tell whether newer transactions are missing.
 The exit code is 1 if something is wrong or is still being copied, or if no
 signature proves anything.`,
 		Example: `  lifeboat ledger verify copy
+  lifeboat ledger verify ` + examplePoint + `
   lifeboat ledger verify copy -o json`,
-		Args:              usage.Exactly("FOLDER"),
+		Args:              usage.Exactly(argument),
 		ValidArgsFunction: folders(1),
 	}
 	c.Flags().BoolVar(&every, "every-signature", false, "verify each signature, not only the last ones")
@@ -68,7 +75,7 @@ signature proves anything.`,
 		if err := formed(c, form); err != nil {
 			return err
 		}
-		copied, err := open(args[0])
+		copied, err := sh.open(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -78,9 +85,9 @@ signature proves anything.`,
 		}
 		official := officialReader(copied, report)
 		if form == "json" {
-			err = sh.document(document{report.Proven(), report, official})
+			err = sh.document(document{report.Proven(), copied.place(), report, official})
 		} else {
-			err = sh.table(report, official)
+			err = sh.table(copied, report, official)
 		}
 		if err != nil {
 			return err
@@ -107,7 +114,8 @@ func proven(folder string, r ccf.Report) error {
 
 // document is the answer for programs.
 type document struct {
-	Proven bool `json:"proven"`
+	Proven bool   `json:"proven"`
+	Point  *place `json:"recoveryPoint,omitempty"`
 	ccf.Report
 	Official *official `json:"officialReader,omitempty"`
 }
@@ -121,8 +129,14 @@ func (sh Shell) document(answer any) error {
 	return err
 }
 
-func (sh Shell) table(r ccf.Report, o *official) error {
+func (sh Shell) table(c copied, r ccf.Report, o *official) error {
 	var d text.Details
+	if c.point != nil {
+		d.Row("read from", c.point.Place())
+		if c.differs(r) == nil {
+			d.Row("compared", "it is as it was when the backup was verified")
+		}
+	}
 	if r.Last != "" {
 		d.Row("transactions", fmt.Sprintf("%d, from %s to %s", r.Transactions, r.First, r.Last), private(r.PrivateParts))
 		d.Row("signatures", fmt.Sprintf("%d of nodes, %d of the service", r.NodeSignatures, r.COSESignatures))
@@ -152,8 +166,8 @@ func (sh Shell) table(r ccf.Report, o *official) error {
 	if err := sh.findings(r); err != nil || o == nil {
 		return err
 	}
-	fmt.Fprintf(sh.Stdout, "\nthe official reader checks a part of this, and needs Python 3.12:\n  %s\n", o.Install)
-	for _, command := range o.Commands {
+	fmt.Fprintf(sh.Stdout, "\nthe official reader checks a part of this, and needs Python 3.12:\n")
+	for _, command := range slices.Concat(o.Download, []string{o.Install}, o.Commands) {
 		fmt.Fprintf(sh.Stdout, "  %s\n", command)
 	}
 	return nil

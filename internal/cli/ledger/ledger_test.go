@@ -43,6 +43,7 @@ func run(t *testing.T, watched bool, args ...string) (out, errs string, err erro
 	var stdout, stderr bytes.Buffer
 	now := time.Unix(0, 0)
 	c := ledger.Command(ledger.Shell{
+		Getenv: func(string) string { return "" },
 		Stdout: &stdout, Stderr: &stderr, Width: func() int { return 0 }, Watched: func() bool { return watched },
 		Now: func() time.Time { now = now.Add(time.Second); return now },
 	})

@@ -18,18 +18,21 @@ func (sh Shell) logCommand() *cobra.Command {
 	var form, table, from, to string
 	var summary bool
 	c := &cobra.Command{
-		Use:   "log FOLDER",
+		Use:   "log " + argument,
 		Short: "Lists the transactions of a ledger by table",
-		Long: `Lists the transactions of the ledger in a folder, with the public tables that
-each one writes, and verifies them as it reads. It says which of them are
-damaged, and which no signature covers. --summary counts the transactions of
-each table instead.
+		Long: `Lists the transactions of a ledger, with the public tables that each one
+writes, and verifies them as it reads. It says which of them are damaged, and
+which no signature covers. --summary counts the transactions of each table
+instead.
+
+` + fromShare + `
 
 The exit code is 1 if the copy is not proven.`,
 		Example: `  lifeboat ledger log copy
   lifeboat ledger log copy --table "public:ccf.gov.*" --from 2.1 --to 2.5
-  lifeboat ledger log copy --summary`,
-		Args:              usage.Exactly("FOLDER"),
+  lifeboat ledger log copy --summary
+  lifeboat ledger log ` + examplePoint + ` --summary`,
+		Args:              usage.Exactly(argument),
 		ValidArgsFunction: folders(1),
 	}
 	c.Flags().StringVar(&table, "table", "", "only writes to the `TABLE`, which may end with *")
@@ -55,7 +58,7 @@ The exit code is 1 if the copy is not proven.`,
 			}
 			*bound.seqno = id.seqno
 		}
-		copied, err := open(args[0])
+		copied, err := sh.open(c.Context(), args[0])
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -15,35 +14,6 @@ import (
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/services/ledger/ccf"
 )
-
-// copied is a copy of a ledger: the name that the person gave, and its files.
-type copied struct {
-	name   string
-	source ccf.Source
-}
-
-// open finds the files in a folder.
-func open(folder string) (copied, error) {
-	info, err := os.Stat(folder)
-	if err != nil {
-		return copied{}, fmt.Errorf("%w: name the folder of a copy", err)
-	}
-	if !info.IsDir() {
-		return copied{}, fmt.Errorf("%s is no folder: name the folder that it is in", folder)
-	}
-	source, err := ccf.Folder(os.DirFS(folder))
-	if err != nil {
-		return copied{}, fmt.Errorf("listing %s: %w", folder, err)
-	}
-	return copied{folder, source}, nil
-}
-
-func (c copied) size() (total int64) {
-	for _, f := range c.source.Files {
-		total += f.Size
-	}
-	return total
-}
 
 // read verifies a copy, while a watcher sees its transactions.
 func (sh Shell) read(ctx context.Context, c copied, options ccf.Options, w ccf.Watcher) (ccf.Report, error) {
@@ -57,8 +27,12 @@ func (sh Shell) read(ctx context.Context, c copied, options ccf.Options, w ccf.W
 		p.show(v.Read())
 		return ctx.Err() != nil
 	})
+	report := v.Report()
+	if err == nil && ctx.Err() == nil {
+		err = c.compare(ctx, &report, func(more int64) { p.show(v.Read() + more) })
+	}
 	p.end()
-	return v.Report(), failure(ctx, c, err)
+	return report, failure(ctx, c, err)
 }
 
 // failure says which copy could not be read.
@@ -127,23 +101,30 @@ func formed(c *cobra.Command, form string) error {
 
 // official names the commands by which Microsoft's own reader checks a copy.
 type official struct {
+	// Download makes a folder of a recovery point: the reader reads no share.
+	Download []string `json:"download,omitempty"`
 	Install  string   `json:"install"`
 	Commands []string `json:"commands"`
 }
 
-// officialReader is the official reader for a copy in a folder. It reads no folders below the named one.
+// officialReader is the official reader for a copy. It reads no folders below the named one.
 func officialReader(c copied, r ccf.Report) *official {
-	o := &official{Install: "pip install ccf==7.0.22"}
+	o, folder := &official{Install: "pip install ccf==7.0.22"}, c.name
+	if c.point != nil {
+		folder = "."
+		o.Download = []string{"mkdir copy && cd copy", fmt.Sprintf("az storage file download-batch -d ./ -s %s --account-name %s --auth-mode login --backup-intent",
+			quoted(c.point.Share), quoted(c.point.Storage.AccountName()))}
+	}
 	var found []string
 	for _, f := range c.source.Files {
-		if folder, name := path.Split(f.Name); strings.HasPrefix(name, "ledger_") && !slices.Contains(found, folder) {
-			found = append(found, folder)
-			o.Commands = append(o.Commands, "read_ledger.py --quiet --uncommitted "+quoted(filepath.Join(c.name, folder)))
+		if in, name := path.Split(f.Name); strings.HasPrefix(name, "ledger_") && !slices.Contains(found, in) {
+			found = append(found, in)
+			o.Commands = append(o.Commands, "read_ledger.py --quiet --uncommitted "+quoted(filepath.Join(folder, in)))
 		}
 	}
 	for _, s := range r.Snapshots {
 		if !strings.HasPrefix(s.Name, "…") {
-			o.Commands = append(o.Commands, "read_ledger.py --quiet --snapshot "+quoted(filepath.Join(c.name, filepath.FromSlash(s.Name))))
+			o.Commands = append(o.Commands, "read_ledger.py --quiet --snapshot "+quoted(filepath.Join(folder, filepath.FromSlash(s.Name))))
 		}
 	}
 	if len(o.Commands) == 0 {

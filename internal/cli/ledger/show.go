@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,17 +20,20 @@ import (
 func (sh Shell) showCommand() *cobra.Command {
 	var form string
 	c := &cobra.Command{
-		Use:   "show FOLDER TXID",
+		Use:   "show " + argument + " TXID",
 		Short: "Shows what a transaction writes, and what proves it",
-		Long: `Shows one transaction of the ledger in a folder: its file, the signature that
-covers it, and the public keys that it writes or removes. It verifies the whole
-ledger, because only that proves the transaction. The private part is not shown:
-only the secrets of the ledger make it readable.
+		Long: `Shows one transaction of a ledger: its file, the signature that covers it, and
+the public keys that it writes or removes. It verifies the whole ledger, because
+only that proves the transaction. The private part is not shown: only the
+secrets of the ledger make it readable.
+
+` + fromShare + `
 
 The exit code is 1 if the transaction is not proven.`,
 		Example: `  lifeboat ledger show copy 2.3
+  lifeboat ledger show ` + examplePoint + ` 2.3
   lifeboat ledger show copy 3 -o json`,
-		Args:              usage.Exactly("FOLDER", "TXID"),
+		Args:              usage.Exactly(argument, "TXID"),
 		ValidArgsFunction: folders(1),
 	}
 	output(c, &form)
@@ -41,7 +45,7 @@ The exit code is 1 if the transaction is not proven.`,
 		if !ok {
 			return usage.Misuse(c, "TXID is a transaction, such as 2.14 or 14")
 		}
-		copied, err := open(args[0])
+		copied, err := sh.open(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -62,7 +66,7 @@ The exit code is 1 if the transaction is not proven.`,
 		if err == nil && !s.shown.Proven {
 			err = fmt.Errorf("transaction %s is not proven: it is %s", s.shown.ID, why(s.shown.State))
 		}
-		return err
+		return errors.Join(err, copied.differs(report))
 	}
 	return c
 }

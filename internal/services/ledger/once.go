@@ -1,10 +1,13 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"slices"
 
 	"lifeboat/internal/azure"
+	"lifeboat/internal/services/ledger/ccf"
 )
 
 // These are sizes of requests. A reader of few bytes behind the hashed ones reads the table at the end of a ledger file, so that it is
@@ -42,6 +45,35 @@ func (p piece) from(offset int64) []byte {
 		return nil
 	}
 	return p.content[offset-p.offset:]
+}
+
+// ordered makes the files of a share ready for a verifier: the ledger's own in the order of its reading, unless all have the order of
+// their names.
+func ordered(c content, at saved, byName bool, fetch func(ctx context.Context, file azure.File, offset, count int64) ([]byte, error)) (*once, ccf.Source) {
+	var listed []ccf.File
+	for _, file := range c.Files {
+		listed = append(listed, ccf.File{Name: file.Name, Size: file.Size})
+	}
+	ledger := ccf.Order(listed)
+	files, place := slices.Clone(c.Files), map[string]int{}
+	if byName {
+		ledger = nil
+	}
+	for n, name := range ledger {
+		place[name] = n
+	}
+	rank := func(f azure.File) int {
+		if n, ok := place[f.Name]; ok {
+			return n
+		}
+		return len(ledger)
+	}
+	slices.SortStableFunc(files, func(a, b azure.File) int { return cmp.Compare(rank(a), rank(b)) })
+	for n, file := range files {
+		place[file.Name] = n
+	}
+	o := &once{fetch: fetch, sums: openSums(files, at), place: place, chunks: len(ledger), kept: map[int]*kept{}}
+	return o, ccf.Source{Files: listed, Open: o.open}
 }
 
 // open opens a file for the verifier.

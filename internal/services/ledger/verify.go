@@ -1,14 +1,12 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -94,35 +92,9 @@ type step struct {
 
 func (p *Provider) step(f *files, a backup.Attempt, i instance, c content, at progress) *step {
 	s := &step{progress: at, attempt: a, instance: i, content: c, most: p.HashPart}
-	var listed []ccf.File
-	for _, file := range c.Files {
-		listed = append(listed, ccf.File{Name: file.Name, Size: file.Size})
-	}
-	ledger := ccf.Order(listed)
-	ordered, place := slices.Clone(c.Files), map[string]int{}
-	if at.ByName {
-		ledger = nil
-	}
-	for n, name := range ledger {
-		place[name] = n
-	}
-	rank := func(f azure.File) int {
-		if n, ok := place[f.Name]; ok {
-			return n
-		}
-		return len(ledger)
-	}
-	slices.SortStableFunc(ordered, func(a, b azure.File) int { return cmp.Compare(rank(a), rank(b)) })
-	for n, file := range ordered {
-		place[file.Name] = n
-	}
-	s.once = &once{
-		fetch: func(ctx context.Context, file azure.File, offset, count int64) ([]byte, error) {
-			return f.part(ctx, a.Artifact, file, offset, count)
-		},
-		sums: openSums(ordered, at.saved), place: place, chunks: len(ledger), kept: map[int]*kept{},
-	}
-	s.source = ccf.Source{Files: listed, Open: s.open}
+	s.once, s.source = ordered(c, at.saved, at.ByName, func(ctx context.Context, file azure.File, offset, count int64) ([]byte, error) {
+		return f.part(ctx, a.Artifact, file, offset, count)
+	})
 	return s
 }
 

@@ -532,11 +532,15 @@ func TestFilesByKeyAndToken(t *testing.T) {
 		return err
 	}
 	must(t, list(byToken("app", backup)))
+	s.Assign(s.ObjectID("reader"), accountID, fakeazure.StorageFileDataPrivilegedReader)
+	must(t, list(byToken("reader", backup)))
 	wantCode(t, "no intent", list(byToken("app", nil)), 400, "MissingRequiredHeader")
 	wantCode(t, "no role", list(byToken("nobody", backup)), 403, "AuthorizationPermissionMismatch")
 	root := byToken("app", backup).NewShareClient("share").NewRootDirectoryClient()
 	_, err = root.NewFileClient("f").Create(t.Context(), 1, nil)
 	must(t, err)
+	_, err = byToken("reader", backup).NewShareClient("share").NewRootDirectoryClient().NewFileClient("f").Delete(t.Context(), nil)
+	wantCode(t, "a reader deletes", err, 403, "AuthorizationPermissionMismatch")
 	_, err = root.NewFileClient("f").Delete(t.Context(), nil)
 	must(t, err)
 

@@ -195,6 +195,13 @@ var (
 			fileServices + "/writeFileBackupSemantics/action",
 		},
 	}
+	// StorageFileDataPrivilegedReader reads directories and files whatever their own permissions say, and no shares.
+	StorageFileDataPrivilegedReader = Role{
+		ID: "b8eda974-7b85-4f76-af95-65846b26df6d", Name: "Storage File Data Privileged Reader", DataActions: []string{
+			fileServices + "/fileshares/files/read",
+			fileServices + "/readFileBackupSemantics/action",
+		},
+	}
 	// StorageQueueDataContributor reads, writes and deletes queues and messages.
 	StorageQueueDataContributor = Role{
 		ID: "974c5e8b-45b9-4653-ba55-5f855dd0fb88", Name: "Storage Queue Data Contributor", Actions: []string{
@@ -243,8 +250,8 @@ var builtInRoles = []Role{
 	Owner, Contributor, UserAccessAdministrator, RoleBasedAccessControlAdministrator, APIManagementServiceOperator,
 	APIManagementServiceContributor, Reader, ManagedIdentityOperator, MonitoringMetricsPublisher, EventGridDataSender,
 	StorageAccountKeyOperator, ReaderAndDataAccess, StorageAccountContributor, StorageBlobDataOwner, StorageBlobDataContributor,
-	StorageBlobDataReader, StorageBlobDelegator, StorageFileDataPrivilegedContributor, StorageQueueDataContributor,
-	StorageQueueDataReader, StorageQueueDataMessageProcessor, StorageQueueDataMessageSender, StorageTableDataReader,
+	StorageBlobDataReader, StorageBlobDelegator, StorageFileDataPrivilegedContributor, StorageFileDataPrivilegedReader,
+	StorageQueueDataContributor, StorageQueueDataReader, StorageQueueDataMessageProcessor, StorageQueueDataMessageSender, StorageTableDataReader,
 	StorageTableDataContributor,
 }
 
