@@ -128,9 +128,11 @@ func (w *world) put(name string, files []ccfwriter.File) {
 		file := to.NewShareClient(name).NewRootDirectoryClient().NewFileClient(f.Name)
 		_, err := file.Create(w.t.Context(), int64(len(f.Content)), nil)
 		w.must(err)
-		if len(f.Content) > 0 {
-			_, err = file.UploadRange(w.t.Context(), 0, streaming.NopCloser(bytes.NewReader(f.Content)), nil)
+		at := int64(0)
+		for part := range slices.Chunk(f.Content, 4<<20) {
+			_, err = file.UploadRange(w.t.Context(), at, streaming.NopCloser(bytes.NewReader(part)), nil)
 			w.must(err)
+			at += int64(len(part))
 		}
 	}
 }
@@ -510,6 +512,10 @@ func (cut) Close() error { return nil }
 func TestAPartThatBreaksOffIsReadAgain(t *testing.T) {
 	w := newWorld(t)
 	l := history(1, 30)
+	for range 3 {
+		l.Transact(6 << 20)
+	}
+	l.Close()
 	w.put(share, l.Files())
 	w.record(pointID, share, l)
 	want, _, err := w.run("verify", pointID)

@@ -111,4 +111,36 @@ var ledgers = []edge{
 		"./internal/cli/ledger TestDiff", "ledgers that part are the same", "internal/cli/ledger/diff.go",
 		"case d.PartedA != \"\":\n\t\td.Relation = parted", "case d.PartedA == \"-\":\n\t\td.Relation = parted",
 	},
+	{
+		"./internal/cli/ledger TestACopyThatDiffersFromItsRecoveryPoint", "share: a file with other bytes is the recorded one", "internal/services/ledger/recorded.go",
+		"case old.SHA256 != f.SHA256:", "case old.SHA256 != f.SHA256 && old.Size != f.Size:",
+	},
+	{
+		"./internal/cli/ledger TestACopyThatDiffersFromItsRecoveryPoint", "share: another service has the recorded ledger", "internal/services/ledger/recorded.go",
+		"if was != \"\" && is != was {", "if was != \"\" && is != was && f.fact != factService {",
+	},
+	{
+		"./internal/services/ledger TestALongListIsCompared", "share: the long list of an older version is a change", "internal/services/ledger/recorded.go",
+		"c.order(true)\n", "c.order(false)\n",
+	},
+	{
+		"./internal/cli/ledger TestAPartThatBreaksOffIsReadAgain", "share: a part that breaks off ends the command", "internal/services/ledger/reader.go",
+		"passes := f.Kind == backup.Throttled || f.Kind == backup.Retryable", "passes := f.Kind == backup.Throttled",
+	},
+	{
+		"./internal/cli/ledger TestAShareThatCannotBeRead", "share: a sign-in goes to the host that the app names", "internal/services/ledger/reader.go",
+		"if err := r.cloud.CheckStorageHost(host, \"file\"); err != nil {", "if err := r.cloud.CheckStorageHost(host, \"file\"); err != nil && p.Storage.Zone == \"\" {",
+	},
+	{
+		"./internal/cli/ledger TestAShareThatCannotBeRead", "share: a missing role is tried again", "internal/services/ledger/reader.go",
+		"Means: func(int, string) backup.FaultKind { return backup.Refused }, Hint: func(status", "Means: func(int, string) backup.FaultKind { return backup.Retryable }, Hint: func(status",
+	},
+	{
+		"./internal/cli/ledger TestWhatIsNoCopy", "share: a file in place of a folder is a recovery point", "internal/cli/ledger/open.go",
+		"case errors.Is(err, fs.ErrNotExist):", "case errors.Is(err, fs.ErrNotExist) || !info.IsDir():",
+	},
+	{
+		"./internal/cli/ledger TestACopyThatDiffersFromItsRecoveryPoint", "share: a transaction of another copy is shown as the recorded one", "internal/cli/ledger/show.go",
+		"return errors.Join(err, copied.differs(report))", "return errors.Join(err, nil)",
+	},
 }
