@@ -60,6 +60,10 @@ type world struct {
 	ranges []string
 	waits  []time.Duration
 	app    *httptest.Server
+	// ctx is the context of the commands.
+	ctx context.Context
+	// partTime is the longest time for a part of a file; 0: the usual one.
+	partTime time.Duration
 	// signIn makes the credential of the person.
 	signIn func() azcore.TokenCredential
 }
@@ -67,7 +71,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
-		t: t, key: base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 64)), points: map[string]api.RecoveryPoint{}, manifests: map[string]any{},
+		t: t, ctx: t.Context(), key: base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 64)), points: map[string]api.RecoveryPoint{}, manifests: map[string]any{},
 		change: func(_ *http.Request, a *http.Response) (*http.Response, error) { return a, nil },
 	}
 	var err error
@@ -220,15 +224,19 @@ func (w *world) run(args ...string) (out, errs string, err error) {
 		Shares: func(func(string) string) (shares.Reader, error) {
 			options := azure.Options("v1", uuid.NewString)
 			options.Transport = w
-			return shares.NewReader(w.signIn(), options, func(ctx context.Context, d time.Duration) bool {
+			reader := shares.NewReader(w.signIn(), options, func(ctx context.Context, d time.Duration) bool {
 				w.waits = append(w.waits, d)
 				return ctx.Err() == nil
-			}), nil
+			})
+			if w.partTime > 0 {
+				reader.PartTime = w.partTime
+			}
+			return reader, nil
 		},
 	})
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetArgs(args)
-	c.SetContext(w.t.Context())
+	c.SetContext(w.ctx)
 	err = c.Execute()
 	return stdout.String(), stderr.String(), err
 }
@@ -550,6 +558,53 @@ func TestAPartThatBreaksOffIsReadAgain(t *testing.T) {
 	}
 	if len(w.ranges) != len(parts)+len(failing) {
 		t.Errorf("%d parts, and %d without failures", len(w.ranges), len(parts))
+	}
+}
+
+// silent is a body that never comes, until its request is given up.
+type silent struct{ context.Context }
+
+func (s silent) Read([]byte) (int, error) {
+	<-s.Done()
+	return 0, s.Err()
+}
+
+func (silent) Close() error { return nil }
+
+// TestAPartThatNeverComes: it is given up after its time, and asked for again; the person can stop the command meanwhile.
+func TestAPartThatNeverComes(t *testing.T) {
+	w := newWorld(t)
+	l := history(1, 14)
+	w.put(share, l.Files())
+	w.record(pointID, share, l)
+	w.partTime = 500 * time.Millisecond
+	limited, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	w.ctx = limited
+	asked := 0
+	w.change = func(r *http.Request, a *http.Response) (*http.Response, error) {
+		if part(r) != "" {
+			if asked++; asked == 2 {
+				a.Body = silent{r.Context()}
+			}
+		}
+		return a, nil
+	}
+	if out, _, err := w.run("verify", pointID); err != nil || len(w.waits) == 0 || !strings.Contains(out, "\ncompared ") {
+		t.Errorf("%v %v\n%s", err, w.waits, out)
+	}
+	w.partTime, asked = 0, 0
+	ctx, stop := context.WithCancel(t.Context())
+	w.ctx = ctx
+	w.change = func(r *http.Request, a *http.Response) (*http.Response, error) {
+		if part(r) != "" {
+			a.Body = silent{r.Context()}
+			stop()
+		}
+		return a, nil
+	}
+	if out, _, err := w.run("verify", pointID); !errors.Is(err, context.Canceled) || len(w.waits) > 0 || out != "" {
+		t.Errorf("%v %v\n%s", err, w.waits, out)
 	}
 }
 

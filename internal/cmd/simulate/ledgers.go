@@ -143,4 +143,8 @@ var ledgers = []edge{
 		"./internal/cli/ledger TestACopyThatDiffersFromItsRecoveryPoint", "share: a transaction of another copy is shown as the recorded one", "internal/cli/ledger/show.go",
 		"return errors.Join(err, copied.differs(report))", "return errors.Join(err, nil)",
 	},
+	{
+		"./internal/cli/ledger TestAPartThatNeverComes", "share: a part that never comes is waited for", "internal/services/ledger/reader.go",
+		"context.WithTimeout(ctx, c.reader.PartTime)", "context.WithTimeout(ctx, 1000*c.reader.PartTime)",
+	},
 }

@@ -21,6 +21,9 @@ import (
 
 // Reader reads the shares of backups with the sign-in of a person, who needs the role [ReaderRole] on the storage account.
 type Reader struct {
+	// PartTime is the longest time for a part of a file, which is then asked for again. NewReader sets it to two minutes.
+	PartTime time.Duration
+
 	azure azure.Client
 	cloud azure.Cloud
 	wait  func(ctx context.Context, d time.Duration) bool
@@ -31,7 +34,7 @@ const ReaderRole = "Storage File Data Privileged Reader"
 
 // NewReader makes a Reader that acts with the identity behind cred. It waits with wait, which returns false if the context ends before.
 func NewReader(cred azcore.TokenCredential, opts azcore.ClientOptions, wait func(ctx context.Context, d time.Duration) bool) Reader {
-	return Reader{azure.New(cred, opts), azure.CloudOf(opts.Cloud), wait}
+	return Reader{2 * time.Minute, azure.New(cred, opts), azure.CloudOf(opts.Cloud), wait}
 }
 
 // Copy is a backup in its share. It is for one goroutine.
@@ -91,7 +94,9 @@ func (c *Copy) Place() string { return place(c.Storage, c.Share) }
 
 func (c *Copy) part(ctx context.Context, of azure.File, offset, count int64) (content []byte, err error) {
 	err = c.again(ctx, func() (err error) {
-		content, err = c.files.part(ctx, c.Share, of, offset, count)
+		limited, cancel := context.WithTimeout(ctx, c.reader.PartTime)
+		defer cancel()
+		content, err = c.files.part(limited, c.Share, of, offset, count)
 		return err
 	})
 	return content, err

@@ -22,7 +22,8 @@ import (
 	"lifeboat/internal/pattern"
 )
 
-// files is the file service of the storage account, with the account's key: shares take no tokens.
+// files is the file service of the storage account: for the app with the account's key, since shares take no tokens, and for a person
+// with a token, which their files take.
 type files struct {
 	client  *service.Client
 	key     azure.Secret
