@@ -67,6 +67,9 @@ type Settings struct {
 	// KeepMinimum is the number of newest verified recovery points of a target that stay, whatever their age; 0 means 1. Points of
 	// backups by hand count for none.
 	KeepMinimum int `json:"keepMinimum,omitempty"`
+	// KeepGrace is the longest time without a success that counts for the age of recovery points: see the retention package; 0: all
+	// time counts.
+	KeepGrace time.Duration `json:"keepGrace,omitempty"`
 	// SoftDelete is the time for which a recovery point stays soft-deleted before its artifact is deleted; 0: none.
 	SoftDelete time.Duration `json:"softDelete,omitempty"`
 	// Blocks are the parts of the plan that hold for one service each.

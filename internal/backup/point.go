@@ -56,6 +56,8 @@ type Point struct {
 	Created time.Time `json:"Created"`
 	AsOf    time.Time `json:"AsOf,omitzero"`
 	Expires time.Time `json:"Expires,omitzero"`
+	// Idle is the time before Created in which no backup of its plan and target worked, in sum: the age of the point counts none of it.
+	Idle time.Duration `json:"Idle,omitempty"`
 	// Began is the scheduled time for which it was made, by which keep's counts go; zero if no schedule made it.
 	Began time.Time `json:"Began,omitzero"`
 	// Counted says that its plan had counts when it was made, so that a row says which of them hold it.

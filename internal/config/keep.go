@@ -26,6 +26,7 @@ func (r *reader) keep(n *yaml.Node, p *backup.Plan) {
 	if s.KeepCounts.Any() {
 		s.KeepCounts.Zone = p.Schedule.Zone.String()
 	}
+	s.KeepGrace = retention.Grace(p.Schedule.Widest())
 	if s.KeepWithin == 0 {
 		p.OnDemandKeepWithin = onDemandKeep
 		for _, target := range p.Targets {

@@ -50,7 +50,7 @@ func TestParsePlan(t *testing.T) {
 				"Microsoft.Storage/storageAccounts/contosobackups",
 			Container: "lifeboat",
 		},
-		KeepWithin: 30 * 24 * time.Hour, SoftDelete: backup.DefaultSoftDelete,
+		KeepWithin: 30 * 24 * time.Hour, KeepGrace: 48 * time.Hour, SoftDelete: backup.DefaultSoftDelete,
 	}
 	if plans[0].Settings != want {
 		t.Errorf("settings: got %+v, want %+v", plans[0].Settings, want)
@@ -261,7 +261,7 @@ func TestParsePlanWhole(t *testing.T) {
 		Expression: "*/10 * * L * *", Jitter: 20 * time.Minute, Window: 3 * time.Hour, Paused: true,
 		Settings: backup.Settings{
 			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others", Zone: "z12"},
-			KeepWithin: 90 * time.Second, KeepMinimum: 3, SoftDelete: 14 * 24 * time.Hour, Concurrency: 12,
+			KeepWithin: 90 * time.Second, KeepGrace: 60*24*time.Hour + 20*time.Second, KeepMinimum: 3, SoftDelete: 14 * 24 * time.Hour, Concurrency: 12,
 			KeepCounts: backup.Counts{Last: 2, Hourly: 24, Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3, Zone: "UTC"},
 			Blocks:     `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
 		},
@@ -290,6 +290,7 @@ func TestParsePlanWhole(t *testing.T) {
 	bare := plans[0]
 	bare.Name, bare.Targets, bare.Schedule, bare.Expression = "", nil, schedule.Schedule{}, ""
 	bare.Settings.Storage, bare.Settings.KeepWithin, bare.Settings.SoftDelete = backup.Storage{}, 0, 0
+	bare.Settings.KeepGrace = 0 // it comes from the schedule
 	if !reflect.DeepEqual(bare, backup.Plan{}) {
 		t.Errorf("what was not written was read: %+v", bare)
 	}

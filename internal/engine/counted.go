@@ -23,21 +23,48 @@ type counting struct {
 	events []backup.Event
 }
 
-// count adds verified points of a run's plan and target to the ones that the plan's counts hold. Rows are the target's rows of plans with
-// counts, as they were just read. The run's settings are the plan as it was when the run was made: the newest run says the rules.
-// A plan that never had counts has no row, and gets none.
-func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, points []backup.Point, now time.Time) (counting, error) {
-	points = slices.DeleteFunc(slices.Clone(points), func(p backup.Point) bool { return !retention.MayCount(p, run.Plan) })
+// rowOf returns the row of the run's plan among the rows of its target; the zero value if there is none.
+func rowOf(run backup.Run, rows []backup.Row) (retention.Counted, error) {
 	at := slices.IndexFunc(rows, func(row backup.Row) bool { return row.Key == backup.CountedKey(run.Target, run.Plan) })
-	if len(points) == 0 || at < 0 && !run.Settings.KeepCounts.Any() {
+	if at < 0 {
+		return retention.Counted{}, nil
+	}
+	return retention.ReadCounted(rows[at])
+}
+
+// settle gives a new point of the run its Idle, and lowers the one of points that are accepted. A row that cannot be read leaves them: they
+// count as younger than they are.
+func settle(run backup.Run, rows []backup.Row, now time.Time, fresh *backup.Point, accepted ...*backup.Point) {
+	if is, err := rowOf(run, rows); err == nil {
+		is.Plan = run.Plan
+		is.Settle(run.Settings.KeepGrace, now, fresh, accepted...)
+	}
+}
+
+func pointers(points []backup.Point) (all []*backup.Point) {
+	for i := range points {
+		all = append(all, &points[i])
+	}
+	return all
+}
+
+// count has the clock of the run's plan go on, and adds verified points of the plan and target to the ones that the plan's counts hold.
+// Rows are the rows of the target's plans, as they were just read. The run's settings are the plan as it was when the run was made: the
+// newest run says the rules. The row of a plan that never had counts has the clock alone.
+func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, points []backup.Point, now time.Time) (counting, error) {
+	works := slices.DeleteFunc(slices.Clone(points), func(p backup.Point) bool { return !retention.Works(p, run.Plan) })
+	points = slices.DeleteFunc(slices.Clone(works), func(p backup.Point) bool { return !retention.MayCount(p, run.Plan) })
+	was, err := rowOf(run, rows)
+	if err != nil {
+		return counting{}, nil //nolint:nilerr // cleanup names the row, and deletes nothing of the target as long as it cannot be read
+	}
+	if needs := run.Settings.KeepGrace > 0 || run.Settings.KeepCounts.Any() || was.Plan != ""; len(works) == 0 || !needs {
 		return counting{}, nil
 	}
-	var was retention.Counted
-	if at >= 0 {
-		var err error
-		if was, err = retention.ReadCounted(rows[at]); err != nil {
-			return counting{}, nil //nolint:nilerr // cleanup names the row, and deletes nothing of the target as long as it cannot be read
-		}
+	was.Plan = run.Plan
+	was = was.Advance(run.Settings.KeepGrace, now, works...)
+	if len(points) == 0 || !was.Judges() && !run.Settings.KeepCounts.Any() {
+		return counting{writes: []backup.Write{was.Write(run.Target)}}, nil
 	}
 	is, anew := was, false
 	if !run.ScheduledTime.Before(was.Row.Clock.Began) {
@@ -97,7 +124,7 @@ func (e *Engine) countAll(
 }
 
 // countAccepted adds a point that a person accepts, and has cleanup look at the ones whose places it takes.
-func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p backup.Point, now time.Time) (counting, error) {
+func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p *backup.Point, now time.Time) (counting, error) {
 	row, _, err := e.Catalog.Get(ctx, backup.CountedKey(p.Target, p.Plan))
 	rows := []backup.Row{row}
 	switch {
@@ -108,7 +135,8 @@ func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p backup.Poi
 	case err != nil:
 		return counting{}, fmt.Errorf("read which recovery points the counts of plan %s hold: %w", p.Plan, err)
 	}
-	counted, err := e.count(ctx, run, rows, []backup.Point{p}, now)
+	settle(run, rows, now, nil, p)
+	counted, err := e.count(ctx, run, rows, []backup.Point{*p}, now)
 	if err == nil && len(counted.out) > 0 {
 		err = deletion.PutOut(ctx, e.Catalog, p.Target, counted.out, now.Add(orphanAge), now)
 	}

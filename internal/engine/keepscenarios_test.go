@@ -12,26 +12,51 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// TestScenario12AllBackupsFailForSixtyDays: keep.within is half as long, and the last good backup is still there. With the first success it
-// goes by its time, as ever.
+// TestScenario12AllBackupsFailForSixtyDays: keep.within is 5 days. Sixty days of failures delete none of three good backups, and
+// the first success after them neither. Then backups work on, and the three go, each a day after the one before.
 func TestScenario12AllBackupsFailForSixtyDays(t *testing.T) {
-	s := newHarness(t)
-	good := s.nights(3, func(int) int64 { return 1000 })
-	for _, id := range s.nights(60, func(int) int64 { s.cleanup(); return 0 }) {
-		s.ended(id, backup.Failed, "ArtifactEmpty")
-	}
-	s.cleanup()
-	if got := s.states(good...); got != "expired expired live" {
-		t.Errorf("after 60 days of failures they are %s", got)
-	}
-	if h := s.health(nightly()); h.Point == nil || h.Point.ID != good[2] {
-		t.Errorf("health knows %+v", h.Point)
-	}
-	fresh := s.nights(1, func(int) int64 { return 1000 })
-	s.now = s.now.Add(7 * time.Hour)
-	s.cleanup()
-	if got := s.states(good[2], fresh[0]); got != "expired live" {
-		t.Errorf("after the first success they are %s", got)
+	for _, counts := range []backup.Counts{{}, {Last: 1}} {
+		s := newThinning(t, counts)
+		s.plan.Settings.KeepWithin, s.plan.Settings.KeepGrace = 5*day, 2*day
+		for range 3 {
+			s.night(1000)
+		}
+		good := s.ids
+		for range 60 {
+			s.now = s.plan.Schedule.Next(s.now)
+			s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+				return backup.Verification{}, fault(backup.Refused, "ArtifactEmpty")
+			}
+			failed := s.runSchedule(s.plan).Created
+			s.finish()
+			s.ended(failed[0], backup.Failed, "ArtifactEmpty")
+			s.now = s.now.Add(7 * time.Hour)
+			s.cleanup()
+		}
+		if got := s.states(good...); got != "live live live" { // the oldest is 4 days old: two nights, and the grace behind the last
+			t.Errorf("%s: after 60 days of failures they are %s", counts, got)
+		}
+		said := ""
+		for _, x := range s.retained(time.Time{}).Points {
+			if x.Point.ID == good[1] {
+				said = x.Causes[0].Words
+			}
+		}
+		if want := "at the earliest: keep.within counts only time in which backups work, and none of plan nightly has worked since " +
+			s.point(good[2]).Created.Format(time.RFC3339); !strings.HasSuffix(said, want) {
+			t.Errorf("%s: %q, want %q", counts, said, want)
+		}
+		var seen []string
+		for range 4 {
+			s.made(1000)
+			s.now = s.now.Add(7 * time.Hour)
+			s.cleanup()
+			seen = append(seen, s.states(good...))
+			s.now = s.now.Add(10 * time.Hour)
+		}
+		if got, want := strings.Join(seen, ", "), "live live live, expired live live, expired expired live, expired expired expired"; got != want {
+			t.Errorf("%s: after the first successes they are %s, want %s", counts, got, want)
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ type KeepEdit = retention.Edit
 
 // Retention says which recovery points of a target a cleanup at the time would delete that looks at all of them, and which stay, and why:
 // the newest run's first, without the expired ones. Until then nothing but time changes: no backup comes, no restore ends, no person
-// does anything, and a cleanup that comes before only makes room in the pace of the target. Zero is now by the catalog's clock. It changes nothing. It reads each recovery point of the
+// does anything, and a cleanup that comes before only makes room in the pace of the target. Points get older all the same, as if backups
+// worked from now on. Zero is now by the catalog's clock. It changes nothing. It reads each recovery point of the
 // target once, a thousand by one request. The error is a *[request.Error] for a time before now, or for a zone that there is not.
 //
 // Edited are rules of plans that a person has not put in their place: the answer takes them as if the target's next backup, with which

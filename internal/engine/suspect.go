@@ -36,6 +36,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return errConflict // another invocation was faster, and its recovery point must not be compared with itself
 	}
 	p, made := retention.CheckSize(p, page.Points, s.clock())
+	settle(s.run, page.Counted, s.clock(), &p, pointers(made)...)
 	counted, err := s.count(ctx, s.run, page.Counted, append([]backup.Point{p}, made...), s.clock())
 	if err != nil {
 		return err
@@ -126,15 +127,16 @@ func (e *Engine) changePoint(
 			return backup.Point{}, err
 		}
 		s.toOutbox(events...)
-		writes := []backup.Write{p.Replace()}
+		var writes []backup.Write
 		if was != backup.Live && p.State == backup.Live {
-			counted, err := e.countAccepted(ctx, run, p, now)
+			counted, err := e.countAccepted(ctx, run, &p, now)
 			if err != nil {
 				return backup.Point{}, err
 			}
 			writes = append(writes, counted.writes...)
 			s.toOutbox(counted.events...)
 		}
+		writes = append(writes, p.Replace())
 		err = s.save(ctx, writes...)
 		if errors.Is(err, errConflict) {
 			continue // cleanup, another person or the run's own event: read what it is now

@@ -8,8 +8,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Counted is the row of a plan in a target's partition: it names the recovery points that the plan's counts hold. A new recovery point
-// changes it in its own transaction. So no step reads a history, unless a person has edited the rules.
+// Counted is the row of a plan in a target's partition: it names the recovery points that the plan's counts hold, and has the clock by
+// which its points get older. A new recovery point changes it in its own transaction. So no step reads a history, unless a person has
+// edited the rules.
 type Counted struct {
 	Plan   string        `json:"Plan"`
 	Counts backup.Counts `json:"Counts,omitzero"`
@@ -18,6 +19,10 @@ type Counted struct {
 	// Horizon is the time for which the service can restore a backup; 0 for any time.
 	Horizon time.Duration `json:"Horizon,omitempty"`
 	Row     Row           `json:"Row"`
+	// Clock is the one of the plan's successes, on demand or not, by which its points get older. Grace is the time that it goes on without
+	// one; 0: for ever. A plan without counts has these alone.
+	Clock Clock         `json:"Clock,omitzero"`
+	Grace time.Duration `json:"Grace,omitempty"`
 
 	backup.Carried
 	etag string
@@ -29,6 +34,9 @@ func ReadCounted(row backup.Row) (Counted, error) {
 	c.etag = row.ETag
 	return c, err
 }
+
+// Judges says whether the plan has, or had, counts. No point belongs to a row without.
+func (c Counted) Judges() bool { return c.Row.Rules != "" || c.Counts.Any() || c.Within > 0 }
 
 // Renew returns the row under the rules that now hold, and says whether its points must be judged anew, all of them.
 func (c Counted) Renew(plan string, s backup.Settings, horizon time.Duration, zone *time.Location) (renewed Counted, anew bool) {

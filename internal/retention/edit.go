@@ -52,11 +52,11 @@ func (r *Review) under(p backup.Point) backup.Point {
 	return p
 }
 
-// judge adds the points of each edited plan to its counts. A plan that never had counts gets no row for keep.within alone, as its
-// backups make none.
+// judge adds the points of each edited plan to its counts. A plan that never had counts gets none for keep.within alone, as
+// its backups make none.
 func (r *Review) judge() {
 	for plan, e := range r.edited {
-		if e.was.Plan == "" && !e.Settings.KeepCounts.Any() {
+		if !e.was.Judges() && !e.Settings.KeepCounts.Any() {
 			continue
 		}
 		is, anew := e.was.Renew(e.Plan, e.Settings, r.restorable, e.zone)

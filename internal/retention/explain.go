@@ -139,7 +139,7 @@ func (r *Review) rules(p backup.Point, waiting bool, add func(holds bool, words 
 	}
 	add(p.Counted && c == nil, uncounted(p), time.Time{})
 	add(endless, unlimited, time.Time{})
-	add(!endless && r.now.Before(day), withinUntil(day), day)
+	add(!endless && r.now.Before(day), r.withinUntil(p, day), day)
 	add(p.ID == r.newest.ID, theNewest, time.Time{})
 	var unrestorable time.Time
 	if r.restorable > 0 {
@@ -172,8 +172,18 @@ func uncounted(p backup.Point) string {
 		"of the target writes it"
 }
 
-func withinUntil(day time.Time) string {
-	return "kept until " + day.UTC().Format(time.RFC3339) + ": keep.within"
+// withinUntil says until when keep.within holds a point. While the plan's clock stands still, that is the earliest.
+func (r *Review) withinUntil(p backup.Point, day time.Time) string {
+	until := "kept until " + day.UTC().Format(time.RFC3339)
+	lost, since := r.age(p)
+	switch {
+	case !since.IsZero():
+		return until + " at the earliest: keep.within counts only time in which backups work, and none of plan " + p.Plan + " has worked since " +
+			since.UTC().Format(time.RFC3339)
+	case lost > 0:
+		return until + ": keep.within, without the " + days(lost) + " in which no backup of plan " + p.Plan + " worked"
+	}
+	return until + ": keep.within"
 }
 
 func amongNewest(minimum int) string {

@@ -119,7 +119,8 @@ func (r *Review) SetPace(p Pace, err error) {
 	r.pace = p
 }
 
-// AskedAt says that the review at a later time is asked for now: cleanups come in between, and let points go.
+// AskedAt says that the review at a later time is asked for now: cleanups come in between, and let points go, and points get older, as if
+// backups worked.
 func (r *Review) AskedAt(now time.Time) { r.asked = now }
 
 // Waiting returns what the decisions have wait.

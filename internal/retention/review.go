@@ -46,6 +46,8 @@ type Review struct {
 	unread string
 	// counted has the rows of the plans with counts.
 	counted map[string]*countedIn
+	// clocks has the rows of all plans.
+	clocks map[string]Counted
 	// pace is the target's, and asked the time from which on cleanups let points go. waits is the outcome.
 	pace  Pace
 	asked time.Time
@@ -68,11 +70,17 @@ type countedIn struct {
 
 // NewReview begins a review at an instant, of a target whose service can restore a backup for a time; 0 for any time.
 func NewReview(now time.Time, restorable time.Duration) *Review {
-	return &Review{now: now, asked: now, restorable: restorable, artifacts: map[string]string{}, counted: map[string]*countedIn{}}
+	return &Review{
+		now: now, asked: now, restorable: restorable,
+		artifacts: map[string]string{}, counted: map[string]*countedIn{}, clocks: map[string]Counted{},
+	}
 }
 
-// Count takes the row of a plan's counts, with the time zone of its days. An error says why it cannot be read.
+// Count takes the row of a plan, with the time zone of its days. An error says why it cannot be read.
 func (r *Review) Count(c Counted, zone *time.Location, err error) {
+	if err == nil {
+		r.clocks[c.Plan] = c
+	}
 	if edit := r.edited[c.Plan]; edit != nil && err == nil {
 		edit.was = c
 		return
@@ -81,7 +89,9 @@ func (r *Review) Count(c Counted, zone *time.Location, err error) {
 		r.unread = "nothing of the target is deleted: " + err.Error()
 		return
 	}
-	r.counted[c.Plan] = &countedIn{Counted: c, zone: zone}
+	if c.Judges() {
+		r.counted[c.Plan] = &countedIn{Counted: c, zone: zone}
+	}
 }
 
 // Past says whether the point may have to go: it is past its time, or its deletion was begun.
@@ -227,15 +237,16 @@ func (r *Review) Changed() (rows []Counted, out []string) {
 }
 
 // day returns the day on which the point expires, and whether it never does. A point without one has the one of its plan's newest
-// keep.within. Without that too it goes once no count holds it, but a suspect one, which no count judges, stays.
+// keep.within. Without that too it goes once no count holds it, but a suspect one, which no count judges, stays. A day moves on while the
+// plan's backups do not work.
 func (r *Review) day(p backup.Point) (day time.Time, endless bool) {
 	if !p.Expires.IsZero() {
-		return p.Expires, false
+		return r.aged(p, p.Expires), false
 	}
 	c := r.counted[p.Plan]
 	switch {
 	case c != nil && c.Within > 0:
-		return p.Created.Add(c.Within), false
+		return r.aged(p, p.Created.Add(c.Within)), false
 	case p.Safety, p.OnDemand, p.State == backup.Suspect, c == nil, !c.Counts.Any():
 		return time.Time{}, true
 	}
@@ -267,7 +278,7 @@ func (r *Review) decide(p backup.Point) Decision {
 	case endless && !person:
 		return Decision{Point: p, Keep: true, Reason: unlimited, Rests: true}
 	case r.now.Before(day) && !person:
-		return Decision{Point: p, Keep: true, Reason: withinUntil(day), Next: day}
+		return Decision{Point: p, Keep: true, Reason: r.withinUntil(p, day), Next: day}
 	case p.ID == r.newest.ID:
 		return kept(theNewest)
 	case among:

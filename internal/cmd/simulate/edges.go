@@ -242,7 +242,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestRetentionSaysAllReasons", "the preview of a cleanup knows no end of keep.within", "internal/retention/explain.go",
-		"withinUntil(day), day)", "withinUntil(day), time.Time{})",
+		"withinUntil(p, day), day)", "withinUntil(p, day), time.Time{})",
 	},
 	{
 		"./internal/engine TestRetentionSaysWhatCleanupDeletes", "the preview of a cleanup knows no readers that have ended", "internal/engine/retention.go",

@@ -1,0 +1,146 @@
+package retention_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
+)
+
+// TestAgeEqualsTheSpecification lets a plan back up a target for some months, on time and late, by hand and by its schedule, with pauses,
+// outages, suspect points and acceptances. At any time the review, which knows the row of the plan, lets the points go that the
+// specification lets go, and none of the others.
+func TestAgeEqualsTheSpecification(t *testing.T) {
+	stood, went := 0, 0
+	for seed := range uint64(150) {
+		a := newAging(t, seed)
+		for range 40 {
+			a.event()
+			s, w := a.check()
+			stood, went = stood+s, went+w
+			if t.Failed() {
+				t.Fatalf("seed %d: %+v", seed, a.Rules)
+			}
+		}
+	}
+	if stood < 1000 || went < 1000 {
+		t.Errorf("the worlds are too much alike: %d points stayed because the clock had stood still, %d went", stood, went)
+	}
+}
+
+// aging is a plan of a target, by the engine and by the specification.
+type aging struct {
+	retention.Rules
+	*testing.T
+	rand *rand.Rand
+	now  time.Time
+	row  retention.Counted
+	made []backup.Point
+	// clock and points are the specification's.
+	clock  retention.Clock
+	points []retention.Point
+}
+
+func newAging(t *testing.T, seed uint64) *aging {
+	r := rand.New(rand.NewPCG(seed, 9))
+	grace := retention.Grace([]time.Duration{day, 4 * day, 7 * day, 0}[r.IntN(4)])
+	return &aging{
+		T: t, rand: r, now: begin, row: retention.Counted{Plan: "nightly"},
+		Rules: retention.Rules{
+			// No age is as long as these to the instant, at which the review lets go what the specification still keeps.
+			Policy: retention.Policy{Within: time.Duration(3+r.IntN(27))*day + 500*time.Millisecond, Minimum: 1}, Zone: time.UTC, Grace: grace,
+			OnDemand: time.Duration(1+r.IntN(20))*day + 500*time.Millisecond,
+		},
+	}
+}
+
+func (a *aging) event() {
+	switch n := a.rand.IntN(20); {
+	case n < 14:
+		a.now = a.now.Add(time.Duration(a.rand.IntN(40)) * time.Hour)
+		a.backup(a.now.Add(-time.Duration(a.rand.IntN(60)) * time.Minute))
+	case n < 16: // it ends after a newer one
+		a.backup(a.now.Add(-time.Duration(a.rand.IntN(90)) * time.Hour))
+	case n < 18:
+		a.now = a.now.Add(time.Duration(a.rand.IntN(60*24)) * time.Hour)
+	default:
+		a.accept()
+	}
+}
+
+// backup makes a point. The specification counts from its start, and this one from its writing: here they are the same.
+func (a *aging) backup(at time.Time) {
+	id := fmt.Sprintf("%03d", len(a.made))
+	p := backup.Point{ID: id, Artifact: id, Plan: "nightly", State: backup.Live, Created: at, Expires: at.Add(a.Within)}
+	s := retention.Point{ID: id, Began: at, Worked: a.clock.At(at, a.Grace)}
+	kind := a.rand.IntN(8)
+	if len(a.made) == 0 {
+		kind = 7 // a clock begins with the first success
+	}
+	switch kind {
+	case 0, 1:
+		p.State, p.Suspicion, s.Unverified = backup.Suspect, backup.NewReason("FarSmaller", "", ""), "suspect"
+	case 2:
+		p.OnDemand, p.Expires, s.Class = true, at.Add(a.OnDemand), retention.OnDemand
+	}
+	a.row.Settle(a.Grace, a.now, &p)
+	a.made, a.points = append(a.made, p), append(a.points, s)
+	a.works(len(a.made) - 1)
+}
+
+// works has the clocks go on with a point that is verified.
+func (a *aging) works(i int) {
+	if p := a.made[i]; retention.Works(p, "nightly") {
+		a.row = a.row.Advance(a.Grace, a.now, p)
+		a.clock = a.clock.Advance(a.points[i], a.Grace, a.now)
+	}
+}
+
+// accept makes a suspect point a live one. The clocks learn what worked in between.
+func (a *aging) accept() {
+	i := slices.IndexFunc(a.made, func(p backup.Point) bool { return p.State == backup.Suspect })
+	if i < 0 {
+		return
+	}
+	p := &a.made[i]
+	p.State, p.Accepted = backup.Live, backup.Acceptance{Time: a.now}
+	a.row.Settle(a.Grace, a.now, nil, p)
+	a.points[i].Unverified, a.points[i].Worked = "", max(a.points[i].Worked, a.clock.At(p.Created, a.Grace))
+	a.works(i)
+}
+
+// check compares the answers about the verified points.
+func (a *aging) check() (stood, went int) {
+	r := retention.NewReview(a.now, 0)
+	r.Count(a.row, nil, nil)
+	for _, p := range a.made {
+		r.Add(p)
+	}
+	goes := map[string]bool{}
+	decisions, _ := r.Decide()
+	for _, d := range decisions {
+		goes[d.Point.ID] = !d.Keep || d.Waits
+	}
+	for i, v := range a.Evaluate(a.points, a.clock, a.now) {
+		newest := slices.ContainsFunc(v.Reasons, func(r retention.Reason) bool {
+			return r.Rule == retention.Newest || r.Rule == retention.Minimum
+		})
+		if a.points[i].Unverified != "" || newest {
+			continue
+		}
+		if goes[v.ID] == v.Keep {
+			a.Errorf("at %s, %s of %s: cleanup lets it go: %t; the specification says %v", a.now, v.ID, a.made[i].Created, goes[v.ID], v.Reasons)
+		}
+		switch {
+		case goes[v.ID]:
+			went++
+		case !a.now.Before(a.made[i].Expires):
+			stood++
+		}
+	}
+	return stood, went
+}

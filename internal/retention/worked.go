@@ -1,0 +1,97 @@
+package retention
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// epoch is the time from which the clocks of plans count. A point and a plan of a version without clocks have lost no time since.
+var epoch = time.Unix(0, 0).UTC()
+
+// Settle gives a new point of the plan its Idle, and lowers the one of points that are accepted: those between them worked after all. The
+// clock allows the grace from the newest on.
+func (c Counted) Settle(grace time.Duration, now time.Time, fresh *backup.Point, accepted ...*backup.Point) {
+	slices.SortFunc(accepted, func(a, b *backup.Point) int { return a.Created.Compare(b.Created) })
+	for _, p := range accepted {
+		if p.Plan == c.Plan {
+			p.Idle = min(p.Idle, c.idle(success(*p, now), c.allows(grace)))
+			c = c.Advance(grace, now, *p)
+		}
+	}
+	if fresh != nil {
+		fresh.Idle = c.idle(success(*fresh, now), c.allows(grace))
+	}
+}
+
+// idle returns the time up to an instant in which no backup worked.
+func (c Counted) idle(at time.Time, grace time.Duration) time.Duration {
+	if c.Clock.Began.IsZero() {
+		return 0
+	}
+	return at.Sub(epoch) - c.Clock.At(at, grace)
+}
+
+// allows returns the grace of the time since the newest success: the shorter one where an edit has changed it, so that the first success
+// after it finds no point older than before.
+func (c Counted) allows(grace time.Duration) time.Duration {
+	if c.Grace == 0 || grace == 0 {
+		return max(c.Grace, grace)
+	}
+	return min(c.Grace, grace)
+}
+
+// success returns the time of a point by its plan's clock. Storage has a clock of its own, which may be ahead.
+func success(p backup.Point, now time.Time) time.Time {
+	if p.Created.After(now) {
+		return now
+	}
+	return p.Created
+}
+
+// Works says whether the point is a success of the plan: a verified backup, by its schedule or by hand.
+func Works(p backup.Point, plan string) bool { return p.Plan == plan && p.Live() }
+
+// Advance has the plan's clock go on with successes, each with its Idle. From the newest on the clock allows the grace.
+func (c Counted) Advance(grace time.Duration, now time.Time, points ...backup.Point) Counted {
+	points = slices.SortedFunc(slices.Values(points), func(a, b backup.Point) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	for _, p := range points {
+		at := success(p, now)
+		if was := c.Clock; was.Began.IsZero() {
+			c.Clock = Clock{Began: at, Worked: at.Sub(epoch) - p.Idle}
+		} else if c.Clock = was.Advance(Point{Began: at, Worked: at.Sub(epoch) - p.Idle}, c.allows(grace), now); c.Clock == was {
+			continue
+		}
+		c.Grace = grace
+	}
+	return c
+}
+
+// age says how long the clock of a point's plan has stood still since the point, and since when it stands still now; zero if it does not.
+// A review at a later time takes backups to work from now on: else a preview would hide what goes. The time of a safety backup goes on, as
+// it is about a restore.
+func (r *Review) age(p backup.Point) (lost time.Duration, since time.Time) {
+	c, ok := r.clocks[p.Plan]
+	if !ok || p.Safety || c.Clock.Began.IsZero() {
+		return 0, time.Time{}
+	}
+	if stop := c.Clock.Began.Add(c.Grace); c.Grace > 0 && r.asked.After(stop) {
+		since = c.Clock.Began
+	}
+	return max(c.idle(r.asked, c.Grace)-p.Idle, 0), since
+}
+
+// aged returns the day on which a time ends that is counted by the clock of the point's plan: never one beyond the service's limit of age,
+// unless the time itself ends there.
+func (r *Review) aged(p backup.Point, day time.Time) time.Time {
+	lost, _ := r.age(p)
+	aged := day.Add(lost)
+	if limit := p.Created.Add(r.restorable + 1); r.restorable > 0 && aged.After(limit) {
+		return backup.Later(day, limit)
+	}
+	return aged
+}
