@@ -97,7 +97,7 @@ func countsHold(w *World, moment any) string {
 	}
 	all := append(slices.Clone(m.others), m.was)
 	c, now := w.counted(m.was, all, false), w.counted(m.was, all, true)
-	day := m.was.Created.Add(c.settings.KeepWithin)
+	day := w.firstDay(m.was, m.was.Created.Add(c.settings.KeepWithin))
 	switch name := w.ledger.runName(m.is.ID); {
 	case m.was.State == backup.Live && c.held[m.was.ID] && now.held[m.was.ID]:
 		return fmt.Sprintf("a count of %s holds %s, and it is given up", c.settings.KeepCounts, name)
@@ -119,7 +119,7 @@ func (w *World) stays(p *backup.Point, live []*backup.Point) bool {
 	case !p.Expires.IsZero():
 		return false
 	case c.settings.KeepWithin > 0:
-		return w.now.Sub(p.Created) < c.settings.KeepWithin+7*time.Hour
+		return w.now.Sub(w.finalDay(p, p.Created.Add(c.settings.KeepWithin))) < 7*time.Hour
 	}
 	return p.State == backup.Suspect || p.OnDemand || !c.settings.KeepCounts.Any()
 }

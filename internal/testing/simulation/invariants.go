@@ -757,9 +757,10 @@ func deletionReason(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
 		if m.was != nil && canRestore(m.was) && !canRestore(m.is) &&
-			m.is.SoftDeletion.ID == "" && w.now.Before(m.is.Expires.Add(-clockTolerance)) {
-			return fmt.Sprintf("the recovery point of %s is given up %s before its time", w.ledger.runName(m.is.ID),
-				m.is.Expires.Sub(w.now))
+			m.is.SoftDeletion.ID == "" && !m.is.Expires.IsZero() {
+			if day := w.firstDay(m.was, m.is.Expires); w.now.Before(day.Add(-clockTolerance)) {
+				return fmt.Sprintf("the recovery point of %s is given up %s before its time", w.ledger.runName(m.is.ID), day.Sub(w.now))
+			}
 		}
 		if m.was != nil && m.was.State == backup.Expired && m.is.State != backup.Expired {
 			return "the recovery point of " + w.ledger.runName(m.is.ID) + " comes back"
@@ -1082,7 +1083,7 @@ func retentionGoesOn(w *World, moment any) string {
 			if n, rank := w.minimum(p, since, 7*time.Hour); 0 <= rank && rank < n {
 				continue
 			}
-			if newer && !w.stays(p, points) && !w.waits(p) && !w.heldLately(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
+			if newer && !w.stays(p, points) && !w.waits(p) && !w.heldLately(p) && w.now.Sub(w.finalDay(p, p.Expires)) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
 				return fmt.Sprintf("the recovery point of %s expired %s ago, and is still there", w.ledger.runName(p.ID),
 					w.now.Sub(p.Expires))
 			}
@@ -1102,7 +1103,7 @@ func retentionGoesOn(w *World, moment any) string {
 		case p.Safety && canRestore(p) && !p.Expires.IsZero() && w.now.Sub(dueAt(p)) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour &&
 			w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return "the safety backup of " + f.name + " expired, nobody holds it, and it is still there"
-		case p.State == backup.Suspect && !w.stays(p, w.ledger.live[p.ID[:16]]) && w.now.Sub(dueAt(p)) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
+		case p.State == backup.Suspect && !w.stays(p, w.ledger.live[p.ID[:16]]) && w.now.Sub(w.finalDay(p, dueAt(p))) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return fmt.Sprintf("the suspect recovery point of %s expired %s ago, and is still there", f.name, w.now.Sub(p.Expires))
 		}
 	}

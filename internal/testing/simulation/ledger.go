@@ -44,7 +44,9 @@ type ledger struct {
 	// erased has the IDs of the deletions by people that a point ever had.
 	erased map[string][]string
 	// went has the points of each target that cleanup let go.
-	went       map[string][]departure
+	went map[string][]departure
+	// successes has the verified backups of each plan and target, also of those that are gone.
+	successes  map[string]successes
 	missedRuns map[string][]schedule.MissedRuns
 	locks      map[string]string
 	// told has the types of the events that were sent, by their IDs.
@@ -185,7 +187,7 @@ func newLedger() ledger {
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, alarms: map[string]*alarm{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{}, pruned: map[string]bool{},
-		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{}, holds: map[string][]string{}, erased: map[string][]string{}, went: map[string][]departure{},
+		evaluations: map[string]time.Time{}, marks: map[string]bool{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{}, holds: map[string][]string{}, erased: map[string][]string{}, went: map[string][]departure{}, successes: map[string]successes{},
 	}
 }
 
@@ -380,6 +382,9 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 	if !is.Accepted.Time.IsZero() && (was == nil || was.Accepted.Time.IsZero()) {
 		w.figures.Acceptances++
 		l.accepted[is.ID] = was != nil
+	}
+	if is.State == backup.Live && !is.Safety && (was == nil || was.State == backup.Suspect && !is.Accepted.Time.IsZero()) {
+		l.worked(w, is)
 	}
 	live := slices.DeleteFunc(l.live[write.Partition], func(p *backup.Point) bool { return p.ID == is.ID })
 	if lives(is) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
 	"lifeboat/internal/schedule"
 )
 
@@ -108,7 +109,7 @@ func (p planSpec) plan() backup.Plan {
 	if counts.Any() {
 		counts.Zone = zones[p.Zone].String()
 	}
-	return backup.Plan{
+	plan := backup.Plan{
 		Name: p.Name, Targets: p.Targets, Expression: fmt.Sprintf("%d %d * * (%b)", p.Minute, p.Hour, days),
 		Schedule: schedule.Schedule{
 			Second: 1, Minute: 1 << p.Minute, Hour: 1 << p.Hour, Day: 1<<32 - 2, Month: 1<<13 - 2, Weekday: days, Zone: zones[p.Zone],
@@ -119,6 +120,8 @@ func (p planSpec) plan() backup.Plan {
 			KeepCounts: counts, SoftDelete: p.SoftDelete, Concurrency: p.Concurrency,
 		},
 	}
+	plan.Settings.KeepGrace = retention.Grace(plan.Schedule.Widest())
+	return plan
 }
 
 // write makes the text of the file from the specs.

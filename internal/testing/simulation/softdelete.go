@@ -273,7 +273,7 @@ func (w *World) softChange(m kept) string {
 		switch {
 		case is.Until.Sub(is.Since) != soft || is.Since.Sub(w.now).Abs() > handlerDeadline+clockTolerance:
 			return fmt.Sprintf("%s is soft-deleted from %s to %s, at %s", name, is.Since, is.Until, w.now)
-		case is.ID == "" && w.now.Before(m.is.Expires.Add(-clockTolerance)):
+		case is.ID == "" && !m.is.Expires.IsZero() && w.now.Before(w.firstDay(m.was, m.is.Expires).Add(-clockTolerance)):
 			return name + " is soft-deleted before its time"
 		case len(m.is.HeldBy(w.now.Add(clockTolerance))) > 0:
 			return name + " is soft-deleted while a person holds it"
