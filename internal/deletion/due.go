@@ -162,6 +162,10 @@ type Index struct {
 	Now time.Time
 }
 
+// lateManifest is the time after a person's change of a point in which its manifest may still arrive: an invocation ends after five minutes,
+// and storage may take its last request some minutes later.
+const lateManifest = 15 * time.Minute
+
 // Look is the answer of a review about a point that stays.
 type Look struct {
 	// Rests says that only a new recovery point, or a person, can make it expire.
@@ -205,6 +209,9 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 	}
 	if stop.Reason(late) != "" {
 		return late
+	}
+	if changed := backup.Later(p.Accepted.Time, p.Released.Time); p.State == backup.Expired && x.Now.Sub(changed) < lateManifest {
+		stays = true // a manifest of that may arrive behind the deletion of the others
 	}
 	hold, held := p.LongestHold(x.Now)
 	held = held && p.State != backup.Deleting && p.State != backup.Expired

@@ -52,3 +52,36 @@ func TestWhatStorageKeepsIsNoFailure(t *testing.T) {
 		}
 	}
 }
+
+// TestALateManifestIsDeletedToo: the manifest of a change by a person may arrive behind the deletion of the others, so the entry of the point
+// stays for one more look.
+func TestALateManifestIsDeletedToo(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for ago, looks := range map[time.Duration]bool{time.Minute: true, time.Hour: false} {
+		for name, p := range map[string]backup.Point{
+			"accepted": {ID: "p", State: backup.Expired, Accepted: backup.Acceptance{Time: now.Add(-ago)}},
+			"released": {ID: "p", State: backup.Expired, Released: backup.HoldRelease{Time: now.Add(-ago)}},
+		} {
+			var keys []backup.Key
+			x := deletion.Index{
+				Apply: func(_ context.Context, writes ...backup.Write) error {
+					for _, w := range writes {
+						if w.Op == backup.Put {
+							keys = append(keys, w.Key)
+						}
+					}
+					return nil
+				},
+				MayBegin:        func(context.Context) error { return nil },
+				RemoveManifests: func(context.Context, backup.Point) error { return nil },
+				Recheck:         6 * time.Hour, Now: now,
+			}
+			if err := x.DropOrMove(t.Context(), deletion.Due{Point: "p", Target: "t", Created: now}, p, deletion.Look{}); err != nil {
+				t.Fatal(err)
+			}
+			if looks != (len(keys) == 1 && keys[0] == backup.DueKey(now.Add(6*time.Hour), "p")) {
+				t.Errorf("%s %s ago: %v", name, ago, keys)
+			}
+		}
+	}
+}

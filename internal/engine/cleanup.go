@@ -60,8 +60,8 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	targets, entries, failed := deletion.ReadDue(rows)
 	report.Failed = failed
 	for _, target := range targets {
-		if report.Stopped != "" {
-			break // the entries stay, so that the first cleanup after the stop goes on
+		if report.Stopped != "" || ctx.Err() != nil {
+			break // the entries stay, so that the first cleanup after the stop, or the next one, goes on
 		}
 		report.Scanned++
 		err := e.cleanTarget(ctx, target, entries[target], now, &report)

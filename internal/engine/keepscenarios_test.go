@@ -3,12 +3,15 @@ package engine_test
 // These are the scenarios in which retention fails in the world, one test each.
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
 	"lifeboat/internal/restore"
 )
 
@@ -228,5 +231,58 @@ func TestScenario23OlderThanTheServiceRestores(t *testing.T) {
 	}
 	if got := s.states(s.ids...); got != "expired expired expired expired expired live live live" {
 		t.Errorf("they are %s", got)
+	}
+}
+
+// TestScenario38SweepUnderTheFunctionLimit: all at once, two of the three points of each target are past their time, and the time of an
+// invocation is over amid the sweep. The next one goes on where it stopped, and each one holds no more than one page of the index.
+func TestScenario38SweepUnderTheFunctionLimit(t *testing.T) {
+	const targets, limit = 2000, 4000 // the limit is in requests of an invocation
+	s := newHarness(t)
+	for n := range targets {
+		of := fmt.Sprintf("%s-%d", target, n)
+		for i := range 3 {
+			created := begin.Add(time.Duration(i) * day)
+			p := backup.Point{
+				ID: backup.NewRunID(of, created, "nightly"), State: backup.Live, Target: of, Plan: "nightly", Created: created, Expires: created.Add(30 * day),
+				Storage: backup.Storage{Account: account, Container: "lifeboat"}, ETag: "etag", Size: 1 << 20, SHA256: "beef",
+			}
+			p.Artifact = p.ID + ".1"
+			s.put(p)
+			if err := deletion.PutDue(t.Context(), s.storage.catalog, p, nil, created); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.now = begin.Add(31*day + time.Hour)
+	invocations, calls := 0, 0
+	for deleted := -1; deleted < len(s.provider.deleted); invocations++ {
+		deleted = len(s.provider.deleted)
+		ctx, over := context.WithCancel(t.Context())
+		s.storage.calls = 0
+		s.storage.before = func(call int) {
+			if call == limit {
+				over()
+			}
+		}
+		report, _ := s.engine.Cleanup(ctx)
+		over()
+		if calls += s.storage.calls; s.storage.calls > limit+20 {
+			t.Fatalf("an invocation goes on for %d requests behind its end", s.storage.calls-limit)
+		}
+		if len(report.Deletions) > 1000 || len(report.Failed) > 4 {
+			t.Fatalf("an invocation holds %d deletions and %d failures", len(report.Deletions), len(report.Failed))
+		}
+		s.now = s.now.Add(5 * time.Minute)
+	}
+	gone := map[string]bool{} // the artifact that was deleted as the time was over is deleted again
+	for _, artifact := range s.provider.deleted {
+		gone[artifact] = true
+	}
+	if len(gone) != 2*targets || len(s.provider.deleted) > 2*targets+invocations {
+		t.Errorf("%d of %d artifacts are deleted, in %d calls", len(gone), 2*targets, len(s.provider.deleted))
+	}
+	if invocations < 6 || calls > 9*2*targets {
+		t.Errorf("%d invocations cost %d requests", invocations, calls)
 	}
 }

@@ -109,7 +109,9 @@ func (a *aging) accept() {
 	p := &a.made[i]
 	p.State, p.Accepted = backup.Live, backup.Acceptance{Time: a.now}
 	a.row.Settle(a.Grace, a.now, nil, p)
-	a.points[i].Unverified, a.points[i].Worked = "", max(a.points[i].Worked, a.clock.At(p.Created, a.Grace))
+	if a.points[i].Unverified = ""; p.Created.After(a.clock.Began) {
+		a.points[i].Worked = max(a.points[i].Worked, a.clock.At(p.Created, a.Grace))
+	}
 	a.works(i)
 }
 

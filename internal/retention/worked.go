@@ -11,13 +11,13 @@ import (
 // epoch is the time from which the clocks of plans count. A point and a plan of a version without clocks have lost no time since.
 var epoch = time.Unix(0, 0).UTC()
 
-// Settle gives a new point of the plan its Idle, and lowers the one of points that are accepted: those between them worked after all. The
-// clock allows the grace from the newest on.
+// Settle gives a new point of the plan its Idle, and lowers the one of accepted points behind the newest success: those between them worked
+// after all. The clock allows the grace from the newest on.
 func (c Counted) Settle(grace time.Duration, now time.Time, fresh *backup.Point, accepted ...*backup.Point) {
 	slices.SortFunc(accepted, func(a, b *backup.Point) int { return a.Created.Compare(b.Created) })
 	for _, p := range accepted {
-		if p.Plan == c.Plan {
-			p.Idle = min(p.Idle, c.idle(success(*p, now), c.allows(grace)))
+		if at := success(*p, now); p.Plan == c.Plan && at.After(c.Clock.Began) {
+			p.Idle = min(p.Idle, c.idle(at, c.allows(grace)))
 			c = c.Advance(grace, now, *p)
 		}
 	}

@@ -14,7 +14,8 @@ type success struct {
 	grace time.Duration
 }
 
-// successes are those of a plan and target. All has each of them, and clock only those that were the newest when they came.
+// successes are those of a plan and target. All has each of them, and clock only those that were live and the newest when they came: by
+// these cleanup may have said when it looks again.
 type successes struct{ all, clock []success }
 
 func clockOf(p *backup.Point) string { return strings.ToLower(p.Target) + " " + p.Plan }
@@ -28,7 +29,7 @@ func (l *ledger) worked(w *World, p *backup.Point) {
 	is := l.successes[clockOf(p)]
 	i, _ := slices.BinarySearchFunc(is.all, s, func(a, b success) int { return a.at.Compare(b.at) })
 	is.all = slices.Insert(is.all, i, s)
-	if n := len(is.clock); n == 0 || s.at.After(is.clock[n-1].at) {
+	if n := len(is.clock); p.Accepted.Time.IsZero() && (n == 0 || s.at.After(is.clock[n-1].at)) {
 		is.clock = append(is.clock, s)
 	}
 	l.successes[clockOf(p)] = is
