@@ -234,9 +234,9 @@ func TestScenario23OlderThanTheServiceRestores(t *testing.T) {
 	}
 }
 
-// TestScenario38SweepUnderTheFunctionLimit: all at once, two of the three points of each target are past their time, and the time of an
-// invocation is over amid the sweep. The next one goes on where it stopped, and each one holds no more than one page of the index.
-func TestScenario38SweepUnderTheFunctionLimit(t *testing.T) {
+// TestScenario38CleanupUnderTheFunctionLimit: all at once, two of the three points of each target are past their time, and the time of an
+// invocation is over amid the cleanup. The next one goes on where it stopped, and each one holds no more than one page of the index.
+func TestScenario38CleanupUnderTheFunctionLimit(t *testing.T) {
 	const targets, limit = 2000, 4000 // the limit is in requests of an invocation
 	s := newHarness(t)
 	for n := range targets {

@@ -14,8 +14,8 @@ type success struct {
 	grace time.Duration
 }
 
-// successes are those of a plan and target. All has each of them, and clock only those that were live and the newest when they came: by
-// these cleanup may have said when it looks again.
+// successes has the verified backups of a plan and target. All has each of them, and clock only the ones which were live and the newest when
+// they came: by these cleanup may have said when it looks again.
 type successes struct{ all, clock []success }
 
 func clockOf(p *backup.Point) string { return strings.ToLower(p.Target) + " " + p.Plan }

@@ -45,7 +45,7 @@ type ledger struct {
 	erased map[string][]string
 	// went has the points of each target that cleanup let go.
 	went map[string][]departure
-	// successes has the verified backups of each plan and target, also of those that are gone.
+	// successes has the verified backups of each plan and target, also of points that are gone.
 	successes  map[string]successes
 	missedRuns map[string][]schedule.MissedRuns
 	locks      map[string]string
