@@ -21,6 +21,8 @@ type Body struct {
 	Status string
 	// SKU is the tier of the service in the response.
 	SKU string
+	// Created is the time at which the service in the response was created; zero if it does not say.
+	Created time.Time
 	// Code and Message describe the error, if the response has one.
 	Code, Message string
 	// RequestID is the ID of the request, as [RequestID] returns it.
@@ -78,6 +80,7 @@ func readJSON(text string) Body {
 		} `json:"sku"`
 		Properties struct {
 			ProvisioningState string `json:"provisioningState"`
+			CreatedAtUTC      string `json:"createdAtUtc"`
 		} `json:"properties"`
 	}
 	if json.Unmarshal([]byte(text), &said) != nil {
@@ -85,8 +88,9 @@ func readJSON(text string) Body {
 	}
 	status, _ := said.Status.(string)
 	fault := cmp.Or(said.Error, &said.armError)
+	created, _ := time.Parse(time.RFC3339, said.Properties.CreatedAtUTC)
 	return Body{
-		State: cmp.Or(status, said.Properties.ProvisioningState), Status: status, SKU: said.SKU.Name,
+		State: cmp.Or(status, said.Properties.ProvisioningState), Status: status, SKU: said.SKU.Name, Created: created.UTC().Truncate(time.Second),
 		Code: fault.Code, Message: fault.words(),
 	}
 }

@@ -45,8 +45,11 @@ type Point struct {
 	Artifact string  `json:"Artifact"`
 	// SKU is the tier of the backed-up service: API Management restores into a service of the same tier only. "" if it is not
 	// known.
-	SKU  string `json:"SKU,omitempty"`
-	ETag string `json:"ArtifactETag"`
+	SKU string `json:"SKU,omitempty"`
+	// ServiceCreated is the time at which the backed-up service itself was created; zero if it is not known. Two times tell apart services that
+	// had the same resource ID one after the other.
+	ServiceCreated time.Time `json:"ServiceCreated,omitzero"`
+	ETag           string    `json:"ArtifactETag"`
 	// Size is in bytes, and SHA256 is the hash of the content in hex.
 	Size   int64  `json:"Size"`
 	SHA256 string `json:"SHA256"`
@@ -171,7 +174,7 @@ func NewPoint(r Run, v Verification, of Service) Point {
 	}
 	p := Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
-		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message, Changed: r.Changed,
+		ServiceCreated: r.ServiceCreated, ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message, Changed: r.Changed,
 		Created: v.Modified, AsOf: asOf, Minimum: r.Settings.KeepMinimum, SoftDelete: r.Settings.SoftDelete,
 		OnDemand: r.ScheduledTime.IsZero(), Began: r.ScheduledTime, Counted: r.Settings.KeepCounts.Any(),
 		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks), Facts: v.Facts,

@@ -175,6 +175,8 @@ type Operation struct {
 	Artifact string
 	// SKU is the tier of the service, once Done, if the service says it and a restore depends on it; else "".
 	SKU string
+	// ServiceCreated is the time at which the service itself was created, once Done, if it says it; else zero.
+	ServiceCreated time.Time
 	// Warning says, once Done, what the service left out, in its own words, or does not show, or what a person may have to do now;
 	// "" if nothing.
 	Warning string

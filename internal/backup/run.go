@@ -55,6 +55,8 @@ type Run struct {
 	Failed []FailedAttempt `json:"Failed,omitempty"`
 	// SKU is the tier of the backed-up service, as the service told at the end; "" if it did not.
 	SKU string `json:"SKU,omitempty"`
+	// ServiceCreated is the time at which the backed-up service itself was created, as it told at the end; zero if it did not.
+	ServiceCreated time.Time `json:"ServiceCreated,omitzero"`
 	// Changed is a change of the resource while the backup was made; zero if none is known.
 	Changed Change `json:"ChangedDuringBackup,omitzero"`
 

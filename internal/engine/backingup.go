@@ -230,7 +230,7 @@ func (s backingUp) retry(ctx context.Context, f *backup.Fault) error {
 // finished goes on to verify the artifact after the service says that it is done.
 func (s backingUp) finished(ctx context.Context, o backup.Operation) error {
 	s.run.Finished, s.run.Artifact = s.clock(), cmp.Or(o.Artifact, s.run.Artifact)
-	s.run.SKU, s.run.Check = o.SKU, ""
+	s.run.SKU, s.run.ServiceCreated, s.run.Check = o.SKU, o.ServiceCreated, ""
 	if err := move(&s.run, finishes); err != nil {
 		return err
 	}

@@ -142,6 +142,9 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 		if errors.Is(err, deletion.ErrPaceChanged) {
 			return nil // the entries stay: the next cleanup decides by the new row
 		}
+		if err != nil { // perhaps it is not saved: its entry must not go a week away
+			p.KeptByStorage.Again = time.Time{}
+		}
 		if left[p.ID] = p; d.Mark && err == nil {
 			report.SoftDeleted = append(report.SoftDeleted, d)
 			continue

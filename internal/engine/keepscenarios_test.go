@@ -234,6 +234,52 @@ func TestScenario23OlderThanTheServiceRestores(t *testing.T) {
 	}
 }
 
+// TestScenario35MadeAnewUnderTheSameName: a service is deleted, and another one is made under its resource ID. The last good backup of the
+// first one stays past its time, while the service could restore it, and the preview says why. A person can delete it.
+func TestScenario35MadeAnewUnderTheSameName(t *testing.T) {
+	first, second := begin.AddDate(-3, 0, 0), begin.Add(3*day+time.Hour)
+	s := newThinning(t, backup.Counts{})
+	s.plan.Settings.KeepWithin = 3 * day
+	for i := range s.engine.Services {
+		s.engine.Services[i].Restorable = 30 * day
+	}
+	nights := func(n int, created time.Time) {
+		s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
+			return backup.Operation{Done: true, ServiceCreated: created}, nil
+		}
+		for range n {
+			s.night(1000)
+		}
+	}
+	nights(3, first)
+	nights(1, time.Time{}) // an answer that says nothing is of neither
+	nights(7, second)
+	s.now = s.now.Add(7 * time.Hour)
+	s.unpaced()
+	if got, want := s.states(s.ids[:5]...), "expired expired live expired expired"; got != want {
+		t.Fatalf("they are %s, want %s", got, want)
+	}
+	last := s.ids[2]
+	want := "the newest verified recovery point of the service that was created at " + first.Format(time.RFC3339) + ", and made anew since under its name"
+	for _, x := range s.retained(time.Time{}).Points {
+		if x.Point.ID == last && (len(x.Causes) != 1 || x.Causes[0].Words != want || !x.Next.Equal(x.Point.Created.Add(30*day+1))) {
+			t.Errorf("%+v", x)
+		}
+	}
+	later := s.retained(s.point(last).Created.Add(30*day + time.Hour))
+	if !slices.Contains(going(later), last) {
+		t.Errorf("behind the time for which the service restores, only these go: %q", going(later))
+	}
+	if err := s.erase(last, backup.SoftDeletion{ID: "d", By: "me", Reason: "the first service is not needed"}); err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.Add(7 * time.Hour)
+	s.cleanup()
+	if got := s.state(last); got != backup.Expired {
+		t.Errorf("a person has deleted it, and it is %s", got)
+	}
+}
+
 // TestScenario38CleanupUnderTheFunctionLimit: all at once, two of the three points of each target are past their time, and the time of an
 // invocation is over amid the cleanup. The next one goes on where it stopped, and each one holds no more than one page of the index.
 func TestScenario38CleanupUnderTheFunctionLimit(t *testing.T) {

@@ -145,6 +145,7 @@ func (r *Review) rules(p backup.Point, waiting bool, add func(holds bool, words 
 	if r.restorable > 0 {
 		unrestorable = p.Created.Add(r.restorable + 1)
 	}
+	add(r.isFormer(p), ofFormer(p), unrestorable)
 	add(among && (minimum > 1 || p.ID != r.newest.ID), amongNewest(minimum), unrestorable)
 }
 
@@ -184,6 +185,18 @@ func (r *Review) withinUntil(p backup.Point, day time.Time) string {
 		return until + ": keep.within, without the " + days(lost) + " in which no backup of plan " + p.Plan + " worked"
 	}
 	return until + ": keep.within"
+}
+
+// isFormer says whether the point is the newest live one of a service that was made anew since, under the same resource ID, and can still be
+// restored: no backup of the later service stands in for it.
+func (r *Review) isFormer(p backup.Point) bool {
+	return !p.ServiceCreated.IsZero() && p.ServiceCreated.Before(r.service) && r.services[p.ServiceCreated].ID == p.ID &&
+		(r.restorable == 0 || r.now.Sub(p.Created) <= r.restorable)
+}
+
+func ofFormer(p backup.Point) string {
+	return "the newest verified recovery point of the service that was created at " + p.ServiceCreated.UTC().Format(time.RFC3339) +
+		", and made anew since under its name"
 }
 
 func amongNewest(minimum int) string {

@@ -41,6 +41,9 @@ type Review struct {
 	// newest is the newest live point. good has the newest ones that a schedule made and that the service can still restore, the newest
 	// first.
 	newest backup.Point
+	// services has the newest live point of each service that the target was, by the time of its creation, and service is the latest of these.
+	services map[time.Time]backup.Point
+	service  time.Time
 	good   []backup.Point
 	// unread says why a point, or the row of a plan's counts, cannot be read.
 	unread string
@@ -72,7 +75,7 @@ type countedIn struct {
 func NewReview(now time.Time, restorable time.Duration) *Review {
 	return &Review{
 		now: now, asked: now, restorable: restorable,
-		artifacts: map[string]string{}, counted: map[string]*countedIn{}, clocks: map[string]Counted{},
+		artifacts: map[string]string{}, counted: map[string]*countedIn{}, clocks: map[string]Counted{}, services: map[time.Time]backup.Point{},
 	}
 }
 
@@ -109,6 +112,10 @@ func (r *Review) Add(p backup.Point) {
 	if stays(p) && !p.Created.After(r.now) {
 		if r.newest.ID == "" || newestFirst(p, r.newest) < 0 {
 			r.newest = p
+		}
+		r.service = backup.Later(r.service, p.ServiceCreated)
+		if o, there := r.services[p.ServiceCreated]; !there || newestFirst(p, o) < 0 {
+			r.services[p.ServiceCreated] = p
 		}
 		if !p.OnDemand && (r.restorable == 0 || r.now.Sub(p.Created) <= r.restorable) {
 			at, _ := slices.BinarySearchFunc(r.good, p, newestFirst)
@@ -281,6 +288,8 @@ func (r *Review) decide(p backup.Point) Decision {
 		return Decision{Point: p, Keep: true, Reason: r.withinUntil(p, day), Next: day}
 	case p.ID == r.newest.ID:
 		return kept(theNewest)
+	case r.isFormer(p):
+		return kept(ofFormer(p))
 	case among:
 		return kept(amongNewest(minimum))
 	case r.now.Before(p.Held.Until):

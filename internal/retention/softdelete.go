@@ -20,7 +20,7 @@ func (r *Review) soften(d Decision) Decision {
 	switch {
 	case d.Keep && p.IsSoftDeleted():
 		_, among := r.minimum(p)
-		d.Unmark = r.unread == "" && p.State != backup.Deleting && (p.ID == r.newest.ID || among)
+		d.Unmark = r.unread == "" && p.State != backup.Deleting && (p.ID == r.newest.ID || among || r.isFormer(p))
 	case d.Keep:
 	case p.State == backup.Deleting:
 	case !p.IsSoftDeleted():

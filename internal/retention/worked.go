@@ -12,35 +12,26 @@ import (
 var epoch = time.Unix(0, 0).UTC()
 
 // Settle gives a new point of the plan its Idle, and lowers the one of accepted points behind the newest success: those between them worked
-// after all. The clock allows the grace from the newest on.
+// after all. The grace is the one of the schedule as it is now.
 func (c Counted) Settle(grace time.Duration, now time.Time, fresh *backup.Point, accepted ...*backup.Point) {
 	slices.SortFunc(accepted, func(a, b *backup.Point) int { return a.Created.Compare(b.Created) })
 	for _, p := range accepted {
 		if at := success(*p, now); p.Plan == c.Plan && at.After(c.Clock.Began) {
-			p.Idle = min(p.Idle, c.idle(at, c.allows(grace)))
+			p.Idle = min(p.Idle, c.idle(at))
 			c = c.Advance(grace, now, *p)
 		}
 	}
 	if fresh != nil {
-		fresh.Idle = c.idle(success(*fresh, now), c.allows(grace))
+		fresh.Idle = c.idle(success(*fresh, now))
 	}
 }
 
 // idle returns the time up to an instant in which no backup worked.
-func (c Counted) idle(at time.Time, grace time.Duration) time.Duration {
+func (c Counted) idle(at time.Time) time.Duration {
 	if c.Clock.Began.IsZero() {
 		return 0
 	}
-	return at.Sub(epoch) - c.Clock.At(at, grace)
-}
-
-// allows returns the grace of the time since the newest success: the shorter one where an edit has changed it, so that the first success
-// after it finds no point older than before.
-func (c Counted) allows(grace time.Duration) time.Duration {
-	if c.Grace == 0 || grace == 0 {
-		return max(c.Grace, grace)
-	}
-	return min(c.Grace, grace)
+	return at.Sub(epoch) - c.Clock.At(at, c.Grace)
 }
 
 // success returns the time of a point by its plan's clock. Storage has a clock of its own, which may be ahead.
@@ -54,7 +45,8 @@ func success(p backup.Point, now time.Time) time.Time {
 // Works says whether the point is a success of the plan: a verified backup, by its schedule or by hand.
 func Works(p backup.Point, plan string) bool { return p.Plan == plan && p.Live() }
 
-// Advance has the plan's clock go on with successes, each with its Idle. From the newest on the clock allows the grace.
+// Advance has the plan's clock go on with successes, each with its Idle. The grace is the one behind the newest of them: the time before has
+// the one that held then, so that no point gets older or younger at once.
 func (c Counted) Advance(grace time.Duration, now time.Time, points ...backup.Point) Counted {
 	points = slices.SortedFunc(slices.Values(points), func(a, b backup.Point) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
@@ -63,7 +55,7 @@ func (c Counted) Advance(grace time.Duration, now time.Time, points ...backup.Po
 		at := success(p, now)
 		if was := c.Clock; was.Began.IsZero() {
 			c.Clock = Clock{Began: at, Worked: at.Sub(epoch) - p.Idle}
-		} else if c.Clock = was.Advance(Point{Began: at, Worked: at.Sub(epoch) - p.Idle}, c.allows(grace), now); c.Clock == was {
+		} else if c.Clock = was.Advance(Point{Began: at, Worked: at.Sub(epoch) - p.Idle}, c.Grace, now); c.Clock == was {
 			continue
 		}
 		c.Grace = grace
@@ -82,7 +74,7 @@ func (r *Review) age(p backup.Point) (lost time.Duration, since time.Time) {
 	if stop := c.Clock.Began.Add(c.Grace); c.Grace > 0 && r.asked.After(stop) {
 		since = c.Clock.Began
 	}
-	return max(c.idle(r.asked, c.Grace)-p.Idle, 0), since
+	return max(c.idle(r.asked)-p.Idle, 0), since
 }
 
 // aged returns the day on which a time ends that is counted by the clock of the point's plan: never one beyond the service's limit of age,

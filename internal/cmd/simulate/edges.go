@@ -182,7 +182,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestTheNewestIsLiveAgain", "soft delete: the newest point stays soft-deleted", "internal/retention/softdelete.go",
-		"(p.ID == r.newest.ID || among)", "among && p.ID != r.newest.ID",
+		"(p.ID == r.newest.ID || among || r.isFormer(p))", "among && p.ID != r.newest.ID",
 	},
 	{
 		"./internal/engine TestTheNewestIsLiveAgain", "soft delete: the newest point is deleted at the end of its time", "internal/retention/softdelete.go",

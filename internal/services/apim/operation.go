@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
@@ -70,29 +71,32 @@ func (p *Provider) follow(ctx context.Context, t task, token string) (backup.Ope
 	o, failed := progress(answer.Response, t, cmp.Or(answer.Token, token))
 	backed, ok := answer.Poller.(*runtime.Poller[armapimanagement.ServiceClientBackupResponse])
 	if ok && o.Done && (err != nil || azure.ReadBody(answer.Response).Status != "") {
-		o.SKU = tier(ctx, client, target, backed)
+		o.SKU, o.ServiceCreated = shown(ctx, client, target, backed)
 	}
 	return o, failed
 }
 
-// tier asks for the tier of the service at the end of an operation that was followed by its status, because the status
-// does not show the tier. It first asks at the start's Location, as all of Azure's pollers do, and otherwise asks the
-// service. It returns "" if neither shows the tier: that is no reason to lose the backup.
-func tier(ctx context.Context, client *armapimanagement.ServiceClient, target backup.Resource,
+// shown asks for the tier of the service, and for the time of its creation, at the end of an operation that was followed by its
+// status, because the status does not show them. It first asks at the start's Location, as all of Azure's pollers do, and otherwise
+// asks the service. It returns "" if neither shows the tier: that is no reason to lose the backup.
+func shown(ctx context.Context, client *armapimanagement.ServiceClient, target backup.Resource,
 	poller *runtime.Poller[armapimanagement.ServiceClientBackupResponse],
-) string {
+) (tier string, created time.Time) {
 	var answer *http.Response
 	_, err := poller.Result(policy.WithCaptureResponse(ctx, &answer)) //nolint:bodyclose // azcore has read and closed it
 	if err == nil && answer != nil {
-		if sku := azure.ReadBody(answer).SKU; sku != "" {
-			return sku
+		if said := azure.ReadBody(answer); said.SKU != "" {
+			return said.SKU, said.Created
 		}
 	}
 	service, err := client.Get(ctx, target.Group, target.Name, nil)
 	if err != nil {
-		return ""
+		return "", time.Time{}
 	}
-	return string(skuOf(service.ServiceResource))
+	if service.Properties != nil {
+		created = azure.Deref(service.Properties.CreatedAtUTC).UTC().Truncate(time.Second)
+	}
+	return string(skuOf(service.ServiceResource)), created
 }
 
 // progress reads an answer; token continues the operation if it goes on. The Location answers 202 while the
@@ -108,7 +112,7 @@ func progress(answer *http.Response, t task, token string) (backup.Operation, er
 	}
 	switch end := azure.End(said.State); {
 	case end == azure.Succeeded, said.State == "" && !under:
-		return backup.Operation{Done: true, SKU: said.SKU}, nil
+		return backup.Operation{Done: true, SKU: said.SKU, ServiceCreated: said.Created}, nil
 	case end != "":
 		said.State = end
 		return backup.Operation{}, ended(t, said)

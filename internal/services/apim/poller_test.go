@@ -154,7 +154,9 @@ func TestAnAnswerWithoutAStatusSaysWhereToLook(t *testing.T) {
 // service in it. The last GET goes to the start's Location, else to the service. If both fail, the tier is lost and not
 // the backup.
 func TestTierOfABackupWhicheverHeaderLeads(t *testing.T) {
-	premium := answers(200, `{"name":"contoso","sku":{"name":"Premium"},"properties":{"provisioningState":"Updating"}}`)
+	premium := answers(200, `{"name":"contoso","sku":{"name":"Premium"},"properties":{"provisioningState":"Updating","createdAtUtc":"2025-03-04T05:06:07.8901234Z"}}`)
+	created := time.Date(2025, 3, 4, 5, 6, 7, 0, time.UTC)
+	anew := answers(200, `{"sku":{"name":"Premium"},"properties":{"createdAtUtc":"2025-03-04T05:06:07Z"}}`)
 	developer := settledService
 	for _, c := range []struct {
 		name        string
@@ -163,7 +165,8 @@ func TestTierOfABackupWhicheverHeaderLeads(t *testing.T) {
 		want        backup.Operation
 		steps       []step
 	}{
-		{"at the Location", both, premium, developer, backup.Operation{Done: true, SKU: "Premium"}, []step{start, poll, result}},
+		{"at the Location", both, premium, developer, backup.Operation{Done: true, SKU: "Premium", ServiceCreated: created}, []step{start, poll, result}},
+		{"no Location, and it says when it was created", both[:1], premium, anew, backup.Operation{Done: true, SKU: "Premium", ServiceCreated: created}, []step{start, poll, get}},
 		{"no Location", both[:1], premium, developer, backup.Operation{Done: true, SKU: "Developer"}, []step{start, poll, get}},
 		{"nothing at the Location", both, answers(404, ""), developer, backup.Operation{Done: true, SKU: "Developer"}, []step{start, poll, result, get}},
 		{"no content there", both, answers(204, ""), developer, backup.Operation{Done: true, SKU: "Developer"}, []step{start, poll, result, get}},

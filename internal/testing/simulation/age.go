@@ -35,17 +35,17 @@ func (l *ledger) worked(w *World, p *backup.Point) {
 	l.successes[clockOf(p)] = is
 }
 
-// idle returns the time since the point that is neither behind a success by less than its grace, nor by less than that of the next one.
+// idle returns the time since the point in which the newest success was longer ago than its grace.
 func (w *World) idle(p *backup.Point, successes []success) (idle time.Duration) {
 	if p.Safety {
 		return 0
 	}
 	for i, s := range successes {
-		grace, to := s.grace, w.now
+		to := w.now
 		if i+1 < len(successes) {
-			grace, to = min(grace, successes[i+1].grace), successes[i+1].at
+			to = successes[i+1].at
 		}
-		idle += max(to.Sub(backup.Later(s.at.Add(grace), p.Created)), 0)
+		idle += max(to.Sub(backup.Later(s.at.Add(s.grace), p.Created)), 0)
 	}
 	return idle
 }
