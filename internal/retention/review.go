@@ -44,7 +44,7 @@ type Review struct {
 	// services has the newest live point of each service that the target was, by the time of its creation, and service is the latest of these.
 	services map[time.Time]backup.Point
 	service  time.Time
-	good   []backup.Point
+	good     []backup.Point
 	// unread says why a point, or the row of a plan's counts, cannot be read.
 	unread string
 	// counted has the rows of the plans with counts.
