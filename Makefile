@@ -71,11 +71,12 @@ slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 test: ## Run every test, and print the figures that the documents quote (15 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
-	@echo "the explorations compute mostly on the processor time that all other tests leave"
-	@set -m; $(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 12 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; set +m; \
-		trap 'kill -- -$$explore 2>/dev/null || true' EXIT; \
-		$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$($(raced)); \
-		$(whole) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e && wait $$explore
+	@echo "three runs at once: the tests of the whole, the tests under the race detector, and the explorations, which get the processor time that these leave"
+	@set -m; $(figures) GOMEMLIMIT=1GiB GOGC=400 nice -n 12 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
+		$(whole) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e & whole=$$!; set +m; \
+		trap 'kill -- -$$explore -$$whole 2>/dev/null || true' EXIT; \
+		$(lean) nice -n 4 go test $(race) -shuffle=on -count=1 -timeout 30m -p 2 -skip '$(explorations)|$(slow)' $$($(raced)); \
+		wait $$whole && wait $$explore
 	@echo && sort build/figures.txt
 
 .PHONY: test-times
