@@ -27,6 +27,8 @@ const (
 	OnKey Step = "key"
 	// OnRole is any call about the role assignments of an HSM itself.
 	OnRole Step = "role"
+	// OnDomain is any call about the security domain of an HSM.
+	OnDomain Step = "securityDomain"
 	// OnPut is PUT of a ledger's resource.
 	OnPut Step = "put"
 	// OnDelete is DELETE of a ledger's resource.
@@ -90,7 +92,7 @@ var (
 	serviceFaults   = []FaultKind{FailOperation, EmptyBlob, NoBlob, FailHalfway}
 	hsmFaults       = []FaultKind{FailOperation, EmptyFolder, MissingBlob}
 	ledgerFaults    = []FaultKind{FailOperation, NoShare, EmptyShare, MissingFile, FailHalfway}
-	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll, OnRestore}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey, OnRole}
+	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll, OnRestore}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey, OnRole, OnDomain}
 	ledgerSteps     = []Step{OnGet, OnBackup, OnPoll, OnRestore, OnPut, OnDelete}
 )
 

@@ -21,7 +21,7 @@ var hsmName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
 
 const hsmDomain = ".managedhsm.azure.net"
 
-// HSM is a Managed HSM, provisioned and activated.
+// HSM is a Managed HSM, provisioned and, unless it is New, activated.
 type HSM struct {
 	// ResourceID is the full Azure resource ID; the HSM answers at https://{its name}.managedhsm.azure.net.
 	ResourceID string
@@ -30,6 +30,9 @@ type HSM struct {
 	// SecurityDomain names the security domain. A backup can only be restored if the same one was activated. "" means the HSM's
 	// own.
 	SecurityDomain string
+	// New says that the HSM waits for its activation: the download of a security domain of its own, or the upload of another HSM's.
+	// Its only administrator is "administrator" then. See Sim.ObjectID.
+	New bool
 	// Identity names the user-assigned identity that the HSM uses for storage; "" means none. See Sim.ObjectID.
 	Identity string
 	// Keys are the names of the HSM's first RSA keys, with one version each.
@@ -64,6 +67,8 @@ type hsm struct {
 	options HSMOptions
 	faults  faults
 	vault   vault
+	// activation is nil for an HSM that was active from the start.
+	activation *activation
 	// busy is the backup or restore in progress, nil for none.
 	busy *hsmOperation
 	// lastStart keeps the stamps of folders apart; lastBackup is the time of the last successful full backup.
@@ -122,12 +127,35 @@ func (s *Sim) AddHSM(add HSM) error {
 	for _, name := range add.Keys {
 		h.vault.Keys[name] = &hsmKey{Versions: []keyVersion{m.newVersion(keyParameters{Kty: "RSA"})}}
 	}
-	if kept, ok := s.kept.HSMs[id.key()]; ok {
+	kept, known := s.kept.HSMs[id.key()]
+	if known {
 		h.vault, h.lastStart, h.lastBackup = kept.Vault.clone(), kept.LastStart, kept.LastBackup
+	}
+	switch {
+	case !add.New:
+	case kept.SecurityDomain != "":
+		h.SecurityDomain = kept.SecurityDomain
+	default:
+		h.activation = &activation{}
+		if !known {
+			h.vault.Assignments = []hsmAssignment{{PrincipalID: m.directory.objectID("administrator"), Role: ManagedHSMAdministrator}}
+		}
 	}
 	m.hsms[strings.ToLower(id.name)] = h
 	m.mu.Unlock()
 	m.added(id)
+	return nil
+}
+
+// RemoveHSM loses the HSM: nothing answers at its address, and Resource Manager does not know it.
+func (s *Sim) RemoveHSM(resourceID string) error {
+	h, err := s.hsms.find(resourceID)
+	if err != nil {
+		return fmt.Errorf("remove: %w", err)
+	}
+	s.hsms.mu.Lock()
+	defer s.hsms.mu.Unlock()
+	delete(s.hsms.hsms, strings.ToLower(h.id.name))
 	return nil
 }
 
@@ -177,7 +205,7 @@ func (m *managedHSMs) get(c armCall) (*http.Response, error) {
 // resource returns the HSM as Resource Manager shows it. A backup or a restore leaves no trace in it.
 func (m *managedHSMs) resource(h *hsm) map[string]any {
 	m.mu.Lock()
-	state, activation, protected := h.options.ProvisioningState, h.options.Activation, h.options.PurgeProtection
+	state, activation, protected := h.options.ProvisioningState, h.shown(), h.options.PurgeProtection
 	m.mu.Unlock()
 	if state == "" {
 		state = "Succeeded"

@@ -86,6 +86,11 @@ var hsmRoutes = []hsmRoute{
 	{"GET", exactly(hsmRolePath + grantPath), readHSMGrant, OnRole, (*managedHSMs).getGrant, ""},
 	{"PUT", exactly(hsmRolePath + grantPath), writeHSMGrant, OnRole, (*managedHSMs).putGrant, ""},
 	{"DELETE", exactly(hsmRolePath + grantPath), deleteHSMGrant, OnRole, (*managedHSMs).deleteGrant, ""},
+	{"POST", exactly(byDownload), downloadDomain, OnDomain, (*managedHSMs).downloadDomain, ""},
+	{"GET", exactly(byDownload + `/pending`), readDownload, OnDomain, (*managedHSMs).pollDomain, ""},
+	{"GET", exactly(byUpload), readTransferKey, OnDomain, (*managedHSMs).transferKey, ""},
+	{"POST", exactly(byUpload), uploadDomain, OnDomain, (*managedHSMs).uploadDomain, ""},
+	{"GET", exactly(byUpload + `/pending`), readUpload, OnDomain, (*managedHSMs).pollDomain, ""},
 }
 
 // exactly returns a pattern for a whole path; a final slash does not count.
@@ -160,13 +165,15 @@ func (m *managedHSMs) dispatch(r *http.Request, h *hsm) (*http.Response, error) 
 	}
 	m.mu.Lock()
 	allowed := h.vault.allows(call.caller.ObjectID, route.action, call.scope)
-	refusal = m.turnedAway(h, route)
+	refusal, inactive := m.turnedAway(h, route), h.inactive(route)
 	m.mu.Unlock()
 	switch {
 	case refusal != nil:
 		return refusal, nil
 	case !allowed:
 		return hsmError(http.StatusForbidden, "AccessDenied", "Not authorized to access "+route.action+" on "+call.scope), nil
+	case inactive != nil:
+		return inactive, nil
 	}
 	request := HSMRequest{At: time.Now(), HSM: h.ResourceID}
 	resp, err := m.struck(h, route.step, func() *http.Response { return route.handle(m, &call) })

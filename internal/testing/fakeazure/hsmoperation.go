@@ -123,7 +123,7 @@ type hsmOperation struct {
 	hurryOnce sync.Once
 }
 
-// HurryHSM ends the waiting of the HSM's operations, including checks, so that a test decides by its own clock how long an
+// HurryHSM ends the waiting of the HSM's operations, including checks and its activation, so that a test decides by its own clock how long an
 // operation of hours lasts.
 func (s *Sim) HurryHSM(resourceID string) error {
 	h, err := s.hsms.find(resourceID)
@@ -132,6 +132,9 @@ func (s *Sim) HurryHSM(resourceID string) error {
 	}
 	s.hsms.mu.Lock()
 	defer s.hsms.mu.Unlock()
+	if h.activation != nil {
+		h.activation.ends = time.Now()
+	}
 	for _, o := range s.hsms.operations {
 		if o.hsm == h && o.State == InProgress {
 			o.hurryOnce.Do(func() { close(o.hurry) })

@@ -21,6 +21,9 @@ type HSMOptions struct {
 	KeyRestore Range
 	// Check is the duration of a prebackup or prerestore: usually 2 to 5 s, which is a guess.
 	Check Range
+	// Activating is the duration of the download or upload of a security domain: usually 6 to 12 minutes, by 13 to 25 polls in 30 seconds
+	// each (recorded 2025).
+	Activating Range
 	// Blobs is the number of blobs of a backup, at least 2. 0 means 4; Azure's number is not known.
 	Blobs int
 	// BlobBytes is the size of each blob except the last. 0 means 32 KiB.
@@ -46,11 +49,14 @@ type HSMOptions struct {
 	RestoredRoles  RestoredRoles
 	KeyInTheWay    KeyInTheWay
 	MissingKey     MissingKey
+	ForeignBackup  ForeignBackup
+	TwinHolders    TwinHolders
+	ExchangeKey    ExchangeKey
+	BadUpload      BadUpload
 }
 
 // Activation says whether the HSM was activated by its security domain, as Resource Manager shows since 2022-07-01. Its
-// provisioningState is Succeeded either way (recorded). The answers of an HSM that was not activated are not known: here it
-// answers as any other.
+// provisioningState is Succeeded either way (recorded). It changes what is shown of an HSM that is not New, and no other answer.
 type Activation int
 
 const (
@@ -206,6 +212,46 @@ const (
 	MissingKeySucceeds MissingKey = iota
 	// MissingKeyFails ends Failed with the statusDetails ResourceNotFound.
 	MissingKeyFails
+)
+
+// ForeignBackup says when an HSM notices that a backup is of another security domain. It was never recorded.
+type ForeignBackup int
+
+const (
+	// ForeignBackupLate lets a check succeed, and a restore fail at its end.
+	ForeignBackupLate ForeignBackup = iota
+	// ForeignBackupEarly lets a check fail too, and a restore in its middle.
+	ForeignBackupEarly
+)
+
+// TwinHolders says whether a security domain may have the same certificate twice: clients let it pass.
+type TwinHolders int
+
+const (
+	// TwinHoldersTaken makes a security domain that fewer people open than its quorum says.
+	TwinHoldersTaken TwinHolders = iota
+	// TwinHoldersRefused answers 400.
+	TwinHoldersRefused
+)
+
+// ExchangeKey says which exchange key an HSM hands out when it is asked again.
+type ExchangeKey int
+
+const (
+	// ExchangeKeyRenewed makes a new one each time: a restore blob for the one before is worthless.
+	ExchangeKeyRenewed ExchangeKey = iota
+	// ExchangeKeyKept returns the same.
+	ExchangeKeyKept
+)
+
+// BadUpload says when an HSM notices a restore blob that it cannot open.
+type BadUpload int
+
+const (
+	// BadUploadLate accepts it with 202, and then the status says Failed.
+	BadUploadLate BadUpload = iota
+	// BadUploadAtStart answers 400.
+	BadUploadAtStart
 )
 
 // draw returns a duration of the range, or of the usual one. It is called under the lock.

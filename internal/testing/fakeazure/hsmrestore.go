@@ -20,10 +20,11 @@ func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() s
 		return nil, err
 	}
 	content, err := source.read(m.life, o.Folder)
+	foreign := content.SecurityDomain != o.hsm.SecurityDomain
 	switch {
 	case err != nil:
 		return nil, err
-	case content.SecurityDomain != o.hsm.SecurityDomain:
+	case foreign && o.options.ForeignBackup == ForeignBackupEarly:
 		return nil, invalidBackup
 	case o.Kind != KeyRestore && o.rule != "":
 		return nil, o.rule
@@ -32,6 +33,9 @@ func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() s
 	}
 	if err := m.wait(o, takes-takes/2); err != nil {
 		return nil, err
+	}
+	if foreign && o.step() == OnRestore {
+		return nil, invalidBackup
 	}
 	switch o.Kind {
 	case FullRestore:

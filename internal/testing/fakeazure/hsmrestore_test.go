@@ -155,7 +155,9 @@ func TestHSMRestoreRefusesBackups(t *testing.T) {
 	addHSM(t, s, "stranger", "")
 	addHSM(t, s, "twin", "shared")
 	addHSM(t, s, "brother", "shared")
-	must(t, s.TuneHSM("", func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked }))
+	must(t, s.TuneHSM("", func(k *fakeazure.HSMOptions) {
+		k.BackupFirst, k.ForeignBackup = fakeazure.BackupUnchecked, fakeazure.ForeignBackupEarly
+	}))
 	name := createContainer(t, s)
 	folder := fullBackup(t, s, name)
 	for what, tt := range map[string]struct{ url, container, folder, said string }{

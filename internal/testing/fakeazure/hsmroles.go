@@ -40,6 +40,11 @@ const (
 	readHSMGrant      = hsmActions + "/roleAssignments/read/action"
 	writeHSMGrant     = hsmActions + "/roleAssignments/write/action"
 	deleteHSMGrant    = hsmActions + "/roleAssignments/delete/action"
+	downloadDomain    = hsmActions + "/securitydomain/download/action"
+	readDownload      = hsmActions + "/securitydomain/download/read"
+	uploadDomain      = hsmActions + "/securitydomain/upload/action"
+	readUpload        = hsmActions + "/securitydomain/upload/read"
+	readTransferKey   = hsmActions + "/securitydomain/transferkey/read"
 )
 
 // hsmRoleNames are the names of the roles.
@@ -52,6 +57,7 @@ var hsmRoleNames = map[HSMRole]string{
 var hsmRoles = map[HSMRole][]string{
 	ManagedHSMAdministrator: {
 		startBackup, backupStatus, startRestore, restoreStatus, readHSMRole, readHSMGrant, writeHSMGrant, deleteHSMGrant,
+		downloadDomain, readDownload, uploadDomain, readUpload, readTransferKey,
 	},
 	ManagedHSMPolicyAdministrator: {readHSMRole, readHSMGrant, writeHSMGrant, deleteHSMGrant},
 	ManagedHSMBackup:              {startBackup, backupStatus},

@@ -35,6 +35,8 @@ type state struct {
 type keptHSM struct {
 	Vault                 vault
 	LastStart, LastBackup time.Time
+	// SecurityDomain is the security domain of an active HSM.
+	SecurityDomain string
 }
 
 type keptLedger struct {
@@ -106,7 +108,7 @@ func (s *Sim) Save() error {
 	s.management.mu.Unlock()
 	s.hsms.mu.Lock()
 	for _, h := range s.hsms.hsms {
-		k.HSMs[h.id.key()] = keptHSM{h.vault.clone(), h.lastStart, h.lastBackup}
+		k.HSMs[h.id.key()] = h.kept()
 	}
 	s.hsms.mu.Unlock()
 	s.ledgers.mu.Lock()
@@ -124,6 +126,15 @@ func (s *Sim) Save() error {
 		return fmt.Errorf("save the simulator's state: %w", err)
 	}
 	return nil
+}
+
+// kept returns the HSM as a later Sim finds it: one that is being activated will be new. It is called under the lock.
+func (h *hsm) kept() keptHSM {
+	k := keptHSM{h.vault.clone(), h.lastStart, h.lastBackup, ""}
+	if h.active() {
+		k.SecurityDomain = h.SecurityDomain
+	}
+	return k
 }
 
 // kept returns the ledger as a later Sim finds it: one that is being made or deleted will be gone. It is called under the lock.

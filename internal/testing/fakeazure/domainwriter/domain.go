@@ -65,7 +65,7 @@ func random(n int) []byte {
 
 // NewHolder makes a key and a certificate for a year, which has long expired as real ones have.
 func NewHolder(name string, bits int) Holder {
-	return Holder{Name: name, Key: must(rsa.GenerateKey(rand.Reader, bits))}.Renewed(2021)
+	return Holder{Name: name, Key: NewKey(bits)}.Renewed(2021)
 }
 
 // Renewed returns the holder with another certificate on the same key.
@@ -88,12 +88,16 @@ func (h Holder) KeyPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(h.Key)})
 }
 
-// New makes the security domain of an HSM with that name for the holders. AnchorKey signs for the HSM.
+// New makes the security domain of an HSM with that name, which was activated in 2023, for the holders. AnchorKey signs for the HSM.
 func New(name string, quorum int, anchorKey *rsa.PrivateKey, holders ...Holder) *Domain {
+	return Activate(name, time.Date(2023, 4, 5, 6, 7, 8, 0, time.UTC), quorum, anchorKey, holders...)
+}
+
+// Activate makes the security domain of an HSM that is activated at the time. The keys of the holders may be missing.
+func Activate(name string, activated time.Time, quorum int, anchorKey *rsa.PrivateKey, holders ...Holder) *Domain {
 	d := &Domain{Name: name, Quorum: quorum, Holders: holders, Master: [32]byte(random(32)), anchorKey: anchorKey}
 	guid := random(16)
 	d.ID = fmt.Sprintf("1:M-HSM:%x-%x-%x-%x-%x:%x", guid[:4], guid[4:6], guid[6:8], guid[8:10], guid[10:], random(3))
-	activated := time.Date(2023, 4, 5, 6, 7, 8, 0, time.UTC)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: activated, NotAfter: activated.AddDate(25, 0, 0), IsCA: true, BasicConstraintsValid: true,
 		Subject: pkix.Name{

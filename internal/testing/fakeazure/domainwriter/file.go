@@ -55,7 +55,7 @@ func (d *Domain) File() File {
 		f.EncData.Data = append(f.EncData.Data, Enclosed{Enclose(d.Master, p), p.Tag})
 	}
 	for n, h := range d.Holders {
-		f.SharedKeys.Shares = append(f.SharedKeys.Shares, Share{Wrap(&h.Key.PublicKey, d.Shares[n]), X5T(h.Cert)})
+		f.SharedKeys.Shares = append(f.SharedKeys.Shares, Share{Wrap(h.Cert.PublicKey.(*rsa.PublicKey), d.Shares[n]), X5T(h.Cert)})
 	}
 	return f
 }
