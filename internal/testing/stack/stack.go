@@ -421,6 +421,16 @@ func (s *Stack) AddHSM(name, app string) error {
 	return s.Sim.AssignHSM(HSM(name), s.Sim.ObjectID(app), fakeazure.ManagedHSMBackup, fakeazure.ManagedHSMRestore)
 }
 
+// AddNewHSM adds a Managed HSM that waits for its activation by the administrator. No app may back it up yet.
+func (s *Stack) AddNewHSM(name, administrator string) error {
+	identity := name + "-backups"
+	s.Sim.Assign(s.Sim.ObjectID(identity), Account(Backups), fakeazure.StorageBlobDataContributor)
+	if err := s.Sim.AddHSM(fakeazure.HSM{ResourceID: HSM(name), Identity: identity, New: true}); err != nil {
+		return err
+	}
+	return s.Sim.AssignHSM(HSM(name), s.Sim.ObjectID(administrator), fakeazure.ManagedHSMAdministrator)
+}
+
 // AddCCF adds a Managed CCF application with a few entries to Azure. The app may back it up, delete and restore it, and read
 // the storage account's key to sign a SAS.
 func (s *Stack) AddCCF(name, app string) error { return s.addLedger(CCF(name), app) }
