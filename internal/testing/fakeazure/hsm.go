@@ -58,6 +58,8 @@ type managedHSMs struct {
 	hsms       map[string]*hsm // by lower-case name: it is a host name, and so unique in the world
 	operations []*hsmOperation
 	requests   []HSMRequest
+	changes    map[string]hsmChange // by the ID in their addresses
+	deleted    map[string]bool      // the names of HSMs that a request has deleted
 }
 
 // hsm is a running HSM. Its fields are guarded by managedHSMs.mu.
@@ -69,6 +71,8 @@ type hsm struct {
 	vault   vault
 	// activation is nil for an HSM that was active from the start.
 	activation *activation
+	// made is the time at which an HSM is there that a request makes, zero for any other.
+	made time.Time
 	// busy is the backup or restore in progress, nil for none.
 	busy *hsmOperation
 	// lastStart keeps the stamps of folders apart; lastBackup is the time of the last successful full backup.
@@ -90,7 +94,7 @@ func newManagedHSMs(life context.Context, c Config, s *Sim) *managedHSMs {
 	}
 	return &managedHSMs{
 		storage: s.storage, directory: s.directory, roles: s.roles, pace: s.pace, life: life,
-		random: rand.NewChaCha8(seed), hsms: make(map[string]*hsm),
+		random: rand.NewChaCha8(seed), hsms: make(map[string]*hsm), changes: make(map[string]hsmChange), deleted: make(map[string]bool),
 	}
 }
 
@@ -177,6 +181,12 @@ func (m *managedHSMs) find(text string) (*hsm, error) {
 // resourceType returns the description of the type for Resource Manager.
 func (m *managedHSMs) resourceType() armType {
 	return armType{versions: managedHSMVersions, list: m.resources, route: func(method string, tail []string) (armRoute, bool) {
+		switch method {
+		case http.MethodPut:
+			return armRoute{"Microsoft.KeyVault/managedHSMs/write", m.create}, len(tail) == 0
+		case http.MethodDelete:
+			return armRoute{"Microsoft.KeyVault/managedHSMs/delete", m.remove}, len(tail) == 0
+		}
 		return armRoute{"Microsoft.KeyVault/managedHSMs/read", m.get}, method == http.MethodGet && len(tail) == 0
 	}}
 }
@@ -206,8 +216,13 @@ func (m *managedHSMs) get(c armCall) (*http.Response, error) {
 func (m *managedHSMs) resource(h *hsm) map[string]any {
 	m.mu.Lock()
 	state, activation, protected := h.options.ProvisioningState, h.shown(), h.options.PurgeProtection
+	making := time.Now().Before(h.made)
 	m.mu.Unlock()
-	if state == "" {
+	message := "The Managed HSM is provisioned and ready to use."
+	switch {
+	case making:
+		state, activation, message = "Provisioning", ActivationUnknown, "Resource creation in progress. Starting service..."
+	case state == "":
 		state = "Succeeded"
 	}
 	body := map[string]any{
@@ -222,7 +237,7 @@ func (m *managedHSMs) resource(h *hsm) map[string]any {
 			"networkAcls": map[string]any{
 				"bypass": "None", "defaultAction": "Allow", "ipRules": []any{}, "virtualNetworkRules": []any{},
 			},
-			"provisioningState": state, "statusMessage": "The Managed HSM is provisioned and ready to use.",
+			"provisioningState": state, "statusMessage": message,
 			"securityDomainProperties": activation.properties(),
 		},
 	}

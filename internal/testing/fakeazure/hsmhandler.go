@@ -105,7 +105,7 @@ func (m *managedHSMs) named(host string) (*hsm, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h, ok := m.hsms[name]
-	return h, ok
+	return h, ok && !time.Now().Before(h.made)
 }
 
 func (m *managedHSMs) knows(host string) bool {

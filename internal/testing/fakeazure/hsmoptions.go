@@ -24,6 +24,9 @@ type HSMOptions struct {
 	// Activating is the duration of the download or upload of a security domain: usually 6 to 12 minutes, by 13 to 25 polls in 30 seconds
 	// each (recorded 2025).
 	Activating Range
+	// Making is the time until an HSM is there that a request makes, usually 12 to 14 minutes, and Removing the duration of a deletion,
+	// usually one to two. A new HSM has the options for all.
+	Making, Removing Range
 	// Blobs is the number of blobs of a backup, at least 2. 0 means 4; Azure's number is not known.
 	Blobs int
 	// BlobBytes is the size of each blob except the last. 0 means 32 KiB.

@@ -58,7 +58,7 @@ func (o regionalOperation) place() string {
 	return "/subscriptions/" + o.subscription
 }
 
-// parseRegionalOperation parses a request path; kind is "operationstatuses" or "operationresults".
+// parseRegionalOperation parses a request path; kind is "operationstatuses", "operationresults" or alike, in lower case.
 func parseRegionalOperation(path string) (o regionalOperation, ok bool) {
 	parts := strings.Split(path, "/")
 	if len(parts) == 7 {
@@ -70,7 +70,7 @@ func parseRegionalOperation(path string) (o regionalOperation, ok bool) {
 	}
 	o = regionalOperation{parts[2], parts[4], parts[6], strings.ToLower(parts[7]), parts[8]}
 	switch o.kind {
-	case "operationstatuses", "operationsstatuses", "operationresults": // API Management has the second
+	case "operationstatuses", "operationsstatuses", "operationresults", "managedhsmoperationresults": // API Management has the second
 		return o, true
 	}
 	return o, false

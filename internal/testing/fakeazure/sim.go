@@ -95,6 +95,7 @@ func Start(c Config) (*Sim, error) {
 	front.provide(ledgerProvider, managedCCFs, s.ledgers.resourceType(managedCCFs))
 	front.operations[strings.ToLower(ledgerProvider)] = s.ledgers.follow
 	front.operations["microsoft.apimanagement"] = s.management.follow
+	front.operations["microsoft.keyvault"] = s.hsms.follow
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
 	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
 	front.provide(identityProvider, identityKind, s.identityType())
