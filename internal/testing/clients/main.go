@@ -26,6 +26,7 @@
 //	CLIENTS_GUEST, CLIENTS_GUEST_HEADER object ID of another app's identity, which has no role, and its IDENTITY_HEADER; the command
 //	                                    may grant it any role, on CLIENTS_TYPED_HSM too
 //	CLIENTS_ROLES                       JSON about another app, which has none of the roles that its plan needs: see rolesOf
+//	CLIENTS_DISASTER                    JSON about HSMs that wait for their activation: see addDisaster
 //
 // It exits with the command's exit code.
 package main
@@ -109,6 +110,10 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 	if err := addServices(s); err != nil {
 		return err
 	}
+	disaster, err := addDisaster(s)
+	if err != nil {
+		return err
+	}
 	app, err := s.App(ctx, stack.AppConfig{
 		Name: identity, Account: appAccount, Plan: plan(), WaitFactor: timeScale,
 		Log: complain,
@@ -138,7 +143,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_CCF="+votes, "CLIENTS_LEDGER="+audit,
 		"CLIENTS_RESTORED="+restored, "CLIENTS_APP_ACCOUNT="+appAccount,
 		"CLIENTS_POLLED="+polled, "CLIENTS_BROKEN="+broken,
-		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container, "CLIENTS_ROLES="+roles,
+		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container, "CLIENTS_ROLES="+roles, "CLIENTS_DISASTER="+disaster,
 	)
 	for _, variable := range s.Sim.EnvFor(guest) {
 		if header, ok := strings.CutPrefix(variable, "IDENTITY_HEADER="); ok {
@@ -223,6 +228,8 @@ func plan() string {
 		"  - name: restored\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n" +
 		"      - " + stack.Service(restored) + "\n      - " + stack.HSM(restored) + "\n" +
 		"    restore: {into: [itself], safetyBackup: true, replyTo: [soar]}\n" +
+		"  - name: lost\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets: [" + stack.HSM(lost) + "]\n" +
+		"    restore: {into: [itself, " + stack.HSM(fresh) + ", " + stack.HSM(foreign) + "]}\n" +
 		"  - name: polled\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n" +
 		"      - " + stack.Service(polled) + "\n      - " + stack.Service(broken) + "\n    restore: {into: [itself], safetyBackup: false}\n" +
 		"  - name: recreated\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n      - " + stack.CCF(restored) + "\n" +

@@ -39,10 +39,11 @@ type newHSM struct {
 		UserAssigned map[string]json.RawMessage `json:"userAssignedIdentities"`
 	} `json:"identity"`
 	Properties struct {
-		TenantID        string          `json:"tenantId"`
-		Administrators  []string        `json:"initialAdminObjectIds"`
-		SoftDelete      *bool           `json:"enableSoftDelete"`
-		RetentionDays   int             `json:"softDeleteRetentionInDays"`
+		TenantID       string   `json:"tenantId"`
+		Administrators []string `json:"initialAdminObjectIds"`
+		SoftDelete     *bool    `json:"enableSoftDelete"`
+		// RetentionDays was a number in 2025; Azure CLI 2.91 sends its digits as text.
+		RetentionDays   json.RawMessage `json:"softDeleteRetentionInDays"`
 		PurgeProtection *bool           `json:"enablePurgeProtection"`
 		PublicNetwork   string          `json:"publicNetworkAccess"`
 		NetworkACLs     json.RawMessage `json:"networkAcls"`
@@ -54,6 +55,7 @@ var skuForm = regexp.MustCompile(`^(Standard|Custom)_B\d+$`)
 // wrong returns the error in the body, "" if there is none. The words are invented.
 func (n newHSM) wrong(tenant string) string {
 	p := n.Properties
+	days, err := strconv.Atoi(strings.Trim(string(p.RetentionDays), `"`))
 	switch {
 	case n.Location == "":
 		return "location is missing"
@@ -63,7 +65,7 @@ func (n newHSM) wrong(tenant string) string {
 		return "tenantId is not the subscription's"
 	case len(p.Administrators) == 0 || slices.ContainsFunc(p.Administrators, func(id string) bool { return uuid.Validate(id) != nil }):
 		return "initialAdminObjectIds must have object IDs"
-	case p.RetentionDays != 0 && (p.RetentionDays < 7 || p.RetentionDays > 90):
+	case p.RetentionDays != nil && (err != nil || days < 7 || days > 90):
 		return "softDeleteRetentionInDays must be from 7 to 90"
 	case n.Identity != nil && (n.Identity.Type != "UserAssigned" || len(n.Identity.UserAssigned) != 1):
 		return "this simulator knows an HSM with one user-assigned identity, or none"
