@@ -20,15 +20,11 @@ import azureforks
 
 KNOWN = json.loads(os.environ["CLIENTS_DISASTER"])
 LOST, FRESH, FOREIGN = (KNOWN[name] for name in ("lost", "fresh", "foreign"))
-GROUP, SUBSCRIPTION = os.environ["CLIENTS_GROUP"], os.environ["CLIENTS_SUBSCRIPTION"]
+GROUP = os.environ["CLIENTS_GROUP"]
 LIFEBOAT = {**os.environ, "LIFEBOAT_URL": os.environ["CLIENTS_API"].removesuffix("/api"), "LIFEBOAT_KEY": os.environ["CLIENTS_KEY"]}
 CONFIG = tempfile.TemporaryDirectory()
 CUSTODIAN = {**os.environ, **KNOWN["environment"], "AZURE_CONFIG_DIR": CONFIG.name, "AZURE_CORE_COLLECT_TELEMETRY": "no"}
 MODULES = ["azure.keyvault.securitydomain", "azure.keyvault.keys", "azure.cli.command_modules.keyvault.security_domain.jwe"]
-
-
-def hsm(name):
-    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.KeyVault/managedHSMs/{name}"
 
 
 def setUpModule():
@@ -115,14 +111,14 @@ class Disaster(unittest.TestCase):
         self.admit(LOST)
         az("keyvault", "key", "create", "--hsm-name", LOST, "--name", "orders", "--kty", "RSA-HSM")
         key = self.modulus(LOST)
-        lifeboat("backup", hsm(LOST), "--wait")
+        lifeboat("backup", LOST, "--wait")
         az("keyvault", "delete", "--hsm-name", LOST, "--resource-group", GROUP)
 
         # A new HSM takes the security domain; nothing else is possible before.
         az("keyvault", "create", "--hsm-name", FRESH, "--resource-group", GROUP, "--location", "westeurope",
            "--administrators", KNOWN["custodian"], "--retention-days", "90", "--mi-user-assigned", KNOWN["identity"])
-        restore = ("restore", hsm(LOST), "--yes", "--wait", "--into")
-        lifeboat(*restore, hsm(FRESH), code=1, said="NotActivated")
+        restore = ("restore", LOST, "--yes", "--wait", "--into")
+        lifeboat(*restore, FRESH, code=1, said="NotActivated")
         exchange = ("keyvault", "security-domain", "init-recovery", "--hsm-name", FRESH, "--sd-exchange-key")
         az(*exchange, "old.pem")
         az(*exchange, "exchange.pem")
@@ -141,14 +137,15 @@ class Disaster(unittest.TestCase):
 
         # Lifeboat restores its backup there.
         self.admit(FRESH)
-        lifeboat(*restore, hsm(FRESH))
+        lifeboat("restore", LOST, "--into", FRESH, "--dry-run")
+        lifeboat(*restore, FRESH)
         self.assertEqual(self.modulus(FRESH), key)
 
         # An HSM of another security domain does not take the backup.
         az(*download, FOREIGN, "--security-domain-file", "foreign.json")
         text = (self.folder / "foreign.json").read_text()
         self.assertTrue(re.match(r'\{"EncData":', text) and text != (self.folder / "domain.json").read_text())
-        lifeboat(*restore, hsm(FOREIGN), code=1, said="Invalid backup provided")
+        lifeboat(*restore, FOREIGN, code=1, said="Invalid backup provided")
 
 
 if __name__ == "__main__":
