@@ -333,9 +333,10 @@ azure-clients: python ## Run the official JavaScript and Python clients and Azur
 	LIFEBOAT_AZURECLI=$(CURDIR)/build/clients/azurecli/bin/python go test -tags azurecli ./internal/cli/securitydomain -count=1 \
 		-run '^(TestAgainstAzureCLI|TestDomainsOfAzureCLI)$$'
 	go run ./internal/testing/clients bash -c 'cd build/clients && \
-		{ nice venv/bin/python -W ignore -m unittest -v azureroles_test azurecli_test azuredisaster_test >azurecli.log 2>&1 & } && azurecli=$$! code=0 && \
+		{ nice venv/bin/python -W ignore -m unittest -v azureroles_test azurecli_test >azurecli.log 2>&1 & } && azurecli=$$! code=0 && \
+		{ nice venv/bin/python -W ignore -m unittest -v azuredisaster_test >azuredisaster.log 2>&1 & } && disaster=$$! && \
 		{ node --test --test-concurrency=4 && venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test || code=1; } && \
-		{ wait $$azurecli || code=1; } && cat azurecli.log && exit $$code'
+		{ wait $$azurecli || code=1; } && { wait $$disaster || code=1; } && cat azurecli.log azuredisaster.log && exit $$code'
 
 # The Bicep CLI comes from the machine; shellcheck is of PyPI, which has it as it is released. Less optimizing of code that runs once
 # saves a tenth of the time.

@@ -140,6 +140,9 @@ class Disaster(unittest.TestCase):
         lifeboat("restore", LOST, "--into", FRESH, "--dry-run")
         lifeboat(*restore, FRESH)
         self.assertEqual(self.modulus(FRESH), key)
+        az("keyvault", "key", "get-attestation", "--hsm-name", FRESH, "--name", "orders", "--file", "attestation.json")
+        lifeboat("security-domain", "check", "domain.json", "--key", "alice.key", "--key", "bob.key", "--attestation", "attestation.json",
+                 said=r"attestation +same")
 
         # An HSM of another security domain does not take the backup.
         az(*download, FOREIGN, "--security-domain-file", "foreign.json")

@@ -231,3 +231,22 @@ func (m *managedHSMs) uploadDomain(c *hsmCall) *http.Response {
 	m.activate(c.hsm, byUpload, domain, refused)
 	return c.pending(armJSON(http.StatusAccepted, map[string]any{"status": "InProgress", "status_details": restoring}), byUpload)
 }
+
+// attestKey answers with a key and its attestation, of which only the certificates have a meaning here. An HSM that was active from the
+// start has no security domain to attest.
+func (m *managedHSMs) attestKey(c *hsmCall) *http.Response {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, refusal := c.hsm.vault.Keys[c.key].version(c)
+	if refusal != nil {
+		return refusal
+	}
+	if c.hsm.activation == nil {
+		return hsmError(http.StatusNotImplemented, "NotImplemented", "This simulator attests only the keys of an HSM that was new")
+	}
+	body := c.hsm.bundled(c.key, v, 0)
+	body["attributes"].(map[string]any)["attestation"] = map[string]any{
+		"certificatePemFile": c.hsm.activation.domain.Certificates(), "privateKeyAttestation": "", "publicKeyAttestation": "", "version": "1.0",
+	}
+	return armJSON(http.StatusOK, body)
+}

@@ -298,6 +298,17 @@ func TestHSMRestoresOfItsSecurityDomainAlone(t *testing.T) {
 	if said := fullRestore(t, s, fortURL, name, folder); said != "" || modulus(t, s, "orders") != n {
 		t.Errorf("with the right security domain: %q", said)
 	}
+	for path, status := range map[string]int{"orders": 200, "orders/": 200, "other": 404} {
+		var key struct {
+			Attributes struct {
+				Attestation struct{ CertificatePemFile []byte }
+			}
+		}
+		r := ask(t, s, status, "GET", fortURL+"/keys/"+path+"/attestation?api-version=7.6-preview.2", "officer", nil, &key)
+		if n := strings.Count(string(key.Attributes.Attestation.CertificatePemFile), "BEGIN CERTIFICATE"); status == 200 && n != 4 {
+			t.Errorf("%s: %d certificates in %s", path, n, r.body)
+		}
+	}
 }
 
 // TestHSMKeepsItsSecurityDomain checks that a later Sim has the security domain of an active HSM, and takes any other for new.

@@ -76,6 +76,7 @@ var hsmRoutes = []hsmRoute{
 	{"GET", exactly(`/keys`), readKey, OnKey, (*managedHSMs).listKeys, ""},
 	{"GET", exactly(keyPath + `/versions`), readKey, OnKey, (*managedHSMs).listVersions, ""},
 	{"GET", exactly(keyPath + `(/(?P<version>[0-9a-f]{32}))?`), readKey, OnKey, (*managedHSMs).getKey, ""},
+	{"GET", exactly(keyPath + `(/(?P<version>[0-9a-f]{32})?)?/attestation`), readKey, OnKey, (*managedHSMs).attestKey, firstWithChecks},
 	{"DELETE", exactly(keyPath), deleteKey, OnKey, (*managedHSMs).deleteKey, ""},
 	{"GET", exactly(`/deletedkeys`), readDeletedKey, OnKey, (*managedHSMs).listDeletedKeys, ""},
 	{"GET", exactly(deletedKeyPath), readDeletedKey, OnKey, (*managedHSMs).getDeletedKey, ""},

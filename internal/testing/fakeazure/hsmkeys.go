@@ -151,6 +151,11 @@ func (h *hsm) describe(kind, name string, v keyVersion, deleted int64) map[strin
 
 // bundle answers with a key and its properties.
 func (h *hsm) bundle(name string, v keyVersion, deleted int64) *http.Response {
+	return armJSON(http.StatusOK, h.bundled(name, v, deleted))
+}
+
+// bundled returns a key with its properties.
+func (h *hsm) bundled(name string, v keyVersion, deleted int64) map[string]any {
 	body := h.describe("keys", name+"/"+v.ID, v, 0)
 	jwk := map[string]any{"kid": body["kid"]}
 	for member, value := range v.JWK {
@@ -165,7 +170,7 @@ func (h *hsm) bundle(name string, v keyVersion, deleted int64) *http.Response {
 			}
 		}
 	}
-	return armJSON(http.StatusOK, body)
+	return body
 }
 
 func (k *hsmKey) newest() keyVersion { return k.Versions[len(k.Versions)-1] }
@@ -201,18 +206,27 @@ func (m *managedHSMs) getKey(c *hsmCall) *http.Response {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := c.hsm.vault.Keys[c.key]
-	if !key.live() {
-		return keyNotFound(c.key)
+	v, refusal := key.version(c)
+	if refusal != nil {
+		return refusal
+	}
+	return c.hsm.bundle(c.key, v, 0)
+}
+
+// version returns the version of a live key that a call is about, or the 404 for it. It is called under the lock.
+func (k *hsmKey) version(c *hsmCall) (keyVersion, *http.Response) {
+	if !k.live() {
+		return keyVersion{}, keyNotFound(c.key)
 	}
 	if c.keyVersion == "" {
-		return c.hsm.bundle(c.key, key.newest(), 0)
+		return k.newest(), nil
 	}
-	for _, v := range key.Versions {
+	for _, v := range k.Versions {
 		if v.ID == c.keyVersion {
-			return c.hsm.bundle(c.key, v, 0)
+			return v, nil
 		}
 	}
-	return keyNotFound(c.key + "/" + c.keyVersion)
+	return keyVersion{}, keyNotFound(c.key + "/" + c.keyVersion)
 }
 
 func (m *managedHSMs) deleteKey(c *hsmCall) *http.Response {

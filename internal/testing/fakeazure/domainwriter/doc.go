@@ -1,3 +1,3 @@
 // Package domainwriter writes security domains as a Managed HSM does when it is activated: the file, and the attestation of a key. It
-// knows no other package of Lifeboat.
+// makes a restore blob of a file as a client does, and opens one as a new HSM does. It knows no other package of Lifeboat.
 package domainwriter

@@ -128,15 +128,24 @@ func (d *Domain) partition() []byte {
 
 // Attestation returns the attestation of a key of the HSM, as the service answers.
 func (d *Domain) Attestation() []byte {
+	return must(json.Marshal(map[string]any{"attributes": map[string]any{"attestation": map[string]any{"certificatePemFile": d.Certificates()}}}))
+}
+
+// Certificates returns the certificates of an attestation: two that tell nothing of the security domain, the trust anchor, and the
+// partition's, which it has signed.
+func (d *Domain) Certificates() (chain []byte) {
+	others := d.Holders
+	if len(others) == 0 {
+		others = []Holder{NewHolder("vendor", 2048)}
+	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: d.Name + " partition"}, NotBefore: d.anchor.NotBefore, NotAfter: d.anchor.NotAfter,
 	}
 	partition := must(x509.CreateCertificate(rand.Reader, template, d.anchor, &d.anchorKey.PublicKey, d.anchorKey))
-	var chain []byte
-	for _, der := range [][]byte{d.Holders[0].Cert.Raw, d.Holders[len(d.Holders)-1].Cert.Raw, d.anchor.Raw, partition} {
+	for _, der := range [][]byte{others[0].Cert.Raw, others[len(others)-1].Cert.Raw, d.anchor.Raw, partition} {
 		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
-	return must(json.Marshal(map[string]any{"attributes": map[string]any{"attestation": map[string]any{"certificatePemFile": chain}}}))
+	return chain
 }
 
 // Split splits a secret into shares: Shamir over GF(257), a word of 16 bits for each byte, little-endian.
