@@ -21,8 +21,8 @@ type HSMOptions struct {
 	KeyRestore Range
 	// Check is the duration of a prebackup or prerestore: usually 2 to 5 s, which is a guess.
 	Check Range
-	// Activating is the duration of the download or upload of a security domain: usually 6 to 12 minutes, by 13 to 25 polls in 30 seconds
-	// each (recorded 2025).
+	// Activating is the time until an HSM is active, from the download or upload of a security domain on: usually 6 to 12 minutes. Clients
+	// asked more than a dozen times, every 30 seconds (recorded 2025).
 	Activating Range
 	// Making is the time until an HSM is there that a request makes, usually 12 to 14 minutes, and Removing the duration of a deletion,
 	// usually one to two. A new HSM has the options for all.
