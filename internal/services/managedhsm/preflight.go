@@ -89,8 +89,9 @@ func (r resource) check(a backup.Attempt) error {
 	// An HSM that is not activated is provisioned all the same: its provisioningState is Succeeded (recorded).
 	case strings.EqualFold(domain.Activation, notActivated), state == "SecurityDomainRestore":
 		return azure.No(a.Target, notActivated, "the HSM is not activated: "+azure.Scrub(cmp.Or(domain.Message, r.Properties.Message)),
-			"Activate the HSM. For a new HSM, download its security domain (az keyvault security-domain download). To restore backups of "+
-				"another HSM, upload that HSM's (az keyvault security-domain upload).")
+			"Activate the HSM. To restore backups of another HSM, upload that HSM's security domain (az keyvault security-domain upload), and "+
+				"download none: a download gives this HSM its own for good, and then it restores no such backup. To begin anew, download its "+
+				"security domain (az keyvault security-domain download).")
 	case state == "": // not shown
 		return nil
 	case state == "Succeeded", state == "Activated":
