@@ -71,9 +71,10 @@ const (
 	// of a run reads both by one request.
 	RestoreNotePrefix = AppsPrefix + "waiting-"
 
-	// RecordPrefix, MissedRunsPrefix and FactsPrefix sort behind CheckpointPrefix, so that no idle timer run reads their rows.
+	// RecordPrefix, MissedRunsPrefix, StatementsPrefix and FactsPrefix sort behind CheckpointPrefix, so that no idle timer run reads their rows.
 	RecordPrefix     = "recorded-"
 	MissedRunsPrefix = "schedule-missed-"
+	StatementsPrefix = "statements-"
 	FactsPrefix      = "target-"
 )
 
@@ -253,6 +254,9 @@ func MarkKey(target string) Key { return ScheduleKey(MarkPrefix + Partition(targ
 
 // FactsKey is the row of the facts by which health evaluates the target.
 func FactsKey(target string) Key { return ScheduleKey(FactsPrefix + Partition(target)) }
+
+// StatementsKey is the row of all that people stated about the target.
+func StatementsKey(target string) Key { return ScheduleKey(StatementsPrefix + Partition(target)) }
 
 // IncompleteKey is the row of a target with artifacts in the storage that no recovery point of the catalog names.
 func IncompleteKey(target string, in Storage) Key {

@@ -50,7 +50,7 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 		backup.ScheduleKey(backup.RestoreQueueRow(at, at, run.ID)), backup.ScheduleKey(backup.RestoreNoteRow(backup.RestoreQueueRow(at, at, run.ID))),
 		backup.ChangesKey("nightly", target), backup.RequestKey("0123"), backup.TargetsKey("0123", 0), backup.RestoreClaimKey("id"), backup.PlanTextKey("0123", 0),
 		backup.DeadLetterKey("execute", []byte("message")), backup.DeletionKey(target),
-		backup.IncompleteKey(target, backup.Storage{}), backup.MarkKey(target), backup.FactsKey(target),
+		backup.IncompleteKey(target, backup.Storage{}), backup.MarkKey(target), backup.FactsKey(target), backup.StatementsKey(target),
 	}
 	for _, write := range point.Insert([]backup.File{{}}) {
 		rows = append(rows, write.Key)

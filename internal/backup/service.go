@@ -37,6 +37,8 @@ type Service struct {
 	Changes func(eventType string) bool
 	// Unfit says why a resource can never be backed up as it is, "" if it may be; nil: each may be.
 	Unfit func(Found) string
+	// Custody is about the thing that people keep, and without which no backup can be restored; nil if there is none.
+	Custody *Custody
 	// Block is the service's own part of plan.yaml; nil if it has none.
 	Block *Block
 	// Grants lists the roles that backups and restores need.

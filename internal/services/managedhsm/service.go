@@ -19,9 +19,10 @@ const field = "hsm"
 var schema string
 
 // block holds the HSM's access to the storage account: "" or "identity" for its user-assigned identity, bySAS for a SAS
-// that is made for each request.
+// that is made for each request. Without SecurityDomain no person has to prove that the security domain opens.
 type block struct {
-	Access string `json:"access"`
+	Access         string       `json:"access"`
+	SecurityDomain *domainBlock `json:"securityDomain"`
 }
 
 // roles are the roles for backups and restores. The HSM has the roles of its own access control built in (Azure's page "Managed HSM local RBAC
@@ -82,8 +83,12 @@ func Service() azure.Service {
 			ArtifactNames: func(s backup.Storage, r backup.Resource) string {
 				return strings.ToLower("folder " + s.AccountName() + "/" + s.Container + "/mhsm-" + r.Name)
 			},
-			Unfit:  unfit,
-			Block:  &backup.Block{Field: field, Schema: schema, Default: map[string]string{field + ".access": "identity"}},
+			Unfit:   unfit,
+			Custody: custody(),
+			Block: &backup.Block{Field: field, Schema: schema, Check: checkBlock, Default: map[string]string{
+				field + ".access": "identity", field + ".securityDomain.every": "never asked",
+				field + ".securityDomain.quorum": "the security domain's own", field + ".securityDomain.holders": "any",
+			}},
 			Grants: roles(),
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{

@@ -28,6 +28,10 @@ type Statement struct {
 	TrustAnchor string    `json:"trustAnchor,omitempty"`
 	Checked     time.Time `json:"checked"`
 	Tool        string    `json:"tool"`
+
+	// Keys are the SHA-256 of the signers' public keys, in the order of Opened. [ReadStatement] has them from the certificates: one key may
+	// have several.
+	Keys []string `json:"-"`
 }
 
 // statementType keeps a signature from meaning anything else.
@@ -167,51 +171,71 @@ func ReadStatement(content []byte) (s Statement, err error) {
 	}
 	var by []string
 	for n, signature := range signed.Signatures {
-		thumbprint, err := signature.check(signed.Payload)
+		cert, err := signature.check(signed.Payload)
 		if err != nil {
 			return s, fmt.Errorf("its signature %d is wrong: %w", n+1, err)
 		}
+		thumbprint := hexThumbprint(cert)
 		if slices.Contains(by, thumbprint) || !slices.Contains(read.Holders, thumbprint) {
 			return s, fmt.Errorf("its signature %d is by no further holder of the file", n+1)
 		}
-		by = append(by, thumbprint)
+		key := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+		by, read.Keys = append(by, thumbprint), append(read.Keys, hex.EncodeToString(key[:]))
 	}
 	if !slices.Equal(by, read.Opened) {
 		return s, errors.New("its signatures are not by the holders who opened their shares")
 	}
-	if read.Parts != NotTried && (read.Parts != Authentic || len(by) < max(read.Quorum, minQuorum)) {
+	people := len(slices.Compact(slices.Sorted(slices.Values(read.Keys))))
+	if read.Parts != NotTried && (read.Parts != Authentic || people < max(read.Quorum, minQuorum)) {
 		return s, errors.New("it says more about the parts than so many holders can know")
 	}
-	return read, nil
+	return read, read.check()
 }
 
-// check returns the thumbprint of the holder who made the signature.
-func (s statementSignature) check(payload string) (string, error) {
+// check finds what no check of a file writes.
+func (s Statement) check() error {
+	isHash := func(text, digits string) bool { return len(text) == 2*sha256.Size && strings.Trim(text, digits) == "" }
+	const lower, upper = "0123456789abcdef", "0123456789ABCDEF"
+	switch {
+	case !isHash(s.FileSHA256, lower) || s.TrustAnchor != "" && !isHash(s.TrustAnchor, lower):
+		return errors.New("it has a hash that is no SHA-256")
+	case slices.ContainsFunc(s.Holders, func(one string) bool { return !isHash(one, upper) }):
+		return errors.New("it has a holder without a thumbprint")
+	case len(s.Holders) < minQuorum || len(s.Holders) > maxHolders || s.Quorum < minQuorum || s.Quorum > maxHolders:
+		return fmt.Errorf("it is about %d holders and a quorum of %d, which no security domain has", len(s.Holders), s.Quorum)
+	case s.Checked.IsZero():
+		return errors.New("it has no time")
+	}
+	return nil
+}
+
+// check returns the certificate of the holder who made the signature.
+func (s statementSignature) check(payload string) (*x509.Certificate, error) {
 	header, err := decode64(s.Protected)
 	if err != nil {
-		return "", errors.New("its header is not written in base64url")
+		return nil, errors.New("its header is not written in base64url")
 	}
 	var h statementHeader
 	if err := strictly(header, &h); err != nil || h.Algorithm != "PS256" || h.Type != statementType || len(h.Certificate) != 1 {
-		return "", errors.New("its header is none of a statement")
+		return nil, errors.New("its header is none of a statement")
 	}
 	cert, err := x509.ParseCertificate(h.Certificate[0])
 	if err != nil {
-		return "", errors.New("its certificate cannot be read")
+		return nil, errors.New("its certificate cannot be read")
 	}
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
 	if !ok || key.N.BitLen() < minBits || key.N.BitLen() > maxBits {
-		return "", errors.New("its certificate has no RSA key of a holder")
+		return nil, errors.New("its certificate has no RSA key of a holder")
 	}
 	signature, err := decode64(s.Signature)
 	if err != nil {
-		return "", errors.New("it is not written in base64url")
+		return nil, errors.New("it is not written in base64url")
 	}
 	sum := sha256.Sum256([]byte(s.Protected + "." + payload))
 	if err := rsa.VerifyPSS(key, crypto.SHA256, sum[:], signature, pss); err != nil {
-		return "", errors.New("the key of its certificate did not make it")
+		return nil, errors.New("the key of its certificate did not make it")
 	}
-	return hexThumbprint(cert), nil
+	return cert, nil
 }
 
 // strictly reads JSON that has known members alone, and nothing behind it.
