@@ -127,6 +127,7 @@ func viewApps(a health.Apps) api.Apps {
 func viewHealth(t health.TargetHealth) api.TargetHealth {
 	v := api.TargetHealth{
 		Target: t.Target, Plan: t.Plan, Status: t.Status, Interval: int64(t.Interval.Seconds()), NextScheduledTime: t.NextScheduledTime,
+		Custody: viewCustody(t.Proof),
 	}
 	if t.Reason.Code != "" || t.Reason.Message != "" {
 		v.Reason = &api.Problem{Code: t.Reason.Code, Message: t.Reason.Message, Details: details(t.Reason)}

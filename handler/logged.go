@@ -21,6 +21,7 @@ type logged struct {
 // good are the events that need no action.
 var good = map[string]bool{
 	"lifeboat.run.succeeded": true, "lifeboat.run.canceled": true, "lifeboat.plan.accepted": true, "lifeboat.plan.changed": true, "lifeboat.plan.checked": true,
+	"lifeboat.custody.changed":  true,
 	"lifeboat.target.protected": true, "lifeboat.target.left": true, "lifeboat.app.replaced": true, "lifeboat.resumed": true, "lifeboat.catalog.complete": true, "lifeboat.recovery-point.accepted": true, "lifeboat.recovery-point.deleted": true, "lifeboat.recovery-point.kept": true,
 	"lifeboat.recovery-point.held": true, "lifeboat.recovery-point.released": true,
 	"lifeboat.target.forgotten": true, "lifeboat.recovery-point.softdeleted": true, "lifeboat.recovery-point.recovered": true,
@@ -36,7 +37,8 @@ func (q logged) Publish(ctx context.Context, e backup.Event) error {
 		return nil
 	}
 	data, level := flat(e), zerolog.WarnLevel
-	attention := e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil || data["findings"] != nil || data["omitted"] != nil && e.Type == "lifeboat.plan.checked"
+	status, _ := data["status"].(string)
+	attention := e.Type == "lifeboat.custody.changed" && backup.ProofStatus(status).Alarms() || e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil || data["findings"] != nil || data["omitted"] != nil && e.Type == "lifeboat.plan.checked"
 	switch {
 	case errors.Is(err, backup.ErrUndeliverable):
 		level = zerolog.ErrorLevel // it is never tried again

@@ -50,6 +50,7 @@ func HTTPFunctions() []HTTPFunction {
 				{http.MethodPost, "/api/recovery-points/{id}/delete", owners((*handler).deletePoint)},
 				{http.MethodPost, "/api/recovery-points/{id}/undelete", owners((*handler).undeletePoint)},
 				{http.MethodPost, "/api/forget", owners((*handler).postForget)},
+				{http.MethodPost, "/api/security-domains", owners((*handler).postStatement)},
 				{http.MethodGet, "/api/retention", compressed((*handler).getRetention)},
 				{http.MethodPost, "/api/restores", owners((*handler).postRestore)},
 				{http.MethodGet, "/api/restores/{id}", (*handler).getRestore},

@@ -114,7 +114,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 			kind, ok := line["event"].(string)
 			if !ok {
 				kind = fmt.Sprint(line["function"])
-			} else if line["id"] == nil || line["level"] == "warn" != (!good[kind] || line["attention"] != nil || line["findings"] != nil) {
+			} else if line["id"] == nil || line["level"] == "warn" != (!good[kind] || line["attention"] != nil || line["findings"] != nil || line["status"] == "late") {
 				t.Errorf("an event's line: %v", line)
 			}
 			kind = family(kind)
@@ -243,6 +243,10 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 		event.TargetForgotten(target, backup.SoftDeletion{Reason: "words"}, 1, 0, time.Now()),
 		event.ManyExpire(backup.Run{Target: target, Plan: "p"}, []backup.Point{{ID: "p"}}, 1, time.Now()),
 		event.DeletionsWait(target, retention.Waiting{Points: []backup.Point{{ID: "p"}}, Limit: 1, Until: time.Now()}, 1, time.Now()),
+		event.CustodyChanged(target, "nightly", backup.Proof{Status: backup.Proven, Holders: 2, Quorum: 2, Of: 3}, time.Now()),
+		event.CustodyChanged(target, "nightly", backup.Proof{
+			Status: backup.ProofLate, Holders: 1, Quorum: 2, Of: 3, Reason: backup.NewReason("Late", "words", "a hint"),
+		}, time.Now()),
 		event.Checked(check.Report{Plans: "h", Began: time.Now(), Ended: time.Now()}),
 		event.Checked(check.Report{Plans: "h", Began: time.Now(), Ended: time.Now(), Findings: []check.Finding{{Result: check.Refused, What: "a role"}}}),
 	} {
@@ -269,7 +273,7 @@ var (
 	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
 	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
 	word  = regexp.MustCompile(`"([^"]+)"`)
-	named = regexp.MustCompile(`lifeboat\.(?:target|catalog|run|backup|restore|recovery-point|plan|app|schedule|clock|message)\.[a-z]+`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|catalog|custody|run|backup|restore|recovery-point|plan|app|schedule|clock|message)\.[a-z]+`)
 )
 
 // TestRunbooks checks that every event has a runbook, each is in the index, and each query asks for fields that the lines have.
@@ -326,7 +330,7 @@ func TestRunbooks(t *testing.T) {
 }
 
 // needsPerson are events that are warnings only with some data.
-var needsPerson = []string{"lifeboat.run.succeeded", "lifeboat.plan.changed", "lifeboat.plan.checked"}
+var needsPerson = []string{"lifeboat.run.succeeded", "lifeboat.plan.changed", "lifeboat.plan.checked", "lifeboat.custody.changed"}
 
 // TestAlertRules checks that a rule of infra/alerts.json asks for each event that the log has as a warning, and for the silence of the
 // schedule, and that no rule asks for an event which is not published.

@@ -134,6 +134,28 @@ type TargetHealth struct {
 	Interval          int64     `json:"intervalInSeconds,omitempty"`
 	NextScheduledTime time.Time `json:"nextScheduledTime,omitzero"`
 	LastRun           *LastRun  `json:"lastRun,omitempty"`
+	// Custody is missing if the plan does not ask for proofs.
+	Custody *Custody `json:"custody,omitempty"`
+}
+
+// Custody says whether people have proven that they keep the thing without which no backup of the target can be restored.
+type Custody struct {
+	Status backup.ProofStatus `json:"status"`
+	// Reason says why it is not proven.
+	Reason *Problem `json:"reason,omitempty"`
+	// Proven is the time of the oldest statement in the newest proof; missing before the first. Until is the time from which it is too old.
+	Proven time.Time `json:"provenDateTime,omitzero"`
+	Until  time.Time `json:"untilDateTime,omitzero"`
+	// Holders have stated it recently, out of Of; Quorum of them are enough.
+	Holders int `json:"holders"`
+	Quorum  int `json:"quorum,omitempty"`
+	Of      int `json:"of,omitempty"`
+}
+
+// Attested is the answer to a statement: the proof with it.
+type Attested struct {
+	Target  string  `json:"target"`
+	Custody Custody `json:"custody"`
 }
 
 // Verified is the newest verified recovery point: its ID is also its run's.

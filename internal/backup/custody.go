@@ -21,16 +21,18 @@ type Custody struct {
 
 // Proof says whether people have proven that they keep the thing of a [Custody].
 type Proof struct {
-	Status ProofStatus
+	Status ProofStatus `json:"status"`
 	// Reason says why it is not Proven; zero if it is.
-	Reason Reason
+	Reason Reason `json:"reason,omitzero"`
 	// Proven is the time of the oldest statement in the newest proof; zero if there never was one.
-	Proven time.Time
+	Proven time.Time `json:"provenDateTime,omitzero"`
 	// Holders counts the people whose statements are recent enough, and Of counts all. Quorum is the number that is enough. Both are 0
 	// if they are not known.
-	Holders, Quorum, Of int
+	Holders int `json:"holders"`
+	Quorum  int `json:"quorum,omitempty"`
+	Of      int `json:"of,omitempty"`
 	// Until is the time from which the proof is too old; zero if it is not Proven.
-	Until time.Time
+	Until time.Time `json:"untilDateTime,omitzero"`
 }
 
 // ProofStatus is the outcome of a proof.
@@ -78,6 +80,13 @@ func DecodeStatements(row Row) (Statements, error) {
 // Write returns the write of the row, under the ETag that it was read with.
 func (s Statements) Write() Write { return InsertOrReplace(StatementsKey(s.Target), s.ETag, Encode(s)) }
 
+// Judge returns the statements with the status that the proof has now. The event tells of it if that is news.
+func (s Statements) Judge(c *Custody, p Plan, now time.Time) (is Statements, proof Proof, news bool) {
+	proof = c.Judge(p.Settings.Blocks, s.Record, now)
+	news, s.Told = s.Told != proof.Status, proof.Status
+	return s, proof, news
+}
+
 // Asking returns the first plan with the target that wants statements about it, and its service's trait; nil if none does.
 func Asking(all []Plan, service Service, target string) (Plan, *Custody) {
 	for _, p := range all {
@@ -88,5 +97,7 @@ func Asking(all []Plan, service Service, target string) (Plan, *Custody) {
 	return Plan{}, nil
 }
 
-// Asks says whether the plan wants statements about targets of the service.
-func (s Service) Asks(p Plan) bool { return s.Custody != nil && s.Custody.Asks(p.Settings.Blocks) }
+// Asks says whether the plan wants statements about targets of the service. A plan without blocks wants none.
+func (s Service) Asks(p Plan) bool {
+	return s.Custody != nil && p.Settings.Blocks != "" && s.Custody.Asks(p.Settings.Blocks)
+}

@@ -159,6 +159,7 @@ settings cannot be used.`,
 		Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Shares: sh.Shares, Now: sh.now, Width: sh.width, Watched: func() bool { return terminal(sh.Stderr) },
 	})
 	domain := securitydomain.Command(securitydomain.Shell{Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Width: sh.width, Version: sh.Version, Password: sh.password})
+	domain.AddCommand(sh.attestCommand())
 	root.AddCommand(
 		plan, sh.initCommand(), sh.healthCommand(), sh.coverageCommand(), sh.selectionCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(), sh.retentionCommand(), sh.explainCommand(),
 		sh.acceptCommand(), sh.holdCommand(), sh.releaseCommand(), sh.deleteCommand(), sh.forgetCommand(), sh.undeleteCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.stopCommand(), sh.resumeCommand(), sh.takeoverCommand(), sh.appCheckCommand(),

@@ -61,7 +61,9 @@ func TestCompletion(t *testing.T) {
 		{[]string{"runs", "contoso-eu", ""}, nil},
 		{[]string{"restore", "contoso-eu", "--into", ""}, []string{"contoso-eu", "contoso-standby"}},
 		{[]string{"restore", eu, "--into", ""}, []string{"contoso-eu", "contoso-standby"}},
-		{[]string{"restore", "contoso-hsm", "--into", ""}, nil},
+		{[]string{"restore", "contoso-hsm", "--into", ""}, []string{"contoso-hsm"}},
+		{[]string{"restore", "contoso-ccf", "--into", ""}, nil},
+		{[]string{"security-domain", "attest", "contoso-h"}, []string{"contoso-hsm", "contoso-hsm-standby"}},
 		{[]string{"runs", "prod/pa"}, []string{"prod/payments"}}, // there are two prod/partners
 		{[]string{"restore", "contoso-eu", "--point", ""}, []string{restored, goodRun, olderRun}},
 		{[]string{"accept", ""}, []string{suspectRun}},

@@ -76,7 +76,7 @@ func fleetPlan() string {
 			case "nightly":
 				b.WriteString("    restore: {into: [itself, " + standby + "], safetyBackup: true}\n")
 			case "keys":
-				b.WriteString("    hsm: {access: sas}\n")
+				b.WriteString("    hsm: {access: sas, securityDomain: {every: 180d}}\n    restore: {into: [itself]}\n")
 			}
 			b.WriteString("    targets:\n")
 			last = t.plan

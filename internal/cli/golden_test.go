@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -135,6 +136,16 @@ var shown = []struct {
 	{"ledger diff " + changedPoint + " " + ledgerPoint, false},
 	{"security-domain check blob.json", false},
 	{"security-domain check", false},
+	{"security-domain attest contoso-hsm", false},
+	{"security-domain attest contoso-hsm meeting.json", false},
+	{"security-domain attest contoso-hsm meeting.json alice.json", false},
+	{"security-domain attest contoso-hsm meeting.json -o json", false},
+	{"security-domain attest contoso-hsm carol.json", false},
+	{"security-domain attest contoso-hsm domain.json", false},
+	{"security-domain attest contoso-hsm alice.key", false},
+	{"security-domain attest contoso-hsm none.json", false},
+	{"security-domain attest contoso-eu meeting.json", false},
+	{"restore contoso-hsm --point latest --dry-run", false},
 	{"prove -g sandbox --service " + sandbox, false},
 	{"prove -g prod --service " + sandbox, false},
 	{"prove -g sandbox --make-apim", false},
@@ -151,6 +162,7 @@ const sandbox = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGro
 // the files: go test ./internal/cli -run 'TestGolden|TestRetention' -update.
 func TestGolden(t *testing.T) {
 	planFolder(t)
+	domainFiles(t)
 	ledgerFolders(t)
 	if err := os.WriteFile("blob.json", []byte(`{"EncData":{"data":[],"kdf":"sp108_kdf"},"WrappedKey":{}}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -198,17 +210,26 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// domainFiles makes a security domain of three holders in domain.json, and the key files of two of them.
+// domainFiles makes a security domain of three holders in domain.json, their key files, and statements about it.
 func domainFiles(t *testing.T) {
 	t.Helper()
-	alice, bob := domainwriter.NewHolder("alice", 2048), domainwriter.NewHolder("bob", 2048)
-	d := domainwriter.New("contoso-hsm", 2, alice.Key, alice, bob, domainwriter.NewHolder("carol", 2048))
+	alice, bob, carol := domainwriter.NewHolder("alice", 2048), domainwriter.NewHolder("bob", 2048), domainwriter.NewHolder("carol", 2048)
+	d := domainwriter.New("contoso-hsm", 2, alice.Key, alice, bob, carol)
 	for name, content := range map[string][]byte{
 		"domain.json": d.File().JSON(), "alice.key": alice.KeyPEM(), "alice.cer": alice.PEM(), "bob.key": bob.KeyPEM(), "bob.cer": bob.PEM(),
+		"carol.key": carol.KeyPEM(), "carol.cer": carol.PEM(),
 		"locked.key": alice.Legacy("correct horse", "AES-256-CBC"),
 	} {
 		if err := os.WriteFile(name, content, 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for statement, flags := range map[string][]string{
+		"meeting.json": {"--key", "alice.key", "--key", "bob.key"}, "alice.json": {"--key", "alice.key", "--holder"}, "carol.json": {"--key", "carol.key", "--holder"},
+	} {
+		args := append([]string{"security-domain", "check", "domain.json", "--statement", statement}, flags...)
+		if code := cli.Run(t.Context(), args, cli.Shell{Getenv: func(string) string { return "" }, Stdout: io.Discard, Stderr: os.Stderr, Now: fleetNow.Add(-24 * time.Hour)}); code != 0 {
+			t.Fatalf("%s: exit code %d", statement, code)
 		}
 	}
 }

@@ -90,8 +90,12 @@ func (r remote) healthTable(v api.Health) error {
 		if t.Verified != nil {
 			verified, age = r.clock.At(t.Verified.Created), text.Age(t.Verified.Age)
 		}
-		if t.Reason != nil {
-			why = text.Plain(t.Reason.Code + ": " + t.Reason.Message)
+		reason := t.Reason
+		if reason == nil && t.Custody != nil {
+			reason = t.Custody.Reason
+		}
+		if reason != nil {
+			why = text.Plain(reason.Code + ": " + reason.Message)
 		}
 		if r.format == asWide {
 			label = t.Target

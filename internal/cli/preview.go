@@ -47,6 +47,13 @@ func (r remote) previewTable(p restore.Preview) error {
 		row("size", text.Size(q.Size))
 	}
 	row("allowed by plan", p.Plan)
+	if c := p.Custody; c != nil {
+		proof := []string{r.custody(c.Proof)}
+		if why := c.Reason.Message; why != "" {
+			proof = append(proof, why)
+		}
+		row(c.Title, proof...)
+	}
 	row("kind", strings.TrimSpace(string(p.Kind)+" "+p.Key))
 	row("region", p.Region)
 	safety := "none"

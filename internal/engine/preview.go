@@ -94,6 +94,9 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 		}
 	}
 	p.Describe(from, into)
+	if err := e.describeCustody(ctx, &p, q.Target, plans); err != nil {
+		return p, err
+	}
 	p.WarnUnsecured()
 	if !p.Ask("there is a recovery point", why) || !p.Ask("the recovery point can be restored", restore.Usable(p.Chosen, from, now)) {
 		return p, nil

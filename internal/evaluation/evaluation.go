@@ -83,10 +83,18 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 		return e.endAlarms(ctx, others, all, sights, &report)
 	})
 	errs = append(errs, err)
+	var asking []backup.Plan
 	for _, plan := range due {
-		if sights != nil {
-			errs = append(errs, e.evaluatePlan(ctx, plan.Snapshot, all, sights, plan.was, &report))
+		asking = append(asking, plan.Plan)
+	}
+	stated, unstated := e.statements(ctx, asking)
+	for _, plan := range due {
+		untold := cmp.Or(unstated, e.tellProofs(ctx, plan.Plan, all, stated, &report)) // before the save that the plan is evaluated
+		if sights == nil {
+			errs = append(errs, untold)
+			continue
 		}
+		errs = append(errs, e.evaluatePlan(ctx, plan, all, sights, stated, untold, &report))
 	}
 	return report, errors.Join(errs...)
 }
@@ -98,27 +106,29 @@ type planned struct {
 }
 
 // evaluatePlan evaluates each target of the plan by the sights. That costs one request for each 100 events. The last transaction saves
-// the note that the events are published. A timer run at the same time publishes the same, under the same IDs.
+// the note that the events are published. A timer run at the same time publishes the same, under the same IDs. If the proofs of the plan are
+// untold, the next timer run evaluates it again.
 func (e Evaluator) evaluatePlan(
-	ctx context.Context, plan health.Snapshot, all []backup.Plan, sights map[string]sight, was health.Evaluation, report *Report,
+	ctx context.Context, plan planned, all []backup.Plan, sights map[string]sight, stated statements, untold error, report *Report,
 ) error {
-	targets := plan.Plan.Targets
+	was, targets := plan.was, plan.Plan.Targets
 	outcomes := make([]health.TargetHealth, len(targets))
 	var unread []error
 	for i, target := range targets {
-		s := plan
+		s := plan.Snapshot
 		s.Of(target, e.service(target), all)
 		saw := sights[backup.Partition(target)]
 		s.Know(saw.facts)
+		s.Proof = e.proof(plan.Plan, target, stated)
 		if err := cmp.Or(saw.err, s.Unread); err != nil { // an event that comes too early would name the wrong point
 			unread = append(unread, fmt.Errorf("evaluate %s: %w", target, err))
 			continue // the others are evaluated all the same
 		}
 		outcomes[i] = s.Evaluate(e.Now)
 	}
-	var err error
+	err := untold
 	if n := len(unread); n > 0 {
-		err = fmt.Errorf("%d of the %d targets of plan %s could not be evaluated: %w", n, len(targets), plan.Plan.Name, unread[0])
+		err = errors.Join(err, fmt.Errorf("%d of the %d targets of plan %s could not be evaluated: %w", n, len(targets), plan.Plan.Name, unread[0]))
 	}
 	var events []backup.Event
 	is, begun, over := was.After(e.Now, outcomes, err == nil)

@@ -12,7 +12,7 @@ import (
 )
 
 // Health says how well every target of the active plans is protected, in the order of the plans. It goes by the
-// facts that timer runs have written: one request for each 1,000 targets. It looks at a target itself if that has changed since, or has
+// facts that timer runs have written: one request for each 1,000 targets, and one for each 1,000 with statements if a plan wants some. It looks at a target itself if that has changed since, or has
 // no facts yet: two requests at the most, more only if all of its newest recovery points are suspect. It shows a target that it cannot
 // look at as unprotected.
 func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found, err error) {
@@ -25,6 +25,10 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found
 		if found.Departed, found.Omitted, err = e.departed(ctx, head, active.Plans); err != nil {
 			return Found{}, err
 		}
+	}
+	stated, err := e.statements(ctx, active.Plans)
+	if err != nil {
+		return Found{}, err
 	}
 	bases := make([]health.Snapshot, 0, len(active.Plans))
 	seats, n := map[string][]seat{}, 0
@@ -56,6 +60,7 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found
 				of.Incomplete = &e.Incomplete[i]
 			}
 			of.Know(f)
+			of.Proof = e.proof(of.Plan, seat.target, stated)
 			of.Unread = cmp.Or(unread, of.Unread)
 			found.Targets[seat.at] = of.Evaluate(e.Now)
 		}

@@ -389,6 +389,25 @@ func CatalogComplete(i health.Incomplete, at time.Time) backup.Event {
 	return backup.Event{ID: "complete-" + i.Alarm, Type: "lifeboat.catalog.complete", Subject: i.Target, Time: at, Data: data}
 }
 
+// CustodyChanged makes the event that the proof about a target has another status, by the plan, from now on.
+func CustodyChanged(target, plan string, p backup.Proof, now time.Time) backup.Event {
+	data := encode(struct {
+		Target  string             `json:"target,omitempty"`
+		Plan    string             `json:"plan,omitempty"`
+		Status  backup.ProofStatus `json:"status,omitempty"`
+		Reason  backup.Reason      `json:"reason,omitzero"`
+		Holders int                `json:"holders"`
+		Quorum  int                `json:"quorum,omitempty"`
+		Of      int                `json:"of,omitempty"`
+		Proven  time.Time          `json:"provenDateTime,omitzero"`
+		Until   time.Time          `json:"untilDateTime,omitzero"`
+	}{target, plan, p.Status, p.Reason, p.Holders, p.Quorum, p.Of, p.Proven.UTC(), p.Until.UTC()})
+	return backup.Event{
+		ID:   "custody-" + backup.Partition(target) + "." + string(p.Status) + "." + backup.TimeKey(now),
+		Type: "lifeboat.custody.changed", Subject: target, Time: now, Data: data,
+	}
+}
+
 // PlanTurn is a text of plan.yaml that is refused, or is accepted after the text before it was refused.
 type PlanTurn struct {
 	// Hash is the hash of the text. Refused tells whether the text is refused.

@@ -93,6 +93,9 @@ func samples(zone *time.Location) (events []backup.Event) {
 		Hash: sum, Made: now, Plan: "nightly", Target: target, Destination: standby, Kind: backup.RestoreKey, Key: "rsa-1", Region: "westeurope",
 		Point:  &restore.PreviewedPoint{ID: id, State: backup.Live, Written: ago(9), Age: 32_400, Size: 41_943_040, SHA256: sum},
 		Safety: true, NoSafety: true, Overwrites: []string{"all APIs"}, NotIncluded: []string{"the developer portal"}, Calls: []string{"POST …/restore"},
+		Custody: &restore.PreviewedCustody{
+			Title: "security domain", Proof: backup.Proof{Status: backup.ProofLate, Reason: why, Proven: ago(5000).UTC(), Holders: 1, Quorum: 2, Of: 3, Until: ago(680).UTC()},
+		},
 	}
 	dry.Ask("allowed", nil)
 	dry.Warn(&why)
@@ -131,6 +134,10 @@ func samples(zone *time.Location) (events []backup.Event) {
 	add(event.ManyExpire(run, []backup.Point{point}, 1, now))
 	lost := health.Incomplete{Target: target, Plan: "nightly", Storage: storage, Artifacts: 7, Manifests: 3, First: "contoso-2026032602", Found: now, Alarm: "1"}
 	add(event.CatalogIncomplete(lost), event.CatalogComplete(lost, now))
+	proof := backup.Proof{Status: backup.ProofLate, Reason: why, Proven: ago(5000), Holders: 1, Quorum: 2, Of: 3}
+	add(event.CustodyChanged(target, "nightly", proof, now))
+	proof = backup.Proof{Status: backup.Proven, Proven: ago(2), Holders: 2, Quorum: 2, Of: 3, Until: ago(-4318)}
+	add(event.CustodyChanged(target, "nightly", proof, now))
 	missed := schedule.MissedRuns{Plan: "nightly", First: ago(49), Last: ago(1), Count: 3, Why: "no timer run read the plan", Found: now}
 	add(event.ScheduleMissed(missed))
 	turn := event.PlanTurn{Hash: sum, Refused: true, Reason: `plan.yaml:7: a plan needs the field "storage"`, LastGood: ago(9), ActiveSince: ago(9), Found: now}
@@ -211,6 +218,7 @@ func TestNoMemberIsEmpty(t *testing.T) {
 			event.TargetForgotten("", backup.SoftDeletion{}, 0, 0, at), event.ManyExpire(backup.Run{}, nil, 0, at), event.DeletionsWait("", retention.Waiting{}, 1, at),
 			event.PlanTurned(event.PlanTurn{}), event.PlanChanged(event.PlanEdit{}), event.Checked(check.Report{}), event.DeadLettered(event.DeadLetter{}), event.Stop(stop.Switch{}, "", at),
 			event.AppRefused(event.AppTurn{}), event.AppReplaced("", "", "", at), event.CatalogComplete(health.Incomplete{}, at),
+			event.CustodyChanged("", "", backup.Proof{}, at),
 		}) {
 		for _, empty := range []string{`:""`, `:null`, `"0001-01-01T`} {
 			if bytes.Contains(e.Data, []byte(empty)) {

@@ -30,7 +30,13 @@ type data struct {
 		RecoveryPoint                                             *knownPoint
 		SafetyBackup, NoSafetyBackup                              bool
 		Overwrites, NotIncluded, Calls                            []string
-		Guards                                                    []struct {
+		Custody                                                   *struct {
+			Title, Status                 string
+			Reason                        *reason
+			Holders, Quorum, Of           int64
+			ProvenDateTime, UntilDateTime time.Time
+		}
+		Guards []struct {
 			Name, Outcome string
 			Reason        *reason
 		}
@@ -43,7 +49,7 @@ type data struct {
 
 	CopyOnly, NoSafetyBackup, Backups                                              bool
 	Runs, Changes, Attention, RecoveryPoints                                       []string
-	DeletionsPerDay, Of, Stay                                                      int64
+	DeletionsPerDay, Holders, Of, Quorum, Stay                                     int64
 	Artifacts, Bytes, Count, IntervalInSeconds, Manifests, Omitted, SizeInBytes    int64
 	Account, Alarm, App, Artifact, Batch, By, Container, First, Key, Kind, NewHash string
 	Hold                                                                           string
@@ -55,7 +61,7 @@ type data struct {
 	NextScheduledTime, OwnerSinceDateTime, ProcessDateTime, ScheduledTime          time.Time
 	RecoveredDateTime, ReleasedDateTime, SinceDateTime, StoppedSinceDateTime       time.Time
 	StorageDateTime                                                                time.Time
-	UntilDateTime                                                                  time.Time
+	ProvenDateTime, UntilDateTime                                                  time.Time
 }
 
 type reason struct{ Code, Message, Hint, Said, RequestID string }

@@ -158,14 +158,14 @@ func (v Evaluation) After(now time.Time, outcomes []TargetHealth, complete bool)
 			if id != "" {
 				gone[id], over = true, append(over, Alarm{h, id})
 			}
-			if complete && !h.Deadline.IsZero() && (is.Again.IsZero() || h.Deadline.Before(is.Again)) {
-				is.Again = h.Deadline
-			}
 		case id == "":
 			begun = append(begun, Alarm{h, v.alarm(h)})
 			holds = append(holds, v.alarm(h)+" "+here)
 		case complete:
 			holds = append(holds, id+" "+here)
+		}
+		if complete {
+			is.Again = h.next(is.Again)
 		}
 	}
 	is.Published = without(v.Published, func(id, here string) bool {
@@ -177,6 +177,23 @@ func (v Evaluation) After(now time.Time, outcomes []TargetHealth, complete bool)
 		is.Again = backup.Later(is.Again, now.Add(reevaluate))
 	}
 	return is, begun, over
+}
+
+// next returns the time at which the target's status, or its proof, changes by itself, or again if that is earlier; zero is never.
+func (h TargetHealth) next(again time.Time) time.Time {
+	var times []time.Time
+	if h.Status != Unprotected {
+		times = append(times, h.Deadline)
+	}
+	if h.Proof != nil {
+		times = append(times, h.Proof.Until)
+	}
+	for _, at := range times {
+		if !at.IsZero() && (again.IsZero() || at.Before(again)) {
+			again = at
+		}
+	}
+	return again
 }
 
 // without returns the alarms but those with such an ID and such a partition of their target.

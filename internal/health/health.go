@@ -24,7 +24,7 @@ const (
 	Copied Protection = "copyOnly"
 	// Pending: there is no recovery point yet, and two intervals have not passed since the plan began.
 	Pending Protection = "pending"
-	// Late: the newest recovery point is older than one interval, but no older than two.
+	// Late: the newest recovery point is older than one interval, but no older than two; or people have not proven the thing in their custody.
 	Late Protection = "late"
 	// Unprotected: no recovery point was verified within two intervals.
 	Unprotected Protection = "unprotected"
@@ -69,6 +69,8 @@ type TargetHealth struct {
 	Blank bool
 	// Incomplete: the storage has artifacts of the target that the catalog does not know. That is an alarm, whatever the status.
 	Incomplete bool
+	// Proof says whether people have proven the thing in their custody; nil if the plan does not ask.
+	Proof *backup.Proof
 }
 
 // Verified is a live recovery point, as far as health tells of it: ten thousand of them are held at once.
@@ -129,6 +131,8 @@ type Snapshot struct {
 	Refused error
 	// Incomplete says which artifacts of the target the catalog does not know; nil if it was found to know all.
 	Incomplete *Incomplete
+	// Proof says whether people have proven the thing in their custody; nil if the plan does not ask.
+	Proof *backup.Proof
 	// Points and Runs are the newest of the target, newest first.
 	Points []backup.Point
 	Runs   []backup.Run
@@ -144,7 +148,7 @@ type Snapshot struct {
 // which the service can restore it protects nothing.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	point := s.newest(backup.Point.Live)
-	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: newVerified(point), Blank: len(s.Points) == 0, Incomplete: s.Incomplete != nil}
+	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: newVerified(point), Blank: len(s.Points) == 0, Incomplete: s.Incomplete != nil, Proof: s.Proof}
 	if len(s.Runs) > 0 {
 		h.LastRun = newRan(s.Runs[0])
 	}
@@ -185,6 +189,9 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	}
 	if h.Status != Protected && h.Status != Copied || s.RowError != nil {
 		h.Reason = s.why(h, now)
+	}
+	if p := s.Proof; p != nil && p.Status.Alarms() && h.Status == Protected {
+		h.Status, h.Reason = Late, p.Reason
 	}
 	if h.Incomplete && s.RowError == nil && s.Unread == nil {
 		h.Reason = s.Incomplete.Reason()

@@ -26,6 +26,7 @@ const (
 	nothing     = "nothing"
 	timerRows   = "timer rows"
 	facts       = "facts"
+	custody     = "statements"
 	outbox      = "outbox"
 	deadLetters = "dead letters"
 )
@@ -279,6 +280,20 @@ var Families = []Family{
 			}
 		},
 	},
+	{
+		"lifeboat_plan_custody",
+		[]string{"plan", "status"},
+		"Targets of the plan by whether people have proven the thing in their custody.",
+		"the plan does not ask", custody,
+		func(s State, out *writer) { s.countProofs(out) },
+	},
+	perTargetOf(custody, "lifeboat_custody_deadline_timestamp_seconds", "When the proof about the target is too old unless newer statements come.",
+		"it is not proven, or the plan does not ask", func(t health.TargetHealth) (float64, bool) {
+			if t.Proof == nil || t.Proof.Until.IsZero() {
+				return 0, false
+			}
+			return seconds(t.Proof.Until), true
+		}),
 	perTarget("lifeboat_catalog_incomplete", "1 if storage has artifacts of the target that the catalog does not know.", "it knows all",
 		func(t health.TargetHealth) (float64, bool) { return 1, t.Incomplete }),
 	{
@@ -296,7 +311,11 @@ var Families = []Family{
 
 // perTarget makes a family with a sample for each target that has a value.
 func perTarget(name, help, missing string, value func(t health.TargetHealth) (float64, bool)) Family {
-	return Family{name, []string{"target", "plan"}, help, missing, facts, func(s State, out *writer) {
+	return perTargetOf(facts, name, help, missing, value)
+}
+
+func perTargetOf(rows, name, help, missing string, value func(t health.TargetHealth) (float64, bool)) Family {
+	return Family{name, []string{"target", "plan"}, help, missing, rows, func(s State, out *writer) {
 		for _, t := range s.Targets {
 			if v, ok := value(t); ok {
 				out.sample(v, t.Target, t.Plan)

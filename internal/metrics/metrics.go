@@ -115,6 +115,26 @@ func count[W ~string](s State, words []W, of func(t health.TargetHealth) W, out 
 	}
 }
 
+// countProofs writes a sample for each status of the proofs that a plan asks for.
+func (s State) countProofs(out *writer) {
+	n := map[string]map[backup.ProofStatus]int{}
+	for _, t := range s.Targets {
+		if t.Proof != nil && n[t.Plan] == nil {
+			n[t.Plan] = map[backup.ProofStatus]int{}
+		}
+		if t.Proof != nil {
+			n[t.Plan][t.Proof.Status]++
+		}
+	}
+	for _, plan := range s.Plans {
+		for _, status := range backup.ProofStatuses {
+			if of, asks := n[plan.Name]; asks {
+				out.sample(float64(of[status]), plan.Name, string(status))
+			}
+		}
+	}
+}
+
 // plan returns the active plan of the name, nil if there is none.
 func (s State) plan(name string) *backup.Plan {
 	i := slices.IndexFunc(s.Plans, func(p backup.Plan) bool { return p.Name == name })

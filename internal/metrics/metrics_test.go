@@ -93,6 +93,7 @@ func TestStateOfTheWhole(t *testing.T) {
 	s.Targets[1].Status, s.Targets[1].LastRun = health.Unprotected, &health.Ran{State: backup.Running}
 	s.Targets[1].LastEnded, s.Targets[2].LastEnded = &health.Ran{State: backup.Failed, Ended: hour(-1)}, &health.Ran{State: backup.Succeeded, Ended: hour(-1)}
 	s.Targets[2].Incomplete, s.Targets[2].Point = true, nil
+	s.Targets[1].Proof, s.Targets[2].Proof = &backup.Proof{Status: backup.Proven, Until: hour(5)}, &backup.Proof{Status: backup.ProofLate}
 	s.Timers = health.TimersHealth{
 		Apps: health.Apps{App: "a", Owner: "b", Others: []health.OtherApp{{App: "c"}}},
 		Timers: []health.TimerHealth{
@@ -161,6 +162,10 @@ func TestStateOfTheWhole(t *testing.T) {
 		`lifeboat_recovery_points_undeleted", target="/x"`:                                                       6,
 		`lifeboat_target_failed_run_timestamp_seconds", plan="nightly", state="failed", target="` + target + `"`: at(-1),
 		`lifeboat_target_unprotected", plan="nightly", target="` + target + `"`:                                  1,
+		`lifeboat_plan_custody", plan="nightly", status="proven"`:                                                1,
+		`lifeboat_plan_custody", plan="nightly", status="late"`:                                                  1,
+		`lifeboat_plan_custody", plan="nightly", status="conflict"`:                                              0,
+		`lifeboat_custody_deadline_timestamp_seconds", plan="nightly", target="` + target + `"`:                  at(5),
 		`lifeboat_catalog_incomplete", plan="nightly", target="` + s.Targets[2].Target + `"`:                     1,
 	} {
 		if value, ok := got[`{__name__="`+name+`}`]; !ok || value != want {
@@ -171,8 +176,8 @@ func TestStateOfTheWhole(t *testing.T) {
 		"lifeboat_timer_last_run_timestamp_seconds": 1, "lifeboat_timer_deadline_timestamp_seconds": 1, "lifeboat_plan_last_missed_timestamp_seconds": 1,
 		"lifeboat_plan_evaluation_due_timestamp_seconds": 2, "lifeboat_plan_targets": 3 * 5, "lifeboat_plan_last_runs": 3 * 12, "lifeboat_restores": 12,
 		"lifeboat_recovery_points": 3*7 + 1, "lifeboat_restore_waiting_since_timestamp_seconds": 1, "lifeboat_restore_incomplete_timestamp_seconds": 2,
-		"lifeboat_target_failed_run_timestamp_seconds": 1, "lifeboat_catalog_incomplete": 1, "lifeboat_recovery_point_timestamp_seconds": 2,
-		"lifeboat_target_unprotected": 3,
+		"lifeboat_target_failed_run_timestamp_seconds": 1, "lifeboat_catalog_incomplete": 1, "lifeboat_custody_deadline_timestamp_seconds": 1, "lifeboat_recovery_point_timestamp_seconds": 2,
+		"lifeboat_target_unprotected": 3, "lifeboat_plan_custody": 4, // one plan asks
 	} {
 		if counts[family] != want {
 			t.Errorf("%d samples of %s, want %d", counts[family], family, want)

@@ -62,6 +62,16 @@ func (r *Reader) Flag(name string) bool {
 	return flag != nil && *flag
 }
 
+// Object returns the JSON object in the field, as it came.
+func (r *Reader) Object(name string) json.RawMessage {
+	raw := r.fields[name]
+	delete(r.fields, name)
+	if !strings.HasPrefix(string(raw), "{") {
+		r.Fail(Malformed(name, "it is no JSON object"))
+	}
+	return raw
+}
+
 // End fails if there are fields that nothing has read.
 func (r *Reader) End() {
 	if len(r.fields) > 0 {

@@ -33,6 +33,8 @@ type Preview struct {
 	// Overwrites says what the restore destroys, NotIncluded what it does not bring back, in words for people.
 	Overwrites  []string `json:"overwrites,omitempty"`
 	NotIncluded []string `json:"notIncluded,omitempty"`
+	// Custody says whether people have proven the thing without which nothing is restored; nil if no plan asks for that.
+	Custody *PreviewedCustody `json:"custody,omitempty"`
 	// Calls lists the calls to Azure that change something, or ask whether it may be changed, in their order.
 	Calls []string `json:"calls,omitempty"`
 	// Guards lists all the guards that were asked, in their order, up to the first that refused.
@@ -94,6 +96,12 @@ type PreviewedPoint struct {
 	Age    int64  `json:"ageInSeconds"`
 	Size   int64  `json:"sizeInBytes"`
 	SHA256 string `json:"sha256,omitempty"`
+}
+
+// PreviewedCustody is the proof about a thing that people keep. Title names it.
+type PreviewedCustody struct {
+	Title string `json:"title"`
+	backup.Proof
 }
 
 // Guard is a question that a restore must answer before it changes anything.

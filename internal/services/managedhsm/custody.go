@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -174,20 +175,32 @@ func (d *domainBlock) judge(record json.RawMessage, now time.Time) backup.Proof 
 		return backup.Proof{Status: backup.ProofUnknown, Reason: unknownDomain}
 	}
 	whole := slices.DeleteFunc(r.Whole, func(w wholeFile) bool { return !d.trusts(w) })
-	counted := slices.DeleteFunc(r.Opened, func(o openedShare) bool { return !d.counts(o, whole) })
-	if len(counted) == 0 {
-		return backup.Proof{Status: backup.ProofUnknown, Reason: unknownDomain, Quorum: d.Quorum, Of: len(d.Holders)}
-	}
-	slices.SortFunc(counted, func(a, b openedShare) int {
-		if n := b.Checked.Compare(a.Checked); n != 0 {
-			return n
+	var counted, elsewhere []openedShare
+	for _, o := range r.Opened {
+		if d.counts(o, whole) {
+			counted = append(counted, o)
+		} else if isHolder(o, whole) {
+			elsewhere = append(elsewhere, o)
 		}
-		return strings.Compare(a.Holder, b.Holder)
+	}
+	if len(counted) == 0 {
+		p := backup.Proof{Status: backup.ProofUnknown, Reason: unknownDomain, Quorum: d.Quorum, Of: len(d.Holders)}
+		if stored := len(r.Opened); stored > 0 {
+			p.Reason.Message = fmt.Sprintf("the statements of %d keys are stored, and none counts: the plan does not list their holders, and no "+
+				"full check of the file that counts is stored", stored)
+		}
+		return p
+	}
+	sort.Slice(counted, func(i, j int) bool { // without a copy of the sort for the type
+		if n := counted[i].Checked.Compare(counted[j].Checked); n != 0 {
+			return n > 0
+		}
+		return counted[i].Holder < counted[j].Holder
 	})
 	file, recent := counted[0].File, func(o openedShare) bool { return now.Sub(o.Checked) < d.every() }
 	p := backup.Proof{Status: backup.ProofLate, Quorum: d.Quorum}
 	var mine, others []openedShare
-	for _, o := range counted {
+	for _, o := range slices.Concat(counted, elsewhere) {
 		switch {
 		case o.File == file:
 			mine = append(mine, o)
@@ -252,6 +265,11 @@ func (d *domainBlock) counts(o openedShare, whole []wholeFile) bool {
 	return slices.Contains(d.thumbprints(), o.Holder) || slices.ContainsFunc(whole, func(w wholeFile) bool {
 		return w.File == o.File && slices.Contains(w.Holders, o.Holder)
 	})
+}
+
+// isHolder says whether a full check of any file reported the holder.
+func isHolder(o openedShare, whole []wholeFile) bool {
+	return slices.ContainsFunc(whole, func(w wholeFile) bool { return slices.Contains(w.Holders, o.Holder) })
 }
 
 // anotherAnchor says which files are security domains of different HSMs; "" if none are.

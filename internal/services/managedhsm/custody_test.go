@@ -112,6 +112,8 @@ func TestCustody(t *testing.T) {
 		"the plan wants three, and has":      {asks(3), [][]byte{a.states(t, d(0), false, 0, 1, 2)}, 1, "proven  3/3 of 3 until 180"},
 		"the plan wants fewer than needed":   {asks(2), [][]byte{keep(3, 5, people()[:3]...).states(t, d(0), false, 0, 1, 2)}, 1, "proven  3/3 of 3 until 180"},
 		"one has another file":               {asks(0), [][]byte{a.states(t, d(0), false, 0, 1), copied.states(t, d(1), false, 1, 2)}, 2, "late SecurityDomainFilesDiffer 2/2 of 3 since 1"},
+		"one alone has another file":         {asks(0), [][]byte{a.states(t, d(0), false, 0, 1), copied.states(t, d(1), true, 1)}, 2, "late SecurityDomainFilesDiffer 1/2 of 3"},
+		"he alone came again, with another":  {asks(0), [][]byte{a.states(t, d(0), false, 0, 1), copied.states(t, d(200), true, 1)}, 201, "late SecurityDomainFilesDiffer 0/2 of 3"},
 		"he checks again":                    {asks(0), [][]byte{copied.states(t, d(0), false, 0, 1), a.states(t, d(1), false, 0, 1)}, 2, "proven  2/2 of 3 until 181"},
 		"his other file is long ago":         {asks(0), [][]byte{copied.states(t, d(0), false, 1, 2), a.states(t, d(179), false, 0, 1)}, 181, "proven  2/2 of 3 until 359"},
 		"the HSM was made anew":              {asks(0), [][]byte{a.states(t, d(0), false, 0, 1), anew.states(t, d(1), false, 0, 1)}, 2, "conflict SecurityDomainChanged 2/2 of 3 since 1"},

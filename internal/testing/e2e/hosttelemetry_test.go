@@ -309,7 +309,7 @@ var (
 // causedByOthers are the pages whose events other tests cause: the one of a second app stands in that app's log, a deletion that fails
 // takes two clean-ups, a catalog is incomplete once its table was deleted, a stop would hold up the restores of this one, a new plan is
 // checked ten minutes later, and many points expire only where there are many.
-var causedByOthers = []string{"app-refused.md", "catalog-incomplete.md", "deletions-wait.md", "plan-checked.md", "point-undeleted.md", "stopped.md"}
+var causedByOthers = []string{"app-refused.md", "catalog-incomplete.md", "custody-late.md", "deletions-wait.md", "plan-checked.md", "point-undeleted.md", "stopped.md"}
 
 // query runs each query of the runbooks on the lines, and checks that its result has all columns.
 func (h *hosted) query(t *testing.T, lines []map[string]any) {

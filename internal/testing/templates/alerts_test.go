@@ -18,7 +18,7 @@ var severities = map[string]int{
 	"target-unprotected": 1, "schedule-silent": 1,
 	"run-failed": 2, "run-unknown": 2, "run-refused": 2, "restore-failed": 2, "restore-unknown": 2, "restore-refused": 2, "backup-refused": 2,
 	"schedule-missed": 2, "evaluation-silent": 2, "plan-refused": 2, "plan-checked": 2, "dead-letter": 2, "events-undeliverable": 2,
-	"app-refused": 2, "catalog-incomplete": 2, "point-undeleted": 2, "deletions-wait": 2,
+	"app-refused": 2, "catalog-incomplete": 2, "point-undeleted": 2, "deletions-wait": 2, "custody-late": 2,
 	"point-suspect": 3, "clock-jumped": 3, "plan-changed": 3, "stopped": 3, "restore-waiting": 3,
 }
 

@@ -26,25 +26,28 @@ class Events {
 
     record Guard(String name, String outcome, Reason reason) {}
 
+    record Custody(
+            String title, String status, Reason reason, Integer holders, Integer quorum, Integer of, Instant provenDateTime, Instant untilDateTime) {}
+
     record Finding(String result, String what, String target, Reason reason) {}
 
     record Preview(
             String hash, Instant createdDateTime, String plan, String target, String destination, String kind, String key,
-            String restoreRegion, Point recoveryPoint, Boolean safetyBackup, Boolean noSafetyBackup, List<String> overwrites,
+            String restoreRegion, Point recoveryPoint, Custody custody, Boolean safetyBackup, Boolean noSafetyBackup, List<String> overwrites,
             List<String> notIncluded, List<String> calls, List<Guard> guards) {}
 
     /** The data of every event. */
     record Data(
             Reason reason, Change changedDuringBackup, List<Attempt> failedAttempts, Point lastVerified, List<Finding> findings, Preview preview,
             Boolean copyOnly, Boolean noSafetyBackup, Boolean backups, List<String> runs, List<String> changes, List<String> attention, List<String> recoveryPoints,
-            Integer artifacts, Integer bytes, Integer count, Integer deletionsPerDay, Long intervalInSeconds, Integer manifests, Integer of, Integer omitted, Long sizeInBytes, Integer stay,
+            Integer artifacts, Integer bytes, Integer count, Integer deletionsPerDay, Integer holders, Long intervalInSeconds, Integer manifests, Integer of, Integer omitted, Integer quorum, Long sizeInBytes, Integer stay,
             String account, String alarm, String app, String artifact, String batch, String by, String container, String first,
             String hold, String key, String kind, String newHash, String oldHash, String owner, String plan, String previewHash, String queue,
             String recoveryPoint, String recoveryPointState, String replaced, String request, String requestReason, String requestedBy,
             String row, String run, String safetyBackup, String source, String state, String status, String target, String warning,
             Instant acceptedDateTime, Instant activeSinceDateTime, Instant createdDateTime, Instant deletedDateTime,
             Instant endedDateTime, Instant expiresDateTime, Instant firstScheduledTime, Instant lastScheduledTime,
-            Instant nextScheduledTime, Instant ownerSinceDateTime, Instant processDateTime, Instant scheduledTime, Instant sinceDateTime,
+            Instant nextScheduledTime, Instant ownerSinceDateTime, Instant processDateTime, Instant provenDateTime, Instant scheduledTime, Instant sinceDateTime,
             Instant recoveredDateTime, Instant releasedDateTime, Instant stoppedSinceDateTime, Instant storageDateTime, Instant untilDateTime) {}
 
     public static void main(String[] docs) throws Exception {

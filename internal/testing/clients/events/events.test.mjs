@@ -33,17 +33,18 @@ const readData = struct({
   findings: list(struct({ ...all(text, "result what target"), reason })),
   preview: struct({
     ...all(text, "hash plan target destination kind key restoreRegion"), createdDateTime: time, recoveryPoint: point,
+    custody: struct({ ...all(text, "title status"), reason, ...all(count, "holders quorum of"), ...all(time, "provenDateTime untilDateTime") }),
     ...all(flag, "safetyBackup noSafetyBackup"), ...all(list(text), "overwrites notIncluded calls"),
     guards: list(struct({ name: text, outcome: text, reason })),
   }),
   ...all(flag, "copyOnly noSafetyBackup backups"),
   ...all(list(text), "runs changes attention recoveryPoints"),
-  ...all(count, "artifacts bytes count deletionsPerDay intervalInSeconds manifests of omitted sizeInBytes stay"),
+  ...all(count, "artifacts bytes count deletionsPerDay holders intervalInSeconds manifests of omitted quorum sizeInBytes stay"),
   ...all(text, "account alarm app artifact batch by container first hold key kind newHash oldHash owner plan previewHash queue recoveryPoint"),
   ...all(text, "recoveryPointState replaced request requestReason requestedBy row run safetyBackup source state status target warning"),
   ...all(time, "acceptedDateTime activeSinceDateTime createdDateTime deletedDateTime endedDateTime expiresDateTime firstScheduledTime"),
   ...all(time, "lastScheduledTime nextScheduledTime ownerSinceDateTime processDateTime scheduledTime sinceDateTime stoppedSinceDateTime"),
-  ...all(time, "recoveredDateTime releasedDateTime storageDateTime untilDateTime"),
+  ...all(time, "provenDateTime recoveredDateTime releasedDateTime storageDateTime untilDateTime"),
 });
 
 /** The data of every event. */

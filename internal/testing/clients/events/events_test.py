@@ -52,6 +52,17 @@ class Guard(Strict):
     reason: Reason | None = None
 
 
+class Custody(Strict):
+    title: str
+    status: str
+    holders: int
+    reason: Reason | None = None
+    quorum: int | None = None
+    of: int | None = None
+    provenDateTime: datetime | None = None
+    untilDateTime: datetime | None = None
+
+
 class Preview(Strict):
     createdDateTime: datetime
     target: str
@@ -65,6 +76,7 @@ class Preview(Strict):
     key: str | None = None
     restoreRegion: str | None = None
     recoveryPoint: Point | None = None
+    custody: Custody | None = None
     overwrites: list[str] = []
     notIncluded: list[str] = []
     calls: list[str] = []
@@ -99,10 +111,12 @@ class Data(Strict):
     bytes: int | None = None
     count: int | None = None
     deletionsPerDay: int | None = None
+    holders: int | None = None
     intervalInSeconds: int | None = None
     manifests: int | None = None
     of: int | None = None
     omitted: int | None = None
+    quorum: int | None = None
     sizeInBytes: int | None = None
     stay: int | None = None
     account: str | None = None
@@ -147,6 +161,7 @@ class Data(Strict):
     nextScheduledTime: datetime | None = None
     ownerSinceDateTime: datetime | None = None
     processDateTime: datetime | None = None
+    provenDateTime: datetime | None = None
     recoveredDateTime: datetime | None = None
     releasedDateTime: datetime | None = None
     scheduledTime: datetime | None = None
