@@ -81,6 +81,54 @@ var edges = []edge{
 		"\toverwriteFree()      //", "\t//",
 	},
 	{
+		"./internal/services/managedhsm TestCustody", "custody: one listed signer is enough for a full check", "internal/services/managedhsm/custody.go",
+		"return n >= w.Quorum", "return n > 0",
+	},
+	{
+		"./internal/services/managedhsm TestCustody", "custody: a full check vouches for the holders of other files", "internal/services/managedhsm/custody.go",
+		"return w.File == o.File && slices", "return slices",
+	},
+	{
+		"./internal/services/managedhsm TestCustody", "custody: an older statement takes the place of a newer one", "internal/services/managedhsm/custody.go",
+		"if is.Checked.After(r.Opened[at].Checked) {", "if !is.Checked.Equal(r.Opened[at].Checked) {",
+	},
+	{
+		"./internal/services/managedhsm TestCustody", "custody: old statements count", "internal/services/managedhsm/custody.go",
+		"if recent(o) {\n\t\t\t\tp.Holders++", "if o.Key != \"\" {\n\t\t\t\tp.Holders++",
+	},
+	{
+		"./internal/services/managedhsm TestCustody", "custody: another trust anchor is no conflict", "internal/services/managedhsm/custody.go",
+		"if w.Anchor != \"\" && w.Anchor != whole[i].Anchor {", "if w.Anchor == \"\" && w.Anchor != whole[i].Anchor {",
+	},
+	{
+		"./internal/services/managedhsm TestOneKeyIsOnePerson", "custody: one key with two certificates is two people", "internal/services/managedhsm/securitydomain/statement.go",
+		"people < max(read.Quorum, minQuorum)", "len(by) < max(read.Quorum, minQuorum) || people == 0",
+	},
+	{
+		"./internal/services/managedhsm TestStatementsThatAreNone", "custody: a statement may be of any day to come", "internal/services/managedhsm/custody.go",
+		"if s.Checked.After(now.Add(ahead)) {", "if s.Checked.After(now.Add(99 * ahead)) {",
+	},
+	{
+		"./internal/engine TestCustody", "custody: a repeat begins anew once more", "internal/engine/attest.go",
+		"a.Anew && s.Newest != a.ID", "a.Anew",
+	},
+	{
+		"./internal/engine TestCustody", "custody: a repeat is saved", "internal/engine/attest.go",
+		"if !begun && !told && bytes.Equal(s.Record, record) {", "if begun && !told && bytes.Equal(s.Record, record) {",
+	},
+	{
+		"./internal/engine TestDeathsOfStatements", "custody: a plan counts as evaluated before its proofs are told", "internal/evaluation/evaluation.go",
+		"all, sights, stated, untold, &report)", "all, sights, stated, nil, &report)",
+	},
+	{
+		"./internal/engine TestCustody", "custody: a proof that nobody has begun is late", "internal/health/health.go",
+		"p != nil && p.Status.Alarms() && h.Status == Protected", "p != nil && p.Status != backup.Proven && h.Status == Protected",
+	},
+	{
+		"./internal/engine TestCustody", "custody: a timer run never looks for a proof that grew old", "internal/health/evaluation.go",
+		"times = append(times, h.Proof.Until)", "times = append(times, time.Time{})",
+	},
+	{
 		"./internal/health TestAnEditHasItsFirstInterval", "health goes by a backup by hand that is under way", "internal/health/health.go",
 		"if r.State.Final() || !r.ScheduledTime.IsZero() {", "if r.ID != \"\" {",
 	},
