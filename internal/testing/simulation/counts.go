@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/retention"
 )
 
 // countsToo says whether the plans of the world have counts: in two of eight worlds, of which one has soft deletion too. The others stay
@@ -65,26 +64,41 @@ func (w *World) counted(of *backup.Point, live []*backup.Point, now bool) (c cou
 		return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID))
 	})
 	c.settings = w.ledger.runs[newest.ID].run.Settings
-	policy := retention.PolicyOf(backup.Settings{KeepCounts: c.settings.KeepCounts})
-	policy.Minimum = 0
 	in, err := zone(cmp.Or(c.settings.KeepCounts.Zone, "UTC"))
 	if err != nil {
 		panic(err) // all plans have one of them
 	}
-	rules := retention.Rules{Policy: policy, Zone: in, Horizon: horizons[w.service(of.Target).behaviour.Type]}
-	var points []retention.Point
-	for _, p := range good {
-		points = append(points, retention.Point{ID: p.ID, Began: p.Began})
-	}
-	c.held = map[string]bool{}
 	at := c.since
 	if now {
 		at = w.now
 	}
-	for _, v := range rules.Evaluate(points, retention.Clock{}, at) {
-		c.held[v.ID] = v.Keep && c.settings.KeepCounts.Any()
+	c.held = map[string]bool{newest.ID: c.settings.KeepCounts.Any()}
+	horizon := horizons[w.service(of.Target).behaviour.Type]
+	good = slices.DeleteFunc(good, func(p *backup.Point) bool { return horizon > 0 && at.Sub(p.Began) > horizon })
+	slices.SortFunc(good, func(a, b *backup.Point) int { return cmp.Or(b.Began.Compare(a.Began), cmp.Compare(b.ID, a.ID)) })
+	for _, rule := range c.settings.KeepCounts.Each() {
+		hold(rule, in, good, c.held)
 	}
 	return c
+}
+
+// hold notes the points that a count holds, of points of which the newest comes first: as docs/plan.md says it, and in no words of the engine.
+func hold(rule backup.Count, in *time.Location, good []*backup.Point, held map[string]bool) {
+	seen := map[string]bool{}
+	for _, p := range good {
+		t := p.Began.In(in)
+		year, week := t.ISOWeek()
+		of := map[string]string{
+			"last": p.ID, "hourly": t.Format("2006-01-02 15 -0700"), "daily": t.Format(time.DateOnly), "weekly": fmt.Sprint(year, week),
+			"monthly": t.Format("2006-01"), "yearly": t.Format("2006"),
+		}[rule.Name]
+		if len(seen) < rule.N && !seen[of] {
+			seen[of], held[p.ID] = true, true
+		}
+	}
+	if n := len(good); n > 0 && len(seen) < rule.N && rule.Name != "last" {
+		held[good[n-1].ID] = true
+	}
 }
 
 // countsHold: no point is given up that a count of its plan holds, nor one without a day that no count judges, nor one before the day
