@@ -51,7 +51,12 @@ func (w *World) unwanted(p *backup.Point) {
 		marked = lastDay(p).Add(5 * time.Minute)
 	case 2:
 		if c.IntN(12) == 0 {
-			w.in(pickOne(c, time.Hour, day), func() { w.forget(&deleter{id: "forget " + p.ID}, p.Target, "") })
+			at := pickOne(c, time.Hour, day)
+			w.in(at, func() { w.forget(&deleter{id: "forget " + p.ID}, p.Target, "") })
+			if c.IntN(2) == 0 { // a colleague holds one of the points before
+				hold := backup.PersonHold{ID: backup.HoldID("keep " + p.ID), Reason: "an audit"}
+				w.in(at/2, func() { w.hold(&holder{point: p.ID, hold: hold, release: 2 * day}) })
+			}
 		}
 		return
 	default:
