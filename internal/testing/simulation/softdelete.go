@@ -50,7 +50,7 @@ func (w *World) unwanted(p *backup.Point) {
 	case 1:
 		marked = lastDay(p).Add(5 * time.Minute)
 	case 2:
-		if c.IntN(12) == 0 {
+		if c.IntN(4) == 0 {
 			at := pickOne(c, time.Hour, day)
 			w.in(at, func() { w.forget(&deleter{id: "forget " + p.ID}, p.Target, "") })
 			if c.IntN(2) == 0 { // a colleague holds one of the points before
