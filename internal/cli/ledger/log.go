@@ -92,6 +92,8 @@ func listed(name string, r ccf.Report) error {
 // txID is the ID of a transaction. Its view is 0 if the person did not name it.
 type txID struct{ view, seqno uint64 }
 
+func (id txID) String() string { return fmt.Sprintf("%d.%d", id.view, id.seqno) }
+
 func parseID(text string) (id txID, ok bool) {
 	view, seqno, found := strings.Cut(text, ".")
 	if !found {

@@ -45,7 +45,8 @@ const (
 // SignatureState says whether the signature of a member holds.
 type SignatureState string
 
-// The states of signatures. Before CCF 4 a member may sign an HTTP request, which is not verified.
+// The states of signatures. Before CCF 4 a member may sign an HTTP request, which is not verified; nor is a message of a member whose
+// certificate is missing.
 const (
 	Valid      SignatureState = "valid"
 	Wrong      SignatureState = "wrong"
@@ -70,7 +71,7 @@ type Event struct {
 	Yes         []string       `json:"yes,omitempty"` // the members whose votes counted so
 	No          []string       `json:"no,omitempty"`
 	Signature   SignatureState `json:"signature,omitempty"`
-	Problem     string         `json:"problem,omitempty"` // why the signature is wrong
+	Problem     string         `json:"problem,omitempty"` // why the signature is wrong, or not verified
 	SignedAt    *time.Time     `json:"signedAt,omitempty"`
 }
 
@@ -79,7 +80,10 @@ type Governance struct {
 	Events []Event
 
 	members   map[string]*Member
+	names     map[string]string // by the certificates
 	keys      map[string]*ecdsa.PublicKey
+	next      uint64 // the transaction that should come next
+	missing   bool   // transactions are missing or cannot be read: a member's certificate may have been in one of them
 	service   string // the SHA-256 of its public key
 	status    string
 	proposals map[string]map[string]bool // the votes of each proposal that is there
@@ -87,22 +91,36 @@ type Governance struct {
 
 // NewGovernance begins without members.
 func NewGovernance() *Governance {
-	return &Governance{members: map[string]*Member{}, keys: map[string]*ecdsa.PublicKey{}, proposals: map[string]map[string]bool{}}
+	return &Governance{
+		members: map[string]*Member{}, names: map[string]string{}, keys: map[string]*ecdsa.PublicKey{}, next: 1, proposals: map[string]map[string]bool{},
+	}
 }
 
 // Members are all members that there were, by their IDs.
 func (g *Governance) Members() []Member {
 	list := []Member{}
 	for _, id := range slices.Sorted(maps.Keys(g.members)) {
-		list = append(list, *g.members[id])
+		m := *g.members[id]
+		m.Name = g.names[id]
+		list = append(list, m)
 	}
 	return list
 }
 
+// Know takes a row of a snapshot in the copy. A member's certificate may be in no other file; its digest is the ID, so that no signature
+// need vouch for it.
+func (g *Governance) Know(table string, key, value []byte) {
+	if table == membersTable {
+		g.certify(string(key), value)
+	}
+}
+
 // Hold takes a row of the snapshot with which the ledger begins.
 func (g *Governance) Hold(table string, key, value []byte) {
+	g.next = 0
 	switch table {
 	case membersTable:
+		g.member(string(key))
 		g.certify(string(key), value)
 	case memberInfoTable:
 		g.member(string(key)).Status = memberStatus(value)
@@ -120,6 +138,10 @@ type rows []Write
 
 // Take follows one transaction.
 func (g *Governance) Take(t *Transaction) error {
+	if g.next > 0 && t.Seqno != g.next || t.unread {
+		g.missing = true
+	}
+	g.next = t.Seqno + 1
 	tables := map[string]rows{}
 	err := t.Writes(func(w Write) {
 		if strings.HasPrefix(w.Table, governancePrefix) || w.Table == sharesTable {
@@ -131,6 +153,7 @@ func (g *Governance) Take(t *Transaction) error {
 	}
 	for _, w := range tables[membersTable] {
 		if !w.Removed {
+			g.member(string(w.Key))
 			g.certify(string(w.Key), w.Value)
 		}
 	}
@@ -169,16 +192,18 @@ func (g *Governance) member(id string) *Member {
 	return g.members[id]
 }
 
-// certify keeps the key of a member, if the ID is the SHA-256 of the certificate.
+// certify keeps the name and the key of a member, if the ID is the SHA-256 of the certificate.
 func (g *Governance) certify(id string, value []byte) {
-	m := g.member(id)
 	cert, err := parseCertificate(string(value))
-	if err != nil {
+	sum := [sha256.Size]byte{}
+	if err == nil {
+		sum = sha256.Sum256(cert.Raw)
+	}
+	if hex.EncodeToString(sum[:]) != id {
 		return
 	}
-	m.Name = cert.Subject.CommonName
-	sum := sha256.Sum256(cert.Raw)
-	if key, ok := cert.PublicKey.(*ecdsa.PublicKey); ok && hex.EncodeToString(sum[:]) == id {
+	g.names[id] = cert.Subject.CommonName
+	if key, ok := cert.PublicKey.(*ecdsa.PublicKey); ok {
 		g.keys[id] = key
 	}
 }
@@ -283,6 +308,8 @@ func (g *Governance) message(member string, encoded []byte) *message {
 	switch {
 	case string(kid) != member:
 		out.problem = "it is by another member"
+	case key == nil && g.missing:
+		out.state, out.problem = Unverified, "the certificate of the member is in none of the files"
 	case key == nil:
 		out.problem = "the ledger has no certificate of the member"
 	case verifySign1(&m.message, key) != nil:

@@ -78,6 +78,7 @@ func (v *Verifier) indexNewest(ctx context.Context) error {
 	}
 	x := &stateIndex{seqno: f.seqno, keys: map[uint64]keyState{}, sums: make([]uint64, mostSums)}
 	visit := func(table int, name string, key []byte, version int64, value []byte) {
+		v.knows(name, key, version, value)
 		if len(x.keys) >= mostKeys && !strings.HasPrefix(name, "public:ccf.") {
 			x.partial = true
 			return
@@ -106,6 +107,25 @@ func (v *Verifier) indexNewest(ctx context.Context) error {
 		v.sums = make([]uint64, mostSums)
 	}
 	return nil
+}
+
+// knows tells the watcher a row of the newest snapshot.
+func (v *Verifier) knows(table string, key []byte, version int64, value []byte) {
+	if v.watcher.Known != nil && version >= 0 {
+		v.watcher.Known(table, key, value)
+	}
+}
+
+// tellKnown reads the newest snapshot for the watcher, if nothing else does.
+func (v *Verifier) tellKnown(ctx context.Context) error {
+	n := len(v.layout.snapshots)
+	if n == 0 || v.index != nil || v.watcher.Known == nil {
+		return nil
+	}
+	_, err := v.readSnapshot(ctx, v.layout.snapshots[n-1], func(_ int, name string, key []byte, version int64, value []byte) {
+		v.knows(name, key, version, value)
+	})
+	return err
 }
 
 // compare says which tables differ from those of the ledger, and how many are equal.

@@ -152,6 +152,9 @@ func (v *Verifier) begin(ctx context.Context) error {
 	if err := v.indexNewest(ctx); err != nil {
 		return err
 	}
+	if err := v.tellKnown(ctx); err != nil {
+		return err
+	}
 	if !v.started && !v.whole && len(v.layout.chunks) > 0 {
 		if err := v.beginLater(ctx); err != nil {
 			return err

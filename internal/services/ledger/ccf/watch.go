@@ -13,12 +13,15 @@ type Transaction struct {
 	Leaf          [32]byte
 
 	tables []byte
+	unread bool // its tables cannot be read
 }
 
 // Watcher sees what a verifier reads. Each of its functions may be nil.
 type Watcher struct {
 	// Held is called for each public key of the snapshot with which the ledger begins, before the first transaction.
 	Held func(table string, key, value []byte)
+	// Known is called for each public key of the newest snapshot, before the first transaction. Nothing has proven it yet.
+	Known func(table string, key, value []byte)
 	// Seen is called for each transaction.
 	Seen func(*Transaction)
 	// Settled is called at each signature whose tree is known: the tree has the leaf of each transaction seen from one number to
@@ -41,7 +44,7 @@ func (v *Verifier) Watch(w Watcher) {
 		return
 	}
 	v.observe = func(t *transaction) {
-		seen := Transaction{ID: t.id(), Seqno: t.seqno, View: t.view, File: v.fileOf(t.seqno), Size: t.size, Leaf: t.leaf, tables: t.tables}
+		seen := Transaction{ID: t.id(), Seqno: t.seqno, View: t.view, File: v.fileOf(t.seqno), Size: t.size, Leaf: t.leaf, tables: t.tables, unread: t.problem != ""}
 		if t.private {
 			seen.Private = t.privateSize
 		}
