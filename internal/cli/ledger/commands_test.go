@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"lifeboat/internal/cli/ledger"
 	"lifeboat/internal/testing/fakeazure/ccfwriter"
 )
 
@@ -135,6 +137,23 @@ func TestLogFilters(t *testing.T) {
 			t.Errorf("%q: %q %v", c.args, got, err)
 		}
 	}
+	for _, c := range []struct {
+		args []string
+		errs string
+		err  string
+	}{
+		{[]string{"--table", "public:none"}, "no transaction writes to the table public:none\n", ""},
+		{[]string{"--from", "2.31", "--summary"}, "no transaction from 2.31 on\n", ""},
+		{[]string{"--from", "40", "--to", "2.60", "--table", "public:records"}, "no transaction from 40 on, up to 2.60, writes to the table public:records\n", ""},
+		{[]string{"--from", "3.11"}, "", folder + " has transaction 11 as 2.11, and not as 3.11\n"},
+		{[]string{"--to", "1.11", "--summary"}, "", folder + " has transaction 11 as 2.11, and not as 1.11\n"},
+		{[]string{"--from", "2.11"}, "", ""},
+	} {
+		_, errs, err := run(t, false, append([]string{"log", folder}, c.args...)...)
+		if errs != c.errs || (err == nil) != (c.err == "") || err != nil && (err.Error() != c.err || code(err) != 3) {
+			t.Errorf("%q: %q %v", c.args, errs, err)
+		}
+	}
 	for _, wrong := range []string{"x", "0", "2.", ".3", "0.3", "2.3.4", "-1"} {
 		if _, _, err := run(t, false, "log", folder, "--from="+wrong); err == nil || !strings.Contains(err.Error(), "--from is a transaction, such as 2.14 or 14") {
 			t.Error(wrong, err)
@@ -208,7 +227,7 @@ func TestGovernanceOfAFolder(t *testing.T) {
 	l.Sign()
 	folder := written(t, l.Files(), whole)
 	out, _, err = run(t, false, "governance", folder)
-	if err == nil || err.Error() != "the signatures of members in 2 transactions are wrong, the first in 2.5" ||
+	if err == nil || err.Error() != "the signatures of members in 2 transactions are wrong, the first in 2.5\n" ||
 		!strings.Contains(out, "signatures  0 valid, 2 wrong, 1 HTTP request not verified\nwrong       2.5, "+ann.ID[:8]+": it is not by the key of the member\n") {
 		t.Error(out, err)
 	}
@@ -278,11 +297,46 @@ func TestDiff(t *testing.T) {
 			t.Errorf("%s: %s", c.name, out)
 		}
 	}
+	for _, c := range []struct {
+		a, b string
+		want string
+	}{
+		{short, long, ""},
+		{long, long, ""},
+		{long, short, short + " does not contain " + long + ": A contains B, and has more\n"},
+		{short, other, "the ledgers part: "},
+	} {
+		if _, _, err := run(t, false, "diff", c.a, c.b, "--must-contain"); (err == nil) != (c.want == "") || err != nil && (code(err) != 3 || !strings.HasPrefix(err.Error(), c.want)) {
+			t.Error(c, err)
+		}
+	}
 	if _, _, err := run(t, false, "diff", long, filepath.Join(long, "nothing")); err == nil || !strings.Contains(err.Error(), "nothing: no such file or directory: name the folder of a copy") {
 		t.Error(err)
 	}
 	_, errs, err := run(t, true, "diff", short, long)
 	if err != nil || !strings.Contains(errs, " MB/s") || !strings.HasSuffix(errs, "\r\x1b[K") {
 		t.Errorf("%q %v", errs, err)
+	}
+}
+
+// TestLogOnATerminal: the progress is on the same terminal as the rows, and stands in none of them.
+func TestLogOnATerminal(t *testing.T) {
+	for _, form := range []string{"table", "json"} {
+		var screen bytes.Buffer
+		now := time.Unix(0, 0)
+		c := ledger.Command(ledger.Shell{
+			Getenv: func(string) string { return "" },
+			Stdout: &screen, Stderr: &screen, Width: func() int { return 0 }, Watched: func() bool { return true },
+			Now: func() time.Time { now = now.Add(time.Second); return now },
+		})
+		c.SetArgs([]string{"log", lived(t, 1, 30, whole), "-o", form})
+		if err := c.ExecuteContext(t.Context()); err != nil || !strings.Contains(screen.String(), " MB/s") {
+			t.Error(err, screen.String())
+		}
+		for line := range strings.Lines(screen.String()) {
+			if n := strings.LastIndex(line, " MB/s"); n >= 0 && !strings.HasPrefix(line[n+len(" MB/s"):], "\r\x1b[K") {
+				t.Errorf("%s: %q", form, line)
+			}
+		}
 	}
 }

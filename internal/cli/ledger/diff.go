@@ -17,6 +17,7 @@ import (
 
 func (sh Shell) diffCommand() *cobra.Command {
 	var form string
+	var must bool
 	c := &cobra.Command{
 		Use:   "diff A B",
 		Short: "Says where two ledgers part, and what one has more than the other",
@@ -27,14 +28,17 @@ lacks. A ledger that goes on from another one contains it.
 A and B are each a ` + argument + `.
 ` + fromShare + `
 
-The exit code is 1 if they part, if a transaction differs, or if one of them is
-not proven.`,
+The exit code is 3 if they part, if a transaction differs, if one of them is not
+proven, or with --must-contain if B does not have all transactions of A.
+` + exitCodes,
 		Example: `  lifeboat ledger diff copy newer
+  lifeboat ledger diff copy newer --must-contain
   lifeboat ledger diff copy ` + examplePoint + `
   lifeboat ledger diff copy newer -o json`,
 		Args:              usage.Exactly("A", "B"),
 		ValidArgsFunction: folders(2),
 	}
+	c.Flags().BoolVar(&must, "must-contain", false, "it is an error if B does not contain A, the earlier one")
 	output(c, &form)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := formed(c, form); err != nil {
@@ -59,7 +63,7 @@ not proven.`,
 		if err != nil {
 			return err
 		}
-		return errors.Join(d.wrong(), listed(args[0], d.A.report), listed(args[1], d.B.report))
+		return judged(errors.Join(d.wrong(must), listed(args[0], d.A.report), listed(args[1], d.B.report)))
 	}
 	return c
 }
@@ -161,7 +165,7 @@ func transactions(ctx context.Context, c copied, show func(read int64), report *
 func (sh Shell) compare(ctx context.Context, sides [2]copied) (*difference, error) {
 	d := &difference{Differing: []string{}}
 	p := sh.progress(sides[0].size() + sides[1].size())
-	defer p.end()
+	defer p.clear()
 	var read [2]int64
 	var failed [2]error
 	var next [2]func() (*ccf.Transaction, bool)
@@ -259,10 +263,13 @@ func (d *difference) relate() {
 	}
 }
 
-// wrong is the error of ledgers that contradict each other.
-func (d *difference) wrong() error {
+// wrong is the error of ledgers that contradict each other, or of a B that does not contain A as it must.
+func (d *difference) wrong(must bool) error {
 	if d.Relation == parted {
 		return fmt.Errorf("the ledgers part: %s has %s, and %s has %s", d.A.Folder, d.PartedA, d.B.Folder, d.PartedB)
+	}
+	if must && d.Relation != same && d.Relation != bHasMore {
+		return fmt.Errorf("%s does not contain %s: %s", d.B.Folder, d.A.Folder, d.sentence())
 	}
 	if n := d.damages(); n > 0 {
 		return fmt.Errorf("one of the copies is damaged: they differ in %s", text.Count(n, "transaction"))

@@ -26,7 +26,8 @@ which it does not verify.
 
 ` + fromShare + `
 
-The exit code is 1 if the copy is not proven, or a member's signature is wrong.`,
+The exit code is 3 if the copy is not proven, or a member's signature is wrong.
+` + exitCodes,
 		Example: `  lifeboat ledger governance copy
   lifeboat ledger governance ` + examplePoint + `
   lifeboat ledger governance copy -o json`,
@@ -56,7 +57,7 @@ The exit code is 1 if the copy is not proven, or a member's signature is wrong.`
 		if err != nil {
 			return err
 		}
-		return errors.Join(listed(copied.name, report), wrong(told.Events))
+		return judged(errors.Join(listed(copied.name, report), wrong(told.Events)))
 	}
 	return c
 }

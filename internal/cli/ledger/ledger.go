@@ -46,7 +46,7 @@ func Command(sh Shell) *cobra.Command {
 
 func (sh Shell) verifyCommand() *cobra.Command {
 	var every bool
-	var form string
+	var form, certificate string
 	c := &cobra.Command{
 		Use:   "verify " + argument,
 		Short: "Verifies the files of a ledger, in a folder or a recovery point",
@@ -59,10 +59,12 @@ identity, which proves all transactions before it.
 ` + fromShare + `
 
 A ledger vouches for itself: compare the identity with a certificate that you
-have from elsewhere. No file can tell whether newer transactions are missing.
+have from elsewhere, by --service-certificate. No file can tell whether newer
+transactions are missing.
 
-The exit code is 1 if something is wrong or is still being copied, or if no
-signature proves anything.`,
+The exit code is 3 if something is wrong or is still being copied, or if no
+signature proves anything.
+` + exitCodes,
 		Example: `  lifeboat ledger verify copy
   lifeboat ledger verify ` + examplePoint + `
   lifeboat ledger verify copy -o json`,
@@ -70,9 +72,14 @@ signature proves anything.`,
 		ValidArgsFunction: folders(1),
 	}
 	c.Flags().BoolVar(&every, "every-signature", false, "verify each signature, not only the last ones")
+	c.Flags().StringVar(&certificate, "service-certificate", "", "its certificate in a `FILE`, or key's SHA-256")
 	output(c, &form)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := formed(c, form); err != nil {
+			return err
+		}
+		pinned, err := pinned(c, certificate)
+		if err != nil {
 			return err
 		}
 		copied, err := sh.open(c.Context(), args[0])
@@ -83,6 +90,9 @@ signature proves anything.`,
 		if err != nil {
 			return err
 		}
+		if pinned != "" && report.Service != pinned && report.Last != "" {
+			report.Errors = append(report.Errors, otherService(report.Service, pinned))
+		}
 		official := officialReader(copied, report)
 		if form == "json" {
 			err = sh.document(document{report.Proven(), copied.place(), report, official})
@@ -92,7 +102,7 @@ signature proves anything.`,
 		if err != nil {
 			return err
 		}
-		return proven(copied.name, report)
+		return judged(proven(copied.name, report))
 	}
 	return c
 }
@@ -148,11 +158,7 @@ func (sh Shell) table(c copied, r ccf.Report, o *official) error {
 	}
 	var identities []string
 	for _, i := range slices.Backward(r.Identities) {
-		from := ""
-		if i.From != "" {
-			from = " since " + i.From
-		}
-		identities = append(identities, i.KeySHA256+from)
+		identities = append(identities, known(i))
 	}
 	d.Row("identity", append(identities, more(r.MoreIdentities))...)
 	var snapshots []string
@@ -173,6 +179,19 @@ func (sh Shell) table(c copied, r ccf.Report, o *official) error {
 	return nil
 }
 
+// known says which service it is, and since when.
+func known(i ccf.Identity) string {
+	switch {
+	case i.KeySHA256 == "":
+		return "not known from " + i.Over + " on: what is missing before that began another service"
+	case i.Over != "":
+		return i.KeySHA256 + " from " + i.Over + " on: its beginning is missing"
+	case i.From != "":
+		return i.KeySHA256 + " since " + i.From
+	}
+	return i.KeySHA256
+}
+
 func private(n uint64) string {
 	if n == 0 {
 		return ""
@@ -190,6 +209,8 @@ func more(n int) string {
 // held says what of a snapshot agrees with what.
 func held(s ccf.Snapshot) string {
 	switch {
+	case s.Wrong:
+		return "wrong: see the error"
 	case s.InLedger && s.Tables > 0:
 		return fmt.Sprintf("its receipt and %s agree with the ledger", text.Count(s.Tables, "public table"))
 	case s.InLedger:

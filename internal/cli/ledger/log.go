@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +28,8 @@ instead.
 
 ` + fromShare + `
 
-The exit code is 1 if the copy is not proven.`,
+The exit code is 3 if the copy is not proven.
+` + exitCodes,
 		Example: `  lifeboat ledger log copy
   lifeboat ledger log copy --table "public:ccf.gov.*" --from 2.1 --to 2.5
   lifeboat ledger log copy --summary
@@ -47,7 +49,7 @@ The exit code is 1 if the copy is not proven.`,
 		f := filter{table: table}
 		for _, bound := range []struct {
 			flag, text string
-			seqno      *uint64
+			id         *txID
 		}{{"--from", from, &f.from}, {"--to", to, &f.to}} {
 			if bound.text == "" {
 				continue
@@ -56,27 +58,34 @@ The exit code is 1 if the copy is not proven.`,
 			if !ok {
 				return usage.Misuse(c, "%s is a transaction, such as 2.14 or 14", bound.flag)
 			}
-			*bound.seqno = id.seqno
+			*bound.id = id
 		}
 		copied, err := sh.open(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		l := &log{filter: f, print: sh.rows()}
+		p := sh.progress(copied.size())
+		l := &log{filter: f, print: &tableRows{to: aside{p}, width: sh.Width()}}
 		if form == "json" {
-			l.print = &jsonRows{to: sh.Stdout}
+			l.print = &jsonRows{to: aside{p}}
 		}
 		if summary {
 			l.tables = map[string]*tableCount{}
 		}
-		report, err := sh.read(c.Context(), copied, ccf.Options{}, ccf.Watcher{Seen: l.seen, Settled: l.settled})
-		if err == nil {
-			err = sh.endLog(l, form, report)
-		}
+		report, err := p.read(c.Context(), copied, ccf.Options{}, ccf.Watcher{Seen: l.seen, Settled: l.settled})
 		if err != nil {
 			return err
 		}
-		return listed(copied.name, report)
+		if l.wrongView != "" {
+			return judged(fmt.Errorf("%s has %s", copied.name, l.wrongView))
+		}
+		if err := sh.endLog(l, form, report); err != nil {
+			return err
+		}
+		if !l.found && report.Last != "" {
+			fmt.Fprintf(sh.Stderr, "no transaction %s\n", f)
+		}
+		return judged(listed(copied.name, report))
 	}
 	return c
 }
@@ -92,7 +101,13 @@ func listed(name string, r ccf.Report) error {
 // txID is the ID of a transaction. Its view is 0 if the person did not name it.
 type txID struct{ view, seqno uint64 }
 
-func (id txID) String() string { return fmt.Sprintf("%d.%d", id.view, id.seqno) }
+// String is the ID as CCF writes it, without its view if that is not named.
+func (id txID) String() string {
+	if id.view == 0 {
+		return fmt.Sprint(id.seqno)
+	}
+	return fmt.Sprintf("%d.%d", id.view, id.seqno)
+}
 
 func parseID(text string) (id txID, ok bool) {
 	view, seqno, found := strings.Cut(text, ".")
@@ -108,12 +123,37 @@ func parseID(text string) (id txID, ok bool) {
 // filter chooses transactions.
 type filter struct {
 	table    string
-	from, to uint64
+	from, to txID
+}
+
+// String says what a transaction must be, behind "no transaction".
+func (f filter) String() string {
+	var words []string
+	if f.from.seqno > 0 {
+		words = append(words, "from "+f.from.String()+" on")
+	}
+	if f.to.seqno > 0 {
+		words = append(words, "up to "+f.to.String())
+	}
+	if f.table != "" {
+		words = append(words, "writes to the table "+text.Plain(f.table))
+	}
+	return strings.Join(words, ", ")
+}
+
+// misnamed says which bound names a transaction by another view than it has.
+func (f filter) misnamed(t *ccf.Transaction) string {
+	for _, bound := range []txID{f.from, f.to} {
+		if bound.seqno == t.Seqno && bound.view > 0 && bound.view != t.View {
+			return fmt.Sprintf("transaction %d as %s, and not as %s", t.Seqno, t.ID, bound)
+		}
+	}
+	return ""
 }
 
 // has says whether a transaction with these tables is chosen.
 func (f filter) has(seqno uint64, tables []tableWrites) bool {
-	if seqno < f.from || f.to > 0 && seqno > f.to {
+	if seqno < f.from.seqno || f.to.seqno > 0 && seqno > f.to.seqno {
 		return false
 	}
 	return f.table == "" || slices.ContainsFunc(tables, func(t tableWrites) bool { return f.matches(t.Name) })
@@ -177,7 +217,10 @@ type log struct {
 	tables  map[string]*tableCount // for the summary, instead of a list
 	waiting []entry
 	last    uint64 // the last signature
-	err     error
+	found   bool   // a transaction is chosen
+	// wrongView says which bound has another view than its transaction.
+	wrongView string
+	err       error
 }
 
 type rowPrinter interface{ row(e entry) error }
@@ -196,9 +239,11 @@ func (l *log) seen(t *ccf.Transaction) {
 			e.Tables[n].Writes++
 		}
 	})
-	if !l.filter.has(e.seqno, e.Tables) {
+	l.wrongView = cmp.Or(l.wrongView, l.filter.misnamed(t))
+	if l.wrongView != "" || !l.filter.has(e.seqno, e.Tables) {
 		return
 	}
+	l.found = true
 	if l.tables != nil {
 		l.count(e)
 		return

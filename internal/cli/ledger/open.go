@@ -38,8 +38,14 @@ verified backup: a difference is an error.`
 	examplePoint = "a96c0a2cb545dea3-8225336799-2a3b62b53ddb"
 )
 
-// open finds the files in a folder. A name that is no file of this machine is the ID of a recovery point.
+// open finds the files of a copy, unless the person stops it.
 func (sh Shell) open(ctx context.Context, name string) (copied, error) {
+	c, err := sh.locate(ctx, name)
+	return c, stopped(ctx, name, err)
+}
+
+// locate finds the files in a folder. A name that is no file of this machine is the ID of a recovery point.
+func (sh Shell) locate(ctx context.Context, name string) (copied, error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -49,11 +55,16 @@ func (sh Shell) open(ctx context.Context, name string) (copied, error) {
 	case !info.IsDir():
 		return copied{}, fmt.Errorf("%s is no folder: name the folder that it is in", name)
 	}
-	source, err := ccf.Folder(os.DirFS(name))
+	root, err := os.OpenRoot(name) // no link in it leads out of it; it stays open while the command reads
 	if err != nil {
-		return copied{}, fmt.Errorf("listing %s: %w", name, err)
+		return copied{}, err
 	}
-	return copied{name: name, source: source}, nil
+	source, err := ccf.Folder(root.FS())
+	if err != nil {
+		return copied{}, fmt.Errorf("%s: %w", name, err)
+	}
+	c := copied{name: name, source: source}
+	return c, ccf.Copies(ctx, name, source)
 }
 
 // openPoint finds the files of a recovery point: the app says in which share they are, and the sign-in here lists them.

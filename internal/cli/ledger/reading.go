@@ -17,12 +17,16 @@ import (
 
 // read verifies a copy, while a watcher sees its transactions.
 func (sh Shell) read(ctx context.Context, c copied, options ccf.Options, w ccf.Watcher) (ccf.Report, error) {
+	return sh.progress(c.size()).read(ctx, c, options, w)
+}
+
+// read verifies a copy, and shows how far it is.
+func (p *progress) read(ctx context.Context, c copied, options ccf.Options, w ccf.Watcher) (ccf.Report, error) {
 	v, err := ccf.New(c.source, options, nil)
 	if err != nil {
 		return ccf.Report{}, err
 	}
 	v.Watch(w)
-	p := sh.progress(c.size())
 	_, err = v.Run(ctx, func() bool {
 		p.show(v.Read())
 		return ctx.Err() != nil
@@ -31,19 +35,16 @@ func (sh Shell) read(ctx context.Context, c copied, options ccf.Options, w ccf.W
 	if err == nil && ctx.Err() == nil {
 		err = c.compare(ctx, &report, func(more int64) { p.show(v.Read() + more) })
 	}
-	p.end()
+	p.clear()
 	return report, failure(ctx, c, err)
 }
 
 // failure says which copy could not be read.
 func failure(ctx context.Context, c copied, err error) error {
-	if err == nil {
-		err = ctx.Err()
-	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", c.name, err)
 	}
-	return err
+	return stopped(ctx, c.name, err)
 }
 
 // progress says on a terminal how far reading is, five times a second.
@@ -51,6 +52,7 @@ type progress struct {
 	sh          Shell
 	begun, last time.Time
 	total       int64
+	shown       bool
 }
 
 func (sh Shell) progress(total int64) *progress {
@@ -62,7 +64,7 @@ func (p *progress) show(read int64) {
 	if now.Sub(p.last) < 200*time.Millisecond || !p.sh.Watched() {
 		return
 	}
-	p.last = now
+	p.last, p.shown = now, true
 	speed := ""
 	if seconds := now.Sub(p.begun).Seconds(); seconds > 0 {
 		speed = fmt.Sprintf(", %.0f MB/s", float64(read)/1e6/seconds)
@@ -70,10 +72,21 @@ func (p *progress) show(read int64) {
 	fmt.Fprintf(p.sh.Stderr, "\r\x1b[Kread %.1f of %.1f MB%s", float64(min(read, p.total))/1e6, float64(p.total)/1e6, speed)
 }
 
-func (p *progress) end() {
-	if !p.last.IsZero() {
+// clear takes the line away: something else is printed there.
+func (p *progress) clear() {
+	if p.shown {
+		p.shown = false
 		fmt.Fprint(p.sh.Stderr, "\r\x1b[K")
 	}
+}
+
+// aside is the standard output, whose lines may be on the same terminal.
+type aside struct{ p *progress }
+
+// Write prints where the progress was.
+func (a aside) Write(b []byte) (int, error) {
+	a.p.clear()
+	return a.p.sh.Stdout.Write(b)
 }
 
 // folders completes so many folders.

@@ -16,8 +16,6 @@ type tableRows struct {
 	begun bool
 }
 
-func (sh Shell) rows() *tableRows { return &tableRows{to: sh.Stdout, width: sh.Width()} }
-
 func (r *tableRows) row(e entry) error {
 	if !r.begun {
 		r.begun = true

@@ -30,6 +30,7 @@ import (
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/ledger"
+	"lifeboat/internal/cli/usage"
 	shares "lifeboat/internal/services/ledger"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/fakeazure/ccfwriter"
@@ -603,7 +604,8 @@ func TestAPartThatNeverComes(t *testing.T) {
 		}
 		return a, nil
 	}
-	if out, _, err := w.run("verify", pointID); !errors.Is(err, context.Canceled) || len(w.waits) > 0 || out != "" {
+	out, _, err := w.run("verify", pointID)
+	if exit, ok := errors.AsType[usage.Exit](err); !ok || exit.Code != 130 || exit.Text != pointID+": stopped: nothing was proven\n" || len(w.waits) > 0 || out != "" {
 		t.Errorf("%v %v\n%s", err, w.waits, out)
 	}
 }
@@ -636,7 +638,7 @@ func TestWhatIsNoCopy(t *testing.T) {
 		t.Error(err)
 	}
 	w.must(os.Mkdir(pointID, 0o755))
-	if _, _, err := w.run("verify", pointID); err == nil || err.Error() != pointID+" is not proven: 1 error" || len(w.sent) > 0 {
+	if _, _, err := w.run("verify", pointID); err == nil || err.Error() != pointID+" is not proven: 1 error\n" || len(w.sent) > 0 {
 		t.Error(err, w.sent)
 	}
 	w.must(os.Remove(pointID))

@@ -29,7 +29,8 @@ secrets of the ledger make it readable.
 
 ` + fromShare + `
 
-The exit code is 1 if the transaction is not proven.`,
+The exit code is 3 if the transaction is not proven.
+` + exitCodes,
 		Example: `  lifeboat ledger show copy 2.3
   lifeboat ledger show ` + examplePoint + ` 2.3
   lifeboat ledger show copy 3 -o json`,
@@ -55,7 +56,7 @@ The exit code is 1 if the transaction is not proven.`,
 			return err
 		}
 		if err := s.found(copied.name, id, report); err != nil {
-			return err
+			return judged(err)
 		}
 		s.conclude(report)
 		if form == "json" {
@@ -63,10 +64,13 @@ The exit code is 1 if the transaction is not proven.`,
 		} else {
 			err = sh.transaction(s.shown)
 		}
-		if err == nil && !s.shown.Proven {
+		if err != nil {
+			return err
+		}
+		if !s.shown.Proven {
 			err = fmt.Errorf("transaction %s is not proven: it is %s", s.shown.ID, why(s.shown.State))
 		}
-		return errors.Join(err, copied.differs(report))
+		return judged(errors.Join(err, copied.differs(report)))
 	}
 	return c
 }

@@ -141,10 +141,42 @@ var ledgers = []edge{
 	},
 	{
 		"./internal/cli/ledger TestACopyThatDiffersFromItsRecoveryPoint", "share: a transaction of another copy is shown as the recorded one", "internal/cli/ledger/show.go",
-		"return errors.Join(err, copied.differs(report))", "return errors.Join(err, nil)",
+		"return judged(errors.Join(err, copied.differs(report)))", "return judged(err)",
 	},
 	{
 		"./internal/cli/ledger TestAPartThatNeverComes", "share: a part that never comes is waited for", "internal/services/ledger/reader.go",
 		"context.WithTimeout(ctx, c.reader.PartTime)", "context.WithTimeout(ctx, 1000*c.reader.PartTime)",
+	},
+	{
+		"./internal/cli/ledger TestGovernanceSaysWhatIsSigned", "governance before a wrong signature is signed", "internal/cli/ledger/governance.go",
+		"if s == signed && id.seqno >= valid.seqno {", "if s == signed && id.seqno >= valid.seqno+99 {",
+	},
+	{
+		"./internal/cli/ledger TestSeveralCopiesAreRefused", "the files of two copies make one ledger", verifier + "/copies.go",
+		"several = slices.Compact(several); len(several) > 1 {", "several = slices.Compact(several); len(several) > 9 {",
+	},
+	{
+		"./internal/cli/ledger TestSeveralCopiesAreRefused", "a damaged file of the same name and size is the same file", verifier + "/copies.go",
+		"if !bytes.Equal(buffers[0][:n], buffers[1][:n]) {", "if n == 0 || bytes.Equal(nil, buffers[1][:n]) {",
+	},
+	{
+		"./" + verifier + " TestAMissingRecoveryIsNoForgery", "a recovery in a missing file is a forgery", verifier + "/verify.go",
+		"\tv.doubtFrom(later.first - 1)\n", "",
+	},
+	{
+		"./" + verifier + " TestAForgeryAfterAGapIsFound", "behind a gap the service is never known", verifier + "/doubt.go",
+		"case v.service == nil, certified, named == known, s", "case v.service == nil, certified && named == known && s.Key == nil, s",
+	},
+	{
+		"./" + verifier + " TestDamages", "an empty file is read in place of whole ones", verifier + "/names.go",
+		"if c.hollow() || c.outweighed(sorted[i+1:]) {", "if c.hollow() && c.outweighed(sorted[:i]) {",
+	},
+	{
+		"./internal/cli/ledger TestTheServiceIsPinned", "any service is the one of the certificate", "internal/cli/ledger/ledger.go",
+		"report.Service != pinned && report.Last", "report.Service == \"\" && report.Last",
+	},
+	{
+		"./internal/cli/ledger TestDiff", "an older copy contains the newer one", "internal/cli/ledger/diff.go",
+		"if must && d.Relation != same && d.Relation != bHasMore {", "if must && d.Relation == unshared {",
 	},
 }

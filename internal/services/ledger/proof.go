@@ -127,7 +127,7 @@ func seqno(id string) uint64 {
 // doubt says why a ledger that proves itself may be another one than it should be.
 func (s *step) doubt(r ccf.Report) backup.Reason {
 	b, _ := read(s.attempt.Blocks)
-	pinned, _ := pin(b.ServiceCertificate)
+	pinned, _ := Pin(b.ServiceCertificate)
 	share, earlier := place(s.attempt.Storage, s.attempt.Artifact), backup.FactOf(s.attempt.Earlier, factSigned)
 	switch {
 	case pinned != "" && r.Service != pinned:

@@ -14,8 +14,10 @@ import (
 	"lifeboat/internal/services/ledger/ccf"
 )
 
-// These are the faults of a copy that is not as it was when the backup was verified.
+// These are the faults of a copy that is not as it was when the backup was verified, or as a person says that it is.
 const (
+	ServiceIdentityDiffers ccf.Code = "ServiceIdentityDiffers" // it is of another service; the reason of a suspect backup is called so too
+
 	FactDiffers ccf.Code = "FactDiffers" // it has another last transaction, root or service
 	FileDiffers ccf.Code = "FileDiffers" // a file has other bytes, is missing, or is new
 )

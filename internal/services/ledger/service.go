@@ -36,8 +36,8 @@ type block struct {
 	ServiceCertificate string `json:"serviceCertificate,omitempty"`
 }
 
-// pin returns the SHA-256 of a service's public key, in hex, for its certificate or for itself.
-func pin(text string) (string, error) {
+// Pin returns the SHA-256 of a service's public key, in hex, for its certificate or for itself.
+func Pin(text string) (string, error) {
 	if hash, err := hex.DecodeString(text); err == nil && (len(hash) == sha256.Size || text == "") {
 		return strings.ToLower(text), nil
 	}
@@ -62,7 +62,7 @@ func checkBlock(blocks backup.Blocks, until string) (string, error) {
 	if until != "" && b.APIVersion >= until {
 		return "apiVersion", fmt.Errorf("apiVersion %s has no Managed CCF: Azure took it out with %s", b.APIVersion, until)
 	}
-	_, err = pin(b.ServiceCertificate)
+	_, err = Pin(b.ServiceCertificate)
 	return "serviceCertificate", err
 }
 

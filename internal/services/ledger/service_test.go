@@ -27,7 +27,7 @@ func TestPin(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", l.Certificate(): l.Service(), "\n" + l.Certificate() + "\n": l.Service(), strings.ToUpper(l.Service()): l.Service(),
 	} {
-		if got, err := pin(text); err != nil || got != want {
+		if got, err := Pin(text); err != nil || got != want {
 			t.Errorf("%q: %s, %v", text, got, err)
 		}
 	}
@@ -35,7 +35,7 @@ func TestPin(t *testing.T) {
 		"abc", l.Service()[2:], l.Certificate() + l.Certificate(), strings.ReplaceAll(l.Certificate(), "CERTIFICATE", "PUBLIC KEY"),
 		"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
 	} {
-		if got, err := pin(text); err == nil {
+		if got, err := Pin(text); err == nil {
 			t.Errorf("%q is taken as %s", text, got)
 		}
 	}

@@ -209,7 +209,7 @@ func TestVerifyRefuses(t *testing.T) {
 			f := w.shares[share].files[names[1]]
 			f.content = f.content[:100] + "??" + f.content[102:]
 			w.shares[share].files[names[1]] = f
-		}, fault{kind: backup.Refused, code: "LedgerNotProven", message: "TransactionDamaged at transaction 2.11: its bytes are not", hint: "docs/ledger.md"}},
+		}, fault{kind: backup.Refused, code: "LedgerNotProven", message: "TransactionDamaged in ledger/ledger_11-20.committed at transaction 2.11: its bytes are not", hint: "docs/ledger.md"}},
 		"still copied": {func(w *wire) {
 			f := w.shares[share].files[names[1]]
 			f.content = strings.Repeat("\x00", len(f.content))

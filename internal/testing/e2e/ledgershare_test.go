@@ -151,12 +151,12 @@ func TestLedgerFromItsShare(t *testing.T) {
 		&file.UploadRangeOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	out, errs := lifeboat(1, "verify", id)
+	out, errs := lifeboat(3, "verify", id)
 	words := strings.Join(strings.Fields(out), " ")
 	if !strings.Contains(words, "error FileDiffers "+name+": its SHA-256 is ") || !strings.Contains(words, "error TransactionDamaged ") || !strings.Contains(errs, id+" is not proven: ") {
 		t.Errorf("%s%s", out, errs)
 	}
-	lifeboat(1, "diff", folder, id)
+	lifeboat(3, "diff", folder, id)
 
 	// The share is gone.
 	if _, err := share.Delete(ctx, nil); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -62,7 +63,7 @@ func TestARecoveryAfterADamagedSignature(t *testing.T) {
 	d.file("ledger_1-4").Content = bytes.Clone(d.file("ledger_1-4").Content)
 	d.flipIn("ledger_1-4", 3, "internal.signatures", 0)
 	d.flipIn("ledger_1-4", 3, "internal.cose", 0)
-	want := []string{"error SignatureEntryDamaged 2.4", "error TransactionDamaged 2.4"}
+	want := []string{"error SignatureEntryDamaged 2.4", "error TransactionDamaged ledger_1-4.committed 2.4"}
 	if got := found(verify(t, d.files, ccf.Options{})); !slices.Equal(got, want) {
 		t.Errorf("%q, not %q", got, want)
 	}
@@ -74,6 +75,22 @@ func TestSameSeedSameBytes(t *testing.T) {
 		if a[i].Name != b[i].Name || !bytes.Equal(a[i].Content, b[i].Content) {
 			t.Error(a[i].Name)
 		}
+	}
+}
+
+// TestAFileIsNamedOnce: the error of a file that cannot be opened has its name, as the error of a file system does.
+func TestAFileIsNamedOnce(t *testing.T) {
+	files := whole()
+	s := source(files)
+	s.Open = func(_ context.Context, name string, _ int64) (io.ReadCloser, error) {
+		return nil, &fs.PathError{Op: "openat", Path: name, Err: fs.ErrPermission}
+	}
+	v, err := ccf.New(s, ccf.Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Run(t.Context(), never); !errors.Is(err, fs.ErrPermission) || err.Error() != "snapshots/snapshot_47_48.committed cannot be read: permission denied" {
+		t.Error(err)
 	}
 }
 

@@ -46,6 +46,7 @@ type state struct {
 	ShotsAt       int
 	Sums          []byte
 	Every         bool
+	Doubt         uint64
 }
 
 // Checkpoint is the state after Run has paused or ended: JSON of at most 8 KiB.
@@ -53,7 +54,7 @@ func (v *Verifier) Checkpoint() ([]byte, error) {
 	s := state{
 		Report: v.report, Ended: v.ended, Next: v.next, Inside: v.inside, Offset: v.offset, Wrong: v.wrong, Last: v.last, View: v.view, Known: v.known, Whole: v.whole, Broken: v.broken,
 		Count: v.base.count, Peaks: v.base.bytes(), Pending: v.pending, LastSignature: v.lastSignature, LastRoot: v.lastRoot,
-		Shots: v.shots, ShotsAt: v.shotsAt, Every: v.options.EverySignature,
+		Shots: v.shots, ShotsAt: v.shotsAt, Every: v.options.EverySignature, Doubt: v.doubt,
 	}
 	if n := len(v.leaves); n > 0 && !v.ended {
 		s.Leaf = v.leaves[n-1][:]
@@ -133,7 +134,7 @@ func (v *Verifier) restore(encoded []byte) error {
 	}
 	v.views = []viewChange{{v.from, s.View}}
 	v.pending, v.lastSignature, v.lastSeqno, v.lastRoot = s.Pending, s.LastSignature, s.LastSignature, s.LastRoot
-	v.shots, v.shotsAt = s.Shots, s.ShotsAt
+	v.shots, v.shotsAt, v.doubt = s.Shots, s.ShotsAt, s.Doubt
 	if s.Service != nil {
 		key, err := keyOfPoint(s.Service)
 		if err != nil {

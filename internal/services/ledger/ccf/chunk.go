@@ -68,6 +68,7 @@ func (v *Verifier) readChunk(ctx context.Context, c chunk, pause func() bool) (p
 func (v *Verifier) skip(c chunk) {
 	if c.last >= v.next {
 		v.lose(c.last + 1)
+		v.doubtFrom(c.last)
 		v.next = c.last + 1
 	}
 }
@@ -340,6 +341,14 @@ func (v *Verifier) startsAt(ctx context.Context, r *reading, offset int64) (bool
 		return false, unexpected(err)
 	}
 	return h.fault() == "" && binary.LittleEndian.Uint64(gcm[16:]) == v.next+1, nil
+}
+
+// missing says which transactions are missing before a file.
+func missing(from, to uint64) string {
+	if from == to {
+		return fmt.Sprintf("transaction %d before this file is missing", from)
+	}
+	return fmt.Sprintf("transactions %s before this file are missing", span(from, to))
 }
 
 func span(from, to uint64) string {

@@ -184,19 +184,19 @@ var damages = []struct {
 	{"a copy that was not finished at the end of a chunk", func(d *damaged) { _, to := d.entry(third, 2); clear(d.file(third).Content[to:]) }, []string{"error EntryMalformed ledger_13-20.committed 2.16"}, ""},
 	{"a copy that was not begun", func(d *damaged) { clear(d.file(third).Content) }, []string{"unfinished CopyUnfinished ledger_13-20.committed"}, ""},
 	{"a copy that was not begun, at the end", func(d *damaged) { d.remove(open, shot); clear(d.file(last).Content) }, []string{"unfinished CopyUnfinished ledger_45-47.committed"}, "2.44"},
-	{"a bit of a private part", func(d *damaged) { d.flip(third, 1, -1) }, []string{"error TransactionDamaged 2.14"}, ""},
-	{"a bit of a public value", func(d *damaged) { d.flipIn(third, 2, "value", 0) }, []string{"error TransactionDamaged 2.15"}, ""},
-	{"a bit of a public value that the snapshot has", func(d *damaged) { d.flipIn("ledger_37-44", 2, "value", 0) }, []string{"error TransactionDamaged 2.39"}, ""},
+	{"a bit of a private part", func(d *damaged) { d.flip(third, 1, -1) }, []string{"error TransactionDamaged ledger_13-20.committed 2.14"}, ""},
+	{"a bit of a public value", func(d *damaged) { d.flipIn(third, 2, "value", 0) }, []string{"error TransactionDamaged ledger_13-20.committed 2.15"}, ""},
+	{"a bit of a public value that the snapshot has", func(d *damaged) { d.flipIn("ledger_37-44", 2, "value", 0) }, []string{"error TransactionDamaged ledger_37-44.committed 2.39"}, ""},
 	{"a bit of the size of an entry that the snapshot has", func(d *damaged) { d.flip("ledger_37-44", 2, 2) }, []string{"error EntryMalformed ledger_37-44.committed 2.39"}, ""},
-	{"a bit of the transaction of the snapshot", func(d *damaged) { d.flip(last, 2, 8) }, []string{"error TransactionDamaged 2.47"}, ""},
-	{"a bit of the evidence", func(d *damaged) { d.flip(open, 0, 8) }, []string{"error TransactionDamaged 2.48"}, ""},
-	{"a bit of the first transaction", func(d *damaged) { d.flipIn("ledger_1-4", 0, "Opening", 0) }, []string{"error TransactionDamaged 2.1"}, ""},
+	{"a bit of the transaction of the snapshot", func(d *damaged) { d.flip(last, 2, 8) }, []string{"error TransactionDamaged ledger_45-47.committed 2.47"}, ""},
+	{"a bit of the evidence", func(d *damaged) { d.flip(open, 0, 8) }, []string{"error TransactionDamaged ledger_48 2.48"}, ""},
+	{"a bit of the first transaction", func(d *damaged) { d.flipIn("ledger_1-4", 0, "Opening", 0) }, []string{"error TransactionDamaged ledger_1-4.committed 2.1"}, ""},
 	{"a bit of a size in the open file", func(d *damaged) { d.flip(open, 1, 7) }, []string{"error EntryMalformed ledger_48 2.49"}, ""},
 	{"a bit of a version in the open file", func(d *damaged) { d.flip(open, 1, 0) }, []string{"error EntryMalformed ledger_48 2.49"}, ""},
 	{"a bit of a type in the open file", func(d *damaged) { d.flip(open, 1, 8+28+8) }, []string{"error EntryMalformed ledger_48 2.49"}, ""},
 	{"a bit of the name of the last table", func(d *damaged) { d.flipIn(open, 5, "internal.signatures", 0); d.flipIn(open, 5, "internal.cose", 0) }, []string{"error SignatureEntryDamaged 2.53", "note UnsignedTail 2.53"}, "2.50"},
-	{"a bit of the flags", func(d *damaged) { d.flip(third, 2, 1) }, []string{"error TransactionDamaged 2.15"}, ""},
-	{"a bit of a GCM tag", func(d *damaged) { d.flip(third, 2, 8) }, []string{"error TransactionDamaged 2.15"}, ""},
+	{"a bit of the flags", func(d *damaged) { d.flip(third, 2, 1) }, []string{"error TransactionDamaged ledger_13-20.committed 2.15"}, ""},
+	{"a bit of a GCM tag", func(d *damaged) { d.flip(third, 2, 8) }, []string{"error TransactionDamaged ledger_13-20.committed 2.15"}, ""},
 	{"a bit of the version", func(d *damaged) { d.flip(third, 2, 0) }, []string{"error EntryMalformed ledger_13-20.committed 2.15"}, ""},
 	{"a bit of a size", func(d *damaged) { d.flip(third, 2, 2) }, []string{"error EntryMalformed ledger_13-20.committed 2.15"}, ""},
 	{"a high bit of a size", func(d *damaged) { d.flip(third, 2, 7) }, []string{"error EntryMalformed ledger_13-20.committed 2.15"}, ""},
@@ -206,12 +206,12 @@ var damages = []struct {
 	{"a bit of the table of positions", func(d *damaged) { d.flipAt(third, -9) }, []string{"error PositionsWrong ledger_13-20.committed"}, ""},
 	{"a bit of the offset of the table", func(d *damaged) { d.flipAt(third, 0) }, []string{"error PositionsWrong ledger_13-20.committed"}, ""},
 	{"a high bit of the offset of the table", func(d *damaged) { d.flipAt(third, 7) }, []string{"error PositionsWrong ledger_13-20.committed"}, ""},
-	{"a bit of a node's signature", func(d *damaged) { d.flipIn(third, 7, `"sig":"`, 20) }, []string{"error TransactionDamaged 2.20"}, ""},
+	{"a bit of a node's signature", func(d *damaged) { d.flipIn(third, 7, `"sig":"`, 20) }, []string{"error TransactionDamaged ledger_13-20.committed 2.20"}, ""},
 	{"a bit of the last node's signature", func(d *damaged) { d.flipIn(open, 5, `"sig":"`, 20) }, []string{"error SignatureWrong 2.53"}, ""},
-	{"a bit of the root as written", func(d *damaged) { d.flipIn(third, 7, `"root":"`, 9) }, []string{"error SignatureEntryDamaged 2.20", "error TransactionDamaged 2.20"}, ""},
+	{"a bit of the root as written", func(d *damaged) { d.flipIn(third, 7, `"root":"`, 9) }, []string{"error SignatureEntryDamaged 2.20", "error TransactionDamaged ledger_13-20.committed 2.20"}, ""},
 	{"a bit of the last root as written", func(d *damaged) { d.flipIn(open, 5, `"root":"`, 9) }, []string{"error SignatureEntryDamaged 2.53"}, ""},
 	{"a bit of the last tree", func(d *damaged) { d.flipIn(open, 5, "public:ccf.internal.tree", 24+24+8+8+8+8+16) }, []string{"error SignatureEntryDamaged 2.53"}, ""},
-	{"a bit of a tree", func(d *damaged) { d.flipIn(third, 7, "public:ccf.internal.tree", 24+24+8+8+8+8+16) }, []string{"error SignatureEntryDamaged 2.20", "error TransactionDamaged 2.20"}, ""},
+	{"a bit of a tree", func(d *damaged) { d.flipIn(third, 7, "public:ccf.internal.tree", 24+24+8+8+8+8+16) }, []string{"error SignatureEntryDamaged 2.20", "error TransactionDamaged ledger_13-20.committed 2.20"}, ""},
 	{"a bit of the last COSE signature", func(d *damaged) { d.flipIn(open, 5, "cose_signatures", 15+24+8+8+8+300) }, []string{"error SignatureWrong 2.53"}, ""},
 	{"a bit in the last entry", func(d *damaged) { d.flip(open, 5, 8) }, nil, ""},
 	{"two chunks swapped", func(d *damaged) {
@@ -231,7 +231,18 @@ var damages = []struct {
 		d.add("ledger/ledger_60.recovery.ignored", nil)
 		d.add("ledger/ledger_5-9.committed_prefix", nil)
 	}, []string{"note LeftOut ledger_5-9.committed_prefix", "note LeftOut ledger_60.recovery.ignored"}, ""},
-	{"other files", func(d *damaged) { d.add("service_cert.pem", nil); d.add("ledger/ledger_48 (1)", nil) }, []string{"note OtherFile ledger_48 (1)"}, ""},
+	{"other files", func(d *damaged) { d.add("service_cert.pem", nil); d.add("read.me", nil) }, []string{"note OtherFile read.me"}, ""},
+	{"files with wrong names", func(d *damaged) {
+		d.add("ledger/ledger_48 (1)", nil)
+		d.add("ledger/ledger_5-12.committed.txt", nil)
+		d.add("Ledger_1-4.committed", nil)
+		d.add("snapshot_47_48.bak", nil)
+	}, []string{"note Misnamed Ledger_1-4.committed", "note Misnamed ledger_48 (1)", "note Misnamed ledger_5-12.committed.txt", "note Misnamed snapshot_47_48.bak"}, ""},
+	{"an empty file beside three whole ones", func(d *damaged) { d.add("ledger/ledger_5-28.committed", nil) }, []string{"error Overlap ledger_5-28.committed"}, ""},
+	{"a cut file beside three whole ones", func(d *damaged) {
+		d.add("ledger/ledger_5-28.committed", append(bytes.Clone(d.file(second).Content), make([]byte, 999)...))
+	}, []string{"error Overlap ledger_5-28.committed"}, ""},
+	{"an empty file that names more than a whole one", func(d *damaged) { d.add("ledger/ledger_5-20.committed", nil) }, []string{"error Overlap ledger_5-20.committed"}, ""},
 	{"a closed file that is not committed", func(d *damaged) { *d.file(last) = ccfwriter.Uncommitted(*d.file(last)) }, nil, ""},
 	{"only a snapshot", func(d *damaged) { d.files = []ccfwriter.File{*d.file(shot)} }, []string{"error NoLedger"}, "-"},
 	{"no file", func(d *damaged) { d.files = nil }, []string{"error NoLedger"}, "-"},

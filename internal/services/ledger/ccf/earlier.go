@@ -34,7 +34,7 @@ func (v *Verifier) Unfinished() bool { return len(v.report.Unfinished) > 0 }
 // not among them.
 func Order(files []File) []string {
 	var names []string
-	for _, c := range arrange(files).chunks {
+	for _, c := range arrange(Source{Files: files}).chunks {
 		names = append(names, c.file.Name)
 	}
 	return names

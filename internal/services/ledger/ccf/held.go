@@ -25,6 +25,7 @@ type shot struct {
 	// them says whether the ledger is damaged there.
 	Differs bool   `json:"h,omitempty"`
 	Doubt   string `json:"w,omitempty"`
+	Wrong   bool   `json:"x,omitempty"` // it was told to be wrong
 }
 
 func (s *shot) file() File { return File{Name: s.Name} }
@@ -38,7 +39,7 @@ func (v *Verifier) takeSnapshot(ctx context.Context, f snapshotFile) error {
 	} else if s, err = v.readSnapshot(ctx, f, nil); err != nil {
 		return err
 	}
-	taken := v.judge(f, s, v.service)
+	taken := v.judge(f, s, v.vouching(s, true))
 	if taken == nil {
 		return nil
 	}
@@ -48,6 +49,7 @@ func (v *Verifier) takeSnapshot(ctx context.Context, f snapshotFile) error {
 		var different []string
 		if taken.Tables, different = v.index.compare(v.sums); len(different) > 0 {
 			v.wrongState(f, different)
+			taken.Wrong = true
 		}
 		if v.index.partial {
 			v.tellFile(note, StateNotHeld, f.file, "", "it has more keys than are held in memory: only CCF's own tables were compared")
@@ -74,7 +76,7 @@ func (v *Verifier) judge(f snapshotFile, s *snapshot, service *ecdsa.PublicKey) 
 			}
 		}
 		v.tellFile(fault, SnapshotWrong, f.file, "", text)
-		v.report.snapshot(Snapshot{Name: f.file.Name, Seqno: f.seqno})
+		v.report.snapshot(Snapshot{Name: f.file.Name, Seqno: f.seqno, Wrong: true})
 		return nil
 	}
 	taken.Leaf, taken.Root, taken.Receipt = leaf[:], root[:], true
@@ -113,7 +115,7 @@ func (v *Verifier) held(sig *signature) {
 		}
 		if s.Seen && s.Receipt && sig.Root != nil && !bytes.Equal(s.Root, sig.Root) {
 			v.tellFile(fault, SnapshotWrong, s.file(), sig.id(), "its receipt signs another root than this signature")
-			s.Seen = false
+			s.Seen, s.Wrong = false, true
 		}
 		s.Differs = s.Differs && !slices.Contains(v.named, s.Seqno)
 		if slices.Contains(v.named, s.Evidence) {
@@ -134,6 +136,7 @@ func (v *Verifier) conclude(s *shot) {
 	}
 	v.report.snapshot(Snapshot{
 		Name: s.Name, Seqno: s.Seqno, SHA256: hex.EncodeToString(s.Digest), Receipt: s.Receipt, InLedger: s.Seen, Tables: s.Tables,
+		Wrong: s.Wrong || s.Differs || s.Doubt != "",
 	})
 }
 
@@ -165,7 +168,7 @@ func (v *Verifier) beginLater(ctx context.Context) error {
 			return nil
 		}
 	}
-	v.tellFile(fault, BeginningMissing, first.file, "", "transactions "+span(1, first.first-1)+" before this file are missing, and no snapshot has their state")
+	v.tellFile(fault, BeginningMissing, first.file, "", missing(1, first.first-1)+", and no snapshot has their state")
 	return nil
 }
 
@@ -217,7 +220,11 @@ func (v *Verifier) end(ctx context.Context) error {
 	case v.report.Signed == "":
 		v.tell(fault, NoSignature, "", "no signature proves anything of this ledger")
 	case v.service == nil:
-		v.tell(note, IdentityUnknown, "", "no file tells the service's certificate")
+		after := ""
+		if len(v.report.Identities) > 0 {
+			after = " after what is missing before " + v.over(0, "")
+		}
+		v.tell(note, IdentityUnknown, "", "no file tells the service's certificate"+after)
 	}
 	if v.lastSeqno > v.lastSignature {
 		v.report.Unsigned = v.lastSeqno - v.lastSignature
@@ -242,12 +249,7 @@ func (v *Verifier) endSnapshots(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var info serviceInfo
-		service := v.service
-		if service == nil && json.Unmarshal(s.service, &info) == nil {
-			service, _, _ = serviceKey(info.Cert)
-		}
-		if taken := v.judge(f, s, service); taken != nil {
+		if taken := v.judge(f, s, v.vouching(s, len(v.layout.chunks) > 0 && f.seqno < v.next)); taken != nil {
 			v.conclude(taken)
 		}
 		if len(v.layout.chunks) > 0 {

@@ -64,7 +64,9 @@ func (v *Verifier) identify(w *identityWrites) {
 		if err == nil {
 			var key *ecdsa.PublicKey
 			var id string
-			if key, id, err = serviceKey(info.Cert); err == nil && !sameKey(v.service, key) {
+			if key, id, err = serviceKey(info.Cert); err == nil && (v.service == nil || v.doubts(w.seqno)) {
+				v.continued(w, info.Status, key, id)
+			} else if err == nil && !sameKey(v.service, key) {
 				v.succeed(w, key, id)
 			}
 		}
@@ -73,9 +75,9 @@ func (v *Verifier) identify(w *identityWrites) {
 		}
 	}
 	for _, node := range w.nodes {
-		v.joined(node, false)
+		v.joined(node, v.doubts(w.seqno))
 	}
-	if w.endorsement != nil {
+	if w.endorsement != nil && !v.doubts(w.seqno) {
 		v.endorsed(w.id(), w.endorsement)
 	}
 }
@@ -93,9 +95,14 @@ func (v *Verifier) succeed(w *identityWrites, key *ecdsa.PublicKey, id string) {
 			v.report.Alone = w.id()
 		}
 	}
+	v.serve(key, Identity{KeySHA256: id, From: w.id()})
+}
+
+// serve goes on with another service.
+func (v *Verifier) serve(key *ecdsa.PublicKey, identity Identity) {
 	v.service = key
 	clear(v.certificates)
-	v.report.identify(Identity{KeySHA256: id, From: w.id()})
+	v.report.identify(identity)
 }
 
 // recovered checks that a recovery names the service before, and begins right after its last signature.
@@ -208,9 +215,10 @@ func (v *Verifier) salvage(w *identityWrites) {
 			if v.service != nil {
 				v.settlePending()
 			}
-			v.service = key
-			clear(v.certificates)
-			v.report.identify(Identity{KeySHA256: id, From: w.id()})
+			v.serve(key, Identity{KeySHA256: id, From: w.id()})
+		}
+		if err == nil && wrong == nil {
+			v.doubt = 0
 		}
 	}
 	for _, node := range w.nodes {

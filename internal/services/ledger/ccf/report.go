@@ -40,6 +40,8 @@ const (
 const (
 	LeftOut         Code = "LeftOut"         // a file that is not read
 	OtherFile       Code = "OtherFile"       // a file of neither a ledger nor a snapshot
+	Misnamed        Code = "Misnamed"        // a file whose name begins like that of a ledger file or a snapshot
+	NotRead         Code = "NotRead"         // a link that leads nowhere, or no file where one should be
 	OpenFileEmpty   Code = "OpenFileEmpty"   // a file that was just begun
 	OpenFileCut     Code = "OpenFileCut"     // a file that was copied while it was written
 	UnsignedTail    Code = "UnsignedTail"    // transactions after the last signature
@@ -58,10 +60,12 @@ type Finding struct {
 	Text        string `json:"text"`
 }
 
-// Identity is a service, by the SHA-256 of its public key, and the transaction that created it.
+// Identity is a service, by the SHA-256 of its public key, and the transaction that created it: "" if no file has that one.
 type Identity struct {
-	KeySHA256 string `json:"keySha256"`
+	KeySHA256 string `json:"keySha256"` // "" if no file tells it
 	From      string `json:"from"`
+	// Over is the transaction from which on another service than the one before has the ledger. It was created in a gap before that.
+	Over string `json:"overGap,omitempty"`
 }
 
 // Snapshot is a snapshot, with the parts of it that were held against others.
@@ -72,6 +76,7 @@ type Snapshot struct {
 	Receipt  bool   `json:"receipt"`          // the service signed the digest
 	InLedger bool   `json:"inLedger"`         // the ledger has the same evidence, under the same signature
 	Tables   int    `json:"tables,omitempty"` // the public tables that are equal to those of the ledger
+	Wrong    bool   `json:"wrong,omitempty"`  // an error says so
 }
 
 // Report is the outcome of a verification.
@@ -110,7 +115,7 @@ const (
 	mostFindings   = 8
 	mostIdentities = 8
 	mostSnapshots  = 4
-	mostText       = 120
+	mostText       = 200
 	mostName       = 80
 )
 

@@ -61,8 +61,14 @@ func (v *Verifier) settle(t *transaction, w *signatureWrites) {
 		}
 	}
 	trusted := ok && (written == nil || *written == theirs.root())
+	if trusted {
+		for _, seqno := range named {
+			v.doubtFrom(seqno)
+		}
+	}
 	v.applyQueue(named, trusted)
 	s := v.signed(t, w)
+	v.decide(s)
 	if v.known && ok && len(named) == 0 && !earlier && isRoot(written, ours) && len(s.faults) == 0 {
 		v.accept(s, v.tree)
 		return
@@ -148,12 +154,15 @@ func (v *Verifier) contradicted(s *signature, table bool, theirs *tree, named []
 }
 
 // likely picks a root where no signature proves one: of the tree that the written root agrees with, else of our own tree, else of
-// the tree beside the signature.
+// the tree beside the signature. Where the service is not known because a transaction is damaged, that one is the tree without the damage.
 func (v *Verifier) likely(all []candidate, s *signature) int {
 	if s.written != nil {
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.tree != nil && c.root == *s.written }); i >= 0 {
 			return i
 		}
+	}
+	if n := len(all); n == 2 && v.service == nil && s.Key == nil && all[1].tree != nil {
+		return 1
 	}
 	return slices.IndexFunc(all, func(c candidate) bool { return c.tree != nil })
 }
@@ -189,7 +198,7 @@ func (v *Verifier) explain(s *signature, c candidate, table bool, named []uint64
 func (v *Verifier) name(named []uint64) {
 	for _, seqno := range named {
 		if !v.told[seqno] {
-			v.tell(fault, TransactionDamaged, v.seen(seqno), "its bytes are not those that were signed")
+			v.tellFile(fault, TransactionDamaged, File{Name: v.fileOf(seqno)}, v.seen(seqno), "its bytes are not those that were signed")
 			v.broken, v.index = true, nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 )
 
 // File names one file of a copy, with slashes between folders, and its size.
@@ -15,25 +16,46 @@ type File struct {
 	Size int64
 }
 
+// Unread names something in a copy that is not read although it may be meant as a file of it.
+type Unread struct{ Name, Why string }
+
 // Source gives the files of a copy.
 type Source struct {
-	Files []File
+	Files  []File
+	Unread []Unread
 	// Open reads a file from an offset on. The verifier closes each reader before its end, if it needs no more.
 	Open func(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
 }
 
-// Folder makes a source of a file system.
+// Folder makes a source of a file system. It follows a link to a file, as far as the file system does, and no link to a folder.
 func Folder(fsys fs.FS) (Source, error) {
-	var files []File
-	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
+	var s Source
+	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return unreadable(File{Name: name}, err)
+		}
+		if entry.IsDir() && !chunkName.MatchString(path.Base(name)) && !snapshotName.MatchString(path.Base(name)) {
+			return nil
 		}
 		info, err := entry.Info()
-		if err != nil {
-			return err
+		linked := err == nil && info.Mode()&fs.ModeSymlink != 0
+		if linked {
+			info, err = fs.Stat(fsys, name)
 		}
-		files = append(files, File{Name: path, Size: info.Size()})
+		switch {
+		case linked && err != nil:
+			s.Unread = append(s.Unread, Unread{name, "a link that leads to nothing in this folder"})
+		case err != nil:
+			return unreadable(File{Name: name}, err)
+		case info.Mode().IsRegular():
+			s.Files = append(s.Files, File{Name: name, Size: info.Size()})
+		case linked:
+			s.Unread = append(s.Unread, Unread{name, "a link to no file: it is not followed"})
+		case info.IsDir():
+			s.Unread = append(s.Unread, Unread{name, "a folder, where a file of the ledger should be"})
+		default:
+			s.Unread = append(s.Unread, Unread{name, "no file, but a pipe, a socket or a device"})
+		}
 		return nil
 	})
 	open := func(_ context.Context, name string, offset int64) (io.ReadCloser, error) {
@@ -52,7 +74,16 @@ func Folder(fsys fs.FS) (Source, error) {
 		}
 		return file, nil
 	}
-	return Source{Files: files, Open: open}, err
+	s.Open = open
+	return s, err
+}
+
+// unreadable says which file cannot be read. The errors of a file system name it too.
+func unreadable(file File, err error) error {
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		err = of.Err
+	}
+	return fmt.Errorf("%s cannot be read: %w", file.Name, err)
 }
 
 // input reads one file forwards, and knows its position.
@@ -72,7 +103,7 @@ func (v *Verifier) open(ctx context.Context, file File, offset int64, size int) 
 	}
 	reader, err := v.source.Open(ctx, file.Name, offset)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", file.Name, err)
+		return nil, unreadable(file, err)
 	}
 	in.buffer, in.closer = bufio.NewReaderSize(reader, size), reader
 	return in, nil
@@ -100,7 +131,7 @@ func (in *input) Read(p []byte) (int, error) {
 		return n, fmt.Errorf("%s ended at %d of %d bytes: it changed while it was read", in.file.Name, in.pos, in.file.Size)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return n, fmt.Errorf("reading %s: %w", in.file.Name, err)
+		return n, unreadable(in.file, err)
 	}
 	return n, err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Bounds of the index of a snapshot's public state: a key takes 40 bytes of memory, and a table 8 bytes of the checkpoint.
@@ -157,5 +158,14 @@ func (v *Verifier) passSnapshots(ctx context.Context) error {
 
 // wrongState tells the tables of a snapshot that are not those of the ledger.
 func (v *Verifier) wrongState(f snapshotFile, different []string) {
-	v.tellFile(fault, SnapshotWrong, f.file, "", fmt.Sprintf("its public state is not that of the ledger: %s", strings.Join(different, ", ")))
+	text := "its public state is not that of the ledger: " + different[0]
+	for n, table := range different[1:] {
+		rest := fmt.Sprintf(" and %d more", len(different)-1-n)
+		if utf8.RuneCountInString(text+", "+table+rest) > mostText {
+			text += rest
+			break
+		}
+		text += ", " + table
+	}
+	v.tellFile(fault, SnapshotWrong, f.file, "", text)
 }

@@ -53,7 +53,9 @@ type Verifier struct {
 	lastSignature uint64
 	lastRoot      []byte
 
-	service      *ecdsa.PublicKey
+	service *ecdsa.PublicKey
+	// doubt is a transaction that is missing or damaged: another service may have begun there. A table or a signature after it tells.
+	doubt        uint64
 	certificates map[hash]*nodeCertificate
 	nodes        map[string][]byte
 	order        []string
@@ -79,7 +81,7 @@ type viewChange struct{ seqno, view uint64 }
 // New begins to verify a copy, or goes on from a checkpoint of an earlier verification of the same one.
 func New(source Source, options Options, checkpoint []byte) (*Verifier, error) {
 	v := &Verifier{
-		source: source, options: options, layout: arrange(source.Files), entries: newEntryReader(), bufferSize: 256 << 10,
+		source: source, options: options, layout: arrange(source), entries: newEntryReader(), bufferSize: 256 << 10,
 		next: 1, certificates: map[hash]*nodeCertificate{}, nodes: map[string][]byte{}, told: map[uint64]bool{},
 	}
 	if checkpoint == nil {
@@ -182,9 +184,10 @@ func (v *Verifier) choose() (chunk, bool) {
 		return chunk{}, false
 	}
 	if v.next > 1 || v.last != "" {
-		v.tellFile(fault, Gap, later.file, "", "transactions "+span(v.next, later.first-1)+" before this file are missing")
+		v.tellFile(fault, Gap, later.file, "", missing(v.next, later.first-1))
 	}
 	v.lose(later.first)
+	v.doubtFrom(later.first - 1)
 	v.next, v.past = later.first, later.first
 	return *later, true
 }
@@ -280,4 +283,5 @@ func (v *Verifier) malformed(file File, t *transaction, text string) {
 	v.tellFile(fault, EntryMalformed, file, t.id(), text)
 	v.told[t.seqno] = true
 	v.broken, v.index = true, nil
+	v.doubtFrom(t.seqno)
 }

@@ -34,3 +34,11 @@ func (l *Ledger) Usurp(other *Ledger) { l.node = other.node }
 
 // RecoverUnnamed is Recover by a service that does not name the one before it.
 func (l *Ledger) RecoverUnnamed(form Form) { l.succeed(form, false) }
+
+// Pretend changes the state that a snapshot has, without a transaction.
+func (l *Ledger) Pretend(w Write) {
+	if l.state[w.Table] == nil {
+		l.state[w.Table] = map[string]value{}
+	}
+	l.state[w.Table][w.Key] = value{l.seqno, w.Value}
+}
