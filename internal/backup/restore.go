@@ -99,6 +99,10 @@ type Restoring struct {
 	// NoSafety: the request wants no safety backup, for Reason.
 	NoSafety       bool      `json:"noSafety,omitempty"`
 	SafetyBackedUp time.Time `json:"safetyBackedUp,omitzero"`
+	// Stopped is the last time at which the app was stopped when the restore, behind its safety backup, was to begin.
+	Stopped time.Time `json:"stopped,omitzero"`
+	// Elsewhere: it waits for something that is no matter of its destination.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Reading: the run stands among the readers of the recovery point.
 	Reading bool `json:"reading,omitempty"`
 	// Step is its progress.

@@ -198,3 +198,40 @@ func TestARestoreThatItsOwnPointHoldsUpHoldsUpNoOther(t *testing.T) {
 		t.Errorf("the younger one is %s: %+v", now.State, now.Reason)
 	}
 }
+
+// TestARestoreWhoseArtifactCannotBeReadHoldsUpNoOther: storage does not let the older restore read its artifact, which is no matter of the
+// destination. The younger one has another recovery point, and waits for a day.
+func TestARestoreWhoseArtifactCannotBeReadHoldsUpNoOther(t *testing.T) {
+	s, service, first := restorable(t)
+	s.now = s.now.Add(time.Hour)
+	second := s.ask("second")
+	s.finish()
+	s.rescueAll()
+	p, err := s.engine.RecoveryPoint(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.provider.hash = func(a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
+		if a.Artifact == p.Artifact {
+			return backup.Verification{}, fault(backup.Retryable, "AuthorizationFailure")
+		}
+		good, err := s.engine.RecoveryPoint(t.Context(), second.ID)
+		return backup.Verification{Done: true, Hashing: backup.Hashing{ETag: good.ETag}, Size: good.Size, SHA256: good.SHA256, Modified: good.Created}, err
+	}
+	q := order("older")
+	q.Point = first
+	older := s.restore(q, restoring(false))
+	s.deliver()
+	if now := s.run(older.ID); now.State != backup.Waiting || now.Reason.Code != "AuthorizationFailure" {
+		t.Fatalf("the older one is %s: %+v", now.State, now.Reason)
+	}
+	s.now = s.now.Add(time.Minute)
+	q = order("younger")
+	q.Point = second.ID
+	younger := s.restore(q, restoring(false))
+	for end := s.now.Add(3 * time.Hour); s.now.Before(end) && s.step(); {
+	}
+	if now := s.run(younger.ID); now.State != backup.Succeeded || len(service.started) != 1 {
+		t.Errorf("after three hours the younger one is %s: %+v", now.State, now.Reason)
+	}
+}

@@ -30,6 +30,7 @@ type restoring struct {
 func (s restoring) guard(ctx context.Context, o operation) error {
 	r, q := &s.run, s.run.Restore
 	before := s.Now()
+	q.Elsewhere = false
 	if why := s.expired(); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
@@ -52,6 +53,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 		return s.end(ctx, refuses, *why)
 	}
 	if p.State == backup.Deleting {
+		q.Elsewhere = true
 		return s.postpone(ctx, &backup.Fault{
 			Kind: backup.Retryable, Code: "RecoveryPointDeleting", Message: "cleanup tries whether storage still keeps the recovery point " + p.ID,
 		})
@@ -61,6 +63,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 		p.Readers = append(p.Readers, r.ID)
 		switch _, err := s.Catalog.Apply(ctx, p.Replace()); {
 		case errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
+			q.Elsewhere = true
 			return s.postpone(ctx, &backup.Fault{Kind: backup.Retryable, Code: "RecoveryPointChanged", Message: "another invocation changed the recovery point"})
 		case err != nil:
 			return fmt.Errorf("hold the recovery point %s for restore %s: %w", p.ID, r.ID, err)
@@ -101,6 +104,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	}
 	v, err := hash(ctx, s.provider, a, r.Hashing)
 	if err != nil {
+		q.Elsewhere = true
 		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}
 	r.Hashing = v.Hashing
@@ -264,7 +268,7 @@ func (s restoring) pollFailed(ctx context.Context, f *backup.Fault) (bool, error
 }
 
 // backOff waits for a destination that cannot take the restore now. Once it has a safety backup it keeps the lock: the state that
-// the backup secures must not change behind it.
+// the backup secures must not change behind it. While the app is stopped it waits until it expires.
 func (s restoring) backOff(ctx context.Context, f *backup.Fault) error {
 	r := &s.run
 	r.Restore.Step = backup.StepPreCheck
@@ -272,11 +276,14 @@ func (s restoring) backOff(ctx context.Context, f *backup.Fault) error {
 		return s.postpone(ctx, f)
 	}
 	r.Reason = f.Reason()
-	if why := s.expired(); why != nil && f.Code == stop.Code {
-		return s.end(ctx, refuses, *why)
+	if f.Code == stop.Code {
+		if why := s.expired(); why != nil {
+			return s.end(ctx, refuses, *why)
+		}
+		r.Restore.Stopped = s.now
 	}
 	waited := s.now.Sub(r.Restore.SafetyBackedUp)
-	if waited >= s.Timings.Operation {
+	if s.now.Sub(backup.Later(r.Restore.SafetyBackedUp, r.Restore.Stopped)) >= s.Timings.Operation {
 		return s.end(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
 			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
 			"then ask again, under another ID."))

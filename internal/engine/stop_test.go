@@ -575,3 +575,25 @@ func TestCancelSurvives(t *testing.T) {
 		}
 	}
 }
+
+// TestAStoppedRestoreWaitsUntilItExpires: a restore that may begin for three days has its safety backup when the app is stopped (lifeboat
+// stop --help: "A restore waits, until it expires"). After a day it fails, with the advice to see what else is changing the service.
+func TestAStoppedRestoreWaitsUntilItExpires(t *testing.T) {
+	s, service, _ := restorable(t)
+	q := order("restore-1")
+	q.Expires = s.now.Add(3 * day)
+	run := s.restore(q, restoring(true))
+	for s.run(run.ID).Restore.SafetyBackedUp.IsZero() && s.step() {
+	}
+	s.stop(false)
+	for end := s.now.Add(30 * time.Hour); s.now.Before(end) && s.step(); {
+	}
+	if now := s.run(run.ID); now.State.Final() {
+		t.Errorf("%s before it expires it is %s: %+v", q.Expires.Sub(now.Ended), now.State, now.Reason)
+	}
+	s.resume()
+	s.finish()
+	if now := s.run(run.ID); now.State != backup.Succeeded || len(service.started) != 1 {
+		t.Errorf("after the stop it is %s: %+v", now.State, now.Reason)
+	}
+}

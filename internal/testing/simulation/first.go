@@ -106,7 +106,7 @@ func oldestFirst(w *World, moment any) string {
 	for _, f := range w.ledger.open {
 		o := f.run
 		waits := (o.State == backup.Queued || o.State == backup.Waiting) && o.Restore != nil && o.Restore.Expires.After(w.now)
-		if !waits || o.Target != r.Target || o.ID <= r.ID || o.Reason.Code == "RecoveryPointDeleting" {
+		if !waits || o.Target != r.Target || o.ID <= r.ID || o.Restore.Elsewhere {
 			continue
 		}
 		if began := cmp.Or(r.Started, r.Intent); o.Created.Before(began.Add(-strandedAfter)) && w.undisturbed(o.Created) {
