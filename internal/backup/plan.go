@@ -162,10 +162,15 @@ const LongestJitter = LongestDelay
 
 // Spelled returns the resource ID as the plan spells it: as a target, or among the services that restores may come from or go into. An
 // ID that the plan does not have stays as it is.
-func (p Plan) Spelled(id string) string {
-	for _, own := range slices.Concat(p.Targets, p.Restore.From, p.Restore.Into) {
-		if Same(own, id) {
-			return own
+func (p Plan) Spelled(id string) string { return Spelled([]Plan{p}, id) }
+
+// Spelled returns the resource ID in the spelling of the first plan that has it; see [Plan.Spelled].
+func Spelled(plans []Plan, id string) string {
+	for _, p := range plans {
+		for _, own := range slices.Concat(p.Targets, p.Restore.From, p.Restore.Into) {
+			if Same(own, id) {
+				return own
+			}
 		}
 	}
 	return id

@@ -134,7 +134,7 @@ func (e *Engine) newestLive(ctx context.Context, target string, now time.Time) (
 // tellForgotten publishes an event with the number of points that the request has deleted. After a death the repeat of the last page
 // publishes it, under the same ID.
 func (e *Engine) tellForgotten(ctx context.Context, f Forgetting, now time.Time) error {
-	deleted, stay := 0, 0
+	target, deleted, stay := f.Target, 0, 0
 	for page, err := range backup.PointPages(ctx, e.Catalog, f.Target, backup.PointPrefix, backup.Behind(backup.PointPrefix)) {
 		if err != nil {
 			return err
@@ -142,6 +142,7 @@ func (e *Engine) tellForgotten(ctx context.Context, f Forgetting, now time.Time)
 		for _, p := range page.Points {
 			switch {
 			case p.SoftDeletion.ID == f.Deletion.ID:
+				target = p.Target // in the spelling of its plan
 				deleted++
 			case p.State != backup.Expired && !p.IsSoftDeleted():
 				stay++
@@ -151,5 +152,5 @@ func (e *Engine) tellForgotten(ctx context.Context, f Forgetting, now time.Time)
 	if deleted == 0 {
 		return nil
 	}
-	return e.Outbox().Announce(ctx, event.TargetForgotten(f.Target, f.Deletion, deleted, stay, now))
+	return e.Outbox().Announce(ctx, event.TargetForgotten(target, f.Deletion, deleted, stay, now))
 }

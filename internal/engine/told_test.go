@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
@@ -78,5 +79,37 @@ func TestThePreviewSaysThatItCannotKnowTheKeys(t *testing.T) {
 		if told != want {
 			t.Errorf("%s: %+v", kind, p.Guards)
 		}
+	}
+}
+
+// TestEventsHaveThePlansSpelling: the answer to a request for a backup that comes by a message, and the event about a forgotten target.
+func TestEventsHaveThePlansSpelling(t *testing.T) {
+	s, _, _ := restorable(t)
+	q := request.Backup{ID: "by message", Target: loud(target)}
+	if b, err := s.engine.AnswerBackup(t.Context(), q, []backup.Plan{nightly()}, nil); err != nil || len(b.Runs) != 1 {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	s.finish()
+	f := engine.Forgetting{Target: loud(target), Deletion: backup.SoftDeletion{ID: "request-2", By: "a person", Reason: "gone"}}
+	if _, err := s.engine.Forget(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range s.storage.queue.Events() {
+		if strings.Contains(string(e.Data)+e.Subject, "/SUBSCRIPTIONS/") {
+			t.Errorf("%s has another spelling than the plan: %s %s", e.Type, e.Subject, e.Data)
+		}
+	}
+}
+
+// TestARestoreIsStoredInItsOwnPlansSpelling: two plans spell the target in two ways. The first one allows the restore, and the caller has its
+// spelling; so has the run.
+func TestARestoreIsStoredInItsOwnPlansSpelling(t *testing.T) {
+	s, _, _ := restorable(t)
+	other := nightly()
+	other.Name, other.Targets = "other", []string{loud(target)}
+	plans := append(restoring(false), other)
+	run := s.run(s.restore(order("incident"), plans).ID)
+	if run.Plan != "nightly" || run.Target != target || run.Restore.Source != target {
+		t.Errorf("the restore of the plan %s has %s and %s", run.Plan, run.Restore.Source, run.Target)
 	}
 }

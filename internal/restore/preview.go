@@ -55,20 +55,10 @@ type Preview struct {
 // NewPreview makes the preview of a request, before any guard was asked.
 func NewPreview(q Request, plans []backup.Plan, now time.Time) Preview {
 	return Preview{
-		Made: now, Target: spelled(plans, q.Target), Destination: spelled(plans, q.Destination()), Kind: q.Kind, Key: q.Key, Region: q.Region,
+		Made: now, Target: backup.Spelled(plans, q.Target), Destination: backup.Spelled(plans, q.Destination()), Kind: q.Kind, Key: q.Key, Region: q.Region,
 		NoSafety:   q.NoSafety,
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{}, MayAnswer: q.Replies(plans),
 	}
-}
-
-// spelled returns the resource ID in the spelling of the first plan that has it.
-func spelled(plans []backup.Plan, id string) string {
-	for _, p := range plans {
-		if own := p.Spelled(id); own != id {
-			return own
-		}
-	}
-	return id
 }
 
 // NewRun makes the run of the request, with the ID; asked is the time of the request's claim.
@@ -253,6 +243,7 @@ func (p *Preview) Allow(q Request, plans []backup.Plan, service backup.Service) 
 		}
 		if p.Plan == "" {
 			p.Plan, p.Allowing = plan.Name, plan
+			p.Target, p.Destination = plan.Spelled(p.Target), plan.Spelled(p.Destination)
 		}
 		if plan.Restore.Approval {
 			agrees = cmp.Or(agrees, plan.Name)
