@@ -117,7 +117,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	level := zerolog.InfoLevel
 	switch {
-	case r.Context().Err() != nil && errors.Is(cmp.Or(err, failed), context.Canceled):
+	case r.Context().Err() != nil && errors.Is(cmp.Or(err, reason(failed)), context.Canceled):
 		seen.about["note"], err = "the caller hung up", nil
 	case seen.status >= 500:
 		level, err = zerolog.ErrorLevel, cmp.Or(err, reason(failed))
@@ -299,6 +299,9 @@ func planError(err error) *apiError {
 		for _, one := range all.Unwrap() {
 			e.Details = append(e.Details, api.Problem{Code: "PlanInvalid", Message: one.Error()})
 		}
+	}
+	if errors.Is(err, context.Canceled) {
+		e.cause = err
 	}
 	return e
 }

@@ -12,8 +12,6 @@ func (h *handler) execute(ctx context.Context, in invocation, message []byte) (f
 	did.say(out.Reason)
 	if out.Warning != "" {
 		did["warning"] = out.Warning
-		h.Log.Warn().Str("function", "execute").Str("run", out.Run).Str("target", out.Target).Str("warning", out.Warning).
-			Msg("a restore has succeeded, with a warning")
 	}
 	return did, err
 }

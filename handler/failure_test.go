@@ -79,3 +79,49 @@ func TestACallerThatHangsUpIsNoError(t *testing.T) {
 		t.Errorf("%v", line)
 	}
 }
+
+// dying is a catalog whose process dies right after it has saved that a restore has succeeded.
+type dying struct {
+	*memory.Catalog
+	saved, dead bool
+}
+
+func (c *dying) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
+	if c.saved && !c.dead {
+		c.dead = true
+		panic("killed")
+	}
+	etags, err := c.Catalog.Apply(ctx, writes...)
+	for _, w := range writes {
+		c.saved = c.saved || err == nil && strings.HasPrefix(w.Row, "run-") && strings.Contains(string(w.Body), `"could not overwrite: 1"`)
+	}
+	return etags, err
+}
+
+// TestTheLogWarnsOfAPartialRestoreAfterADeath: the process dies after it has saved the end of a partial restore; the message comes again. A
+// line of the log warns all the same.
+func TestTheLogWarnsOfAPartialRestoreAfterADeath(t *testing.T) {
+	catalog := &dying{}
+	d, service, _ := restoreHandler(t, false, func(c *Config) {
+		catalog.Catalog = c.Engine.Catalog.(*watched).Catalog
+		c.Engine.Catalog = catalog
+	})
+	service.begin = func() (backup.Operation, error) {
+		return backup.Operation{Done: true, Warning: "could not overwrite: 1", Partly: true}, nil
+	}
+	d.call("POST", "/api/restores", orderText)
+	messages := d.queue.Receive("execute", 32, 7*24*time.Hour)
+	for range 2 {
+		for _, m := range messages {
+			d.send("execute", m.Body)
+		}
+	}
+	warned, ended := false, false
+	for _, line := range d.lines(t) {
+		ended = ended || line["event"] == "lifeboat.restore.succeeded"
+		warned = warned || line["level"] == "warn" && line["warning"] == "could not overwrite: 1"
+	}
+	if !catalog.dead || !ended || !warned {
+		t.Errorf("died %t, ended %t, warned %t", catalog.dead, ended, warned)
+	}
+}

@@ -31,7 +31,7 @@ func (h *handler) postForget(w http.ResponseWriter, r *http.Request) error {
 	}
 	active, err := h.Plans.Current(r.Context())
 	if err != nil {
-		return err
+		return planError(err)
 	}
 	answer, err := h.Engine.Forget(r.Context(), engine.Forgetting{
 		Target:   target,

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -36,6 +37,22 @@ func TestForget(t *testing.T) {
 			if !strings.Contains(w.Body.String(), want) {
 				t.Errorf("%s: %s\nhas no %s", c.body, w.Body, want)
 			}
+		}
+	}
+}
+
+// TestADeletionWithoutAPlanSaysWhy: plan.yaml has a mistake, and there never was a good one. The answers to a backup and
+// to a deletion say so.
+func TestADeletionWithoutAPlanSaysWhy(t *testing.T) {
+	for _, path := range []string{"/api/backups", "/api/forget"} {
+		d := newApp(nil)
+		d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
+		w := d.call("POST", path, `{"target":"`+target+`","reason":"gone"}`)
+		if path == "/api/backups" {
+			w = d.call("POST", path, `{"target":"`+target+`"}`)
+		}
+		if w.Code != 503 || !strings.Contains(w.Body.String(), "plan.yaml:7: nonsense") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
 }

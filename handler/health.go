@@ -12,8 +12,8 @@ import (
 // getHealth answers 200 if every target of the active plans has a verified recovery point within two intervals of its
 // plan, or may still get its first. It answers 503 if a target has none, if the host no longer fires a timer, if several apps have
 // the same storage account, or if storage has artifacts of a target that the catalog does not know. While plan.yaml
-// is refused, it measures the last good plans; if there are none, the status is unprotected. With ?plan=NAME the targets of other plans
-// are neither in the answer nor in its status; a silent timer and a second app concern every plan. With ?targets=false it has the numbers of the
+// is refused, it measures the last good plans; if there are none, the status is unprotected. With ?plan=NAME the answer and its status
+// have nothing of other plans; a silent timer and a second app concern every plan. With ?targets=false it has the numbers of the
 // targets alone.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
@@ -40,12 +40,16 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.OverallStatus, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
 	targets, timers, err := h.Engine.Health(r.Context(), active)
+	if gone := r.Context().Err(); gone != nil { // the targets that were not read are not unprotected
+		return gone
+	}
 	body.Poison = h.poisoned(r.Context(), active.Plans)
 	if err != nil && noPlan == nil {
 		no := internalError(err)
 		no.Details = poisonDetails(body.Poison)
 		return no
 	}
+	timers = only.timers(timers, active.Plans)
 	body.Checked = timers.Now
 	if stop := viewStop(timers.Stopped); stop.Stopped {
 		body.Stop, body.Stopped = &stop, timers.Stopped.Backups()
@@ -70,13 +74,18 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.Checkpoints = append(body.Checkpoints, api.NewCheckpoint(c))
 	}
 	for _, d := range timers.Departed {
-		one := api.Departed{Target: d.Target, Plan: d.Plan, Left: d.At}
+		one := api.Departed{Target: d.Target, Plan: d.Plan, Left: d.At, Reason: viewReason(d.Reason(), "")}
+		if d.Err != nil {
+			h.Log.Warn().Err(d.Err).Str("target", d.Target).Str("plan", d.Plan).Msg("the target cannot be read")
+		}
 		if p := d.Point; p != nil {
 			one.Verified = &api.Verified{ID: p.ID, Created: p.Created, Age: int64(p.Age(timers.Now).Seconds()), CopyOnly: p.CopyOnly}
 		}
 		body.Departed = append(body.Departed, one)
 	}
-	body.DepartedOmitted = timers.Omitted
+	for _, n := range timers.Omitted {
+		body.DepartedOmitted += n
+	}
 	for _, t := range only.targets(targets) {
 		if t.Err != nil {
 			h.Log.Warn().Err(t.Err).Str("target", t.Target).Str("plan", t.Plan).Msg("the target cannot be read")

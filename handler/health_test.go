@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/testing/memory"
 )
 
 // healthHandler is a handler whose plan has a scheduled time each day, which the first timer run has seen.
@@ -211,5 +213,59 @@ func TestHealthOfOnePlan(t *testing.T) {
 	}
 	if w := d.call("GET", "/api/health?plan=mightly", ""); w.Code != 404 || !strings.Contains(w.Body.String(), "there are nightly, other") {
 		t.Errorf("an unknown plan: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestHealthOfOnePlanNamesNoOther: /api/health?plan=nightly names no target of another plan, whose recovery point could not be
+// deleted, nor its checkpoint.
+func TestHealthOfOnePlanNamesNoOther(t *testing.T) {
+	other := target + "-secret-of-another-team"
+	d := planned(t, daily("nightly", target), daily("other", other))
+	u := health.Undeleted{Target: other, Points: 1, IDs: []string{"p"}, Point: "p", Since: time.Now(), Reason: backup.NewReason("LeaseIdMissing", "words", "")}
+	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: backup.DeletionKey(other), Body: backup.Encode(u)}); err != nil {
+		t.Fatal(err)
+	}
+	w := d.call("GET", "/api/health?plan=nightly", "")
+	var v api.Health
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Targets) != 1 || len(v.Undeleted) > 0 || strings.Contains(w.Body.String(), other) {
+		t.Errorf("%s", w.Body)
+	}
+}
+
+// hangingUp is a catalog whose caller hangs up while it reads the rows of a target.
+type hangingUp struct {
+	*memory.Catalog
+	at     string
+	hangUp func()
+}
+
+func (c *hangingUp) List(ctx context.Context, partition, from, to string, limit int) ([]backup.Row, time.Time, error) {
+	if partition == c.at {
+		c.hangUp()
+		return nil, time.Time{}, fmt.Errorf("list: %w", ctx.Err())
+	}
+	return c.Catalog.List(ctx, partition, from, to, limit)
+}
+
+// TestAMonitorThatHangsUpIsNoError: a caller of /api/health hangs up while a target is looked at that has changed since the last timer run.
+// The log has no error, and no warning that the target cannot be read.
+func TestAMonitorThatHangsUpIsNoError(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	catalog := &hangingUp{Catalog: memory.NewCatalog(time.Now), hangUp: hangUp}
+	d := newApp(func(c *Config) { c.Engine.Catalog, c.Plans.Catalog = catalog, catalog })
+	d.timer(t, 200)
+	if _, err := catalog.Apply(t.Context(), health.Mark(target)); err != nil {
+		t.Fatal(err)
+	}
+	catalog.at = backup.Partition(target)
+	d.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "http://127.0.0.1:8080/api/health", strings.NewReader("")))
+	for _, line := range d.lines(t) {
+		if line["level"] != "info" {
+			t.Errorf("%v", line)
+		}
 	}
 }

@@ -38,7 +38,7 @@ func (q logged) Publish(ctx context.Context, e backup.Event) error {
 	}
 	data, level := flat(e), zerolog.WarnLevel
 	status, _ := data["status"].(string)
-	attention := e.Type == "lifeboat.custody.changed" && backup.ProofStatus(status).Alarms() || e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil || data["findings"] != nil || data["omitted"] != nil && e.Type == "lifeboat.plan.checked"
+	attention := e.Type == "lifeboat.custody.changed" && backup.ProofStatus(status).Alarms() || e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil || data["warning"] != nil || data["findings"] != nil || data["omitted"] != nil && e.Type == "lifeboat.plan.checked"
 	switch {
 	case errors.Is(err, backup.ErrUndeliverable):
 		level = zerolog.ErrorLevel // it is never tried again

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/health"
 	"lifeboat/internal/metrics"
 	"lifeboat/internal/plans"
@@ -22,6 +23,9 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	targets, timers, err := h.Engine.Health(r.Context(), active)
+	if gone := r.Context().Err(); gone != nil { // the targets that were not read are not unprotected
+		return gone
+	}
 	if err != nil && noPlan == nil {
 		return err
 	}
@@ -36,18 +40,12 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	s := metrics.State{
 		Version: h.Version, GoVersion: runtime.Version(), TimeZones: h.TimeZones, Refused: active.Refused != nil || noPlan != nil,
 		EventsWaiting: events.Waiting, EventsUndeliverable: events.Undeliverable,
-		Targets: only.targets(targets), Timers: timers, All: only.plan == "", Brief: only.brief, DeadLetters: letters,
+		Targets: only.targets(targets), Timers: only.timers(timers, active.Plans), All: only.plan == "", Brief: only.brief, DeadLetters: letters,
 	}
 	for _, plan := range active.Plans {
 		if only.has(plan.Name) {
 			s.Plans = append(s.Plans, plan)
 		}
-	}
-	if !s.All {
-		s.Timers.Restores = slices.DeleteFunc(timers.Restores, func(r health.Restored) bool { return !only.has(r.Plan) })
-		s.Timers.Undeleted = slices.DeleteFunc(timers.Undeleted, func(u health.Undeleted) bool {
-			return !slices.ContainsFunc(s.Plans, func(p backup.Plan) bool { return p.Has(u.Target) })
-		})
 	}
 	format := metrics.Negotiate(strings.Join(r.Header.Values("Accept"), ",")) // a list may come in several lines
 	w.Header().Set("Cache-Control", "no-store")
@@ -91,4 +89,20 @@ func (s selection) targets(all []health.TargetHealth) []health.TargetHealth {
 		return all
 	}
 	return slices.DeleteFunc(all, func(t health.TargetHealth) bool { return !s.has(t.Plan) })
+}
+
+// timers returns what concerns the targets that are meant, or every plan. A target that has left a plan still concerns it.
+func (s selection) timers(t health.TimersHealth, all []backup.Plan) health.TimersHealth {
+	if s.plan == "" {
+		return t
+	}
+	t.Checkpoints = slices.DeleteFunc(t.Checkpoints, func(c checkpoint.Checkpoint) bool { return !s.has(c.Plan) })
+	t.Restores = slices.DeleteFunc(t.Restores, func(r health.Restored) bool { return !s.has(r.Plan) })
+	t.Departed = slices.DeleteFunc(t.Departed, func(d health.Departed) bool { return !s.has(d.Plan) })
+	t.Omitted = map[string]int{s.plan: t.Omitted[s.plan]}
+	t.Undeleted = slices.DeleteFunc(t.Undeleted, func(u health.Undeleted) bool {
+		return !slices.ContainsFunc(all, func(p backup.Plan) bool { return s.has(p.Name) && p.Has(u.Target) }) &&
+			!slices.ContainsFunc(t.Departed, func(d health.Departed) bool { return backup.Same(d.Target, u.Target) })
+	})
+	return t
 }

@@ -139,7 +139,7 @@ func (h *handler) deletePoint(w http.ResponseWriter, r *http.Request) error {
 	}
 	active, err := h.Plans.Current(r.Context())
 	if err != nil {
-		return err
+		return planError(err)
 	}
 	p, err := h.Engine.RecoveryPoint(r.Context(), id)
 	if err == nil {

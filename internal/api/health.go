@@ -47,6 +47,8 @@ type Departed struct {
 	Left time.Time `json:"leftDateTime"`
 	// Verified is its newest verified recovery point; missing if there is none.
 	Verified *Verified `json:"lastVerified,omitempty"`
+	// Reason says why its recovery points could not be read; missing if they could.
+	Reason *Problem `json:"reason,omitempty"`
 }
 
 // Apps says which apps have the storage account. Reason says why they need a person; missing if there is one app alone.

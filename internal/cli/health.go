@@ -36,8 +36,9 @@ func (sh Shell) healthCommand() *cobra.Command {
 		Use: "health", Short: "Lists how well every target is protected, the worst first",
 		Long: `Lists every target, the worst first: how well it is protected, its last
 verified recovery point, and its next scheduled time. The exit code is 1 if a
-target is unprotected, a timer is silent, no plan is active, or several apps
-have the same storage account. With --plan only the targets of that plan count.
+target is unprotected, storage has artifacts of it that the catalog does not
+know, a timer is silent, no plan is active, or several apps have the same
+storage account. With --plan only the targets of that plan count.
 
 It needs a key of the function health in LIFEBOAT_HEALTH_KEY: a key of api
 does not open it.`,
@@ -124,7 +125,9 @@ func (r remote) healthTable(v api.Health) error {
 	}
 	for _, d := range v.Departed {
 		verified := "no verified recovery point"
-		if p := d.Verified; p != nil {
+		if d.Reason != nil {
+			verified = "its recovery points are not known: " + client.InWords(*d.Reason)
+		} else if p := d.Verified; p != nil {
 			verified = "its newest verified recovery point " + text.Plain(p.ID) + " is of " + r.clock.At(p.Created)
 		}
 		lines = append(lines, fmt.Sprintf("no plan has %s since %s, when it left %s: %s\n", text.Plain(d.Target), r.clock.At(d.Left), text.Plain(d.Plan), verified))
@@ -167,10 +170,13 @@ func (a alarm) Error() string { return string(a) }
 
 // alarmOf returns the reason for the exit code 1.
 func alarmOf(v api.Health) error {
-	bad, silent := 0, 0
+	bad, incomplete, silent := 0, 0, 0
 	for _, t := range v.Targets {
-		if t.Status == health.Unprotected {
+		switch {
+		case t.Status == health.Unprotected:
 			bad++
+		case t.Reason != nil && t.Reason.Code == health.CatalogIncomplete:
+			incomplete++
 		}
 	}
 	for _, t := range v.Timers {
@@ -183,8 +189,12 @@ func alarmOf(v api.Health) error {
 		return alarm("several apps have the storage account")
 	case bad == 0 && silent > 0:
 		return alarm(text.Count(silent, "timer") + " silent")
-	case bad == 0:
+	case bad == 0 && incomplete > 0:
+		return alarm(fmt.Sprintf("storage has artifacts of %d of %s that the catalog does not know", incomplete, text.Count(len(v.Targets), "target")))
+	case bad == 0 && len(v.Targets) == 0:
 		return alarm("nothing is protected: there is no active plan")
+	case bad == 0:
+		return alarm("the app says that not all is well")
 	}
 	return alarm(fmt.Sprintf("%d of %s unprotected", bad, text.Count(len(v.Targets), "target")))
 }

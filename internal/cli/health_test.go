@@ -115,3 +115,21 @@ func TestHealthHasAKeyOfItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestHealthOfALostCatalogSaysWhy: all targets are protected, a plan is active, and storage has artifacts that the catalog does not know:
+// the app answers 503. The last line does not say that there is no active plan.
+func TestHealthOfALostCatalogSaysWhy(t *testing.T) {
+	const body = `{"overallStatus":"unprotected","plan":{"refused":false},"targets":[` +
+		`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ApiManagement/service/well",` +
+		`"plan":"p","status":"protected","lastVerified":{"createdDateTime":"2026-03-28T09:00:00Z","ageInSeconds":10800},` +
+		`"reason":{"code":"CatalogIncomplete","message":"the container c has 7 artifacts of the target that the catalog does not know"}}]}`
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, body)
+		return false
+	})
+	code, _, errs := a.run(t.Context(), "", "health")
+	if code != 1 || strings.Contains(errs, "no active plan") || strings.Contains(errs, "nothing is protected") {
+		t.Errorf("%d %s", code, errs)
+	}
+}

@@ -213,3 +213,17 @@ func TestRestoreSaysHowItEnded(t *testing.T) {
 		}
 	}
 }
+
+// TestARunThatIsCanceledSaysSo: a restore was canceled while its safety backup runs. Its details say so.
+func TestARunThatIsCanceledSaysSo(t *testing.T) {
+	const body = `{"id":"r","status":"Running","state":"running","kind":"restore","plan":"p","target":"/a/b/contoso","createdDateTime":"2026-03-28T09:00:00Z",` +
+		`"restore":{"recoveryPoint":"q","source":"/a/b/contoso","kind":"full","expiresDateTime":"2026-03-29T09:00:00Z","previewHash":"h","safetyBackup":true,` +
+		`"canceledBy":"a person"}}`
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		fmt.Fprint(w, body)
+		return false
+	})
+	if code, out, errs := a.run(t.Context(), "", "run", "r"); code != 0 || !strings.Contains(out, "cancel") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+}

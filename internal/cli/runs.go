@@ -126,7 +126,11 @@ func (r remote) runTable(_ context.Context, v run) error {
 		row("region", q.Region)
 		row("asked by", q.RequestedBy)
 		row("asked why", q.Reason)
-		row("begins until", r.clock.Ago(q.Expires))
+		if q.CanceledBy != "" && !v.over() {
+			row("canceled by", q.CanceledBy+": it ends canceled once its safety backup has ended")
+		} else {
+			row("begins until", r.clock.Ago(q.Expires))
+		}
 		row("warning", q.Warning)
 		if left = "safety backup"; v.Point == nil {
 			none := map[bool]string{true: "none yet: it comes before the restore", false: "none"}[q.Safety]

@@ -3,12 +3,14 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 )
 
@@ -188,5 +190,80 @@ func TestHealthNamesWhatHasLeft(t *testing.T) {
 	s.settle(book)
 	if got := look(); got != nil {
 		t.Errorf("with all targets in a plan of another name: %q", got)
+	}
+}
+
+// TestAnUnreadTargetThatHasLeftHidesNoOther: storage does not answer for a target that has left plan.yaml days ago. Health shows the
+// targets that are there.
+func TestAnUnreadTargetThatHasLeftHidesNoOther(t *testing.T) {
+	s, text := newHarness(t), "-a -b"
+	book := s.editable(&text)
+	s.settle(book)
+	text = "-a"
+	s.now = s.now.Add(time.Hour)
+	s.settle(book)
+	active, err := book.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalog := &counting{Catalog: s.storage.catalog}
+	reader := *s.engine
+	reader.Catalog = catalog
+	look := func() ([]health.TargetHealth, health.TimersHealth, error) { return reader.Health(t.Context(), active) }
+	if targets, rest, err := look(); err != nil || len(targets) != 1 || len(rest.Departed) != 1 {
+		t.Fatalf("before: %+v, %+v, %v", targets, rest.Departed, err)
+	}
+	catalog.fail = backup.Partition(target + "-b")
+	if targets, _, err := look(); err != nil || len(targets) != 1 {
+		t.Errorf("one target that has left cannot be read: %d targets, %v", len(targets), err)
+	}
+}
+
+// TestWhatHasLeftCostsNoRequestEach: sixty targets have left plan.yaml; health asks for none of them by itself.
+func TestWhatHasLeftCostsNoRequestEach(t *testing.T) {
+	s, text := newHarness(t), "-a"
+	for n := range 60 {
+		text += fmt.Sprint(" -", n)
+	}
+	book := s.editable(&text)
+	s.settle(book)
+	text = "-a"
+	s.now = s.now.Add(time.Hour)
+	s.settle(book)
+	active, err := book.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalog := &counting{Catalog: s.storage.catalog}
+	reader := *s.engine
+	reader.Catalog = catalog
+	if _, rest, err := reader.Health(t.Context(), active); err != nil || len(rest.Departed) != 60 || catalog.n > 10 {
+		t.Errorf("%d requests for one target, and %d that have left: %v", catalog.n, len(rest.Departed), err)
+	}
+}
+
+// TestAnUnreadTargetThatHasLeftStopsNoAlarm: two targets are unprotected; one leaves plan.yaml, and storage does not answer for it. The other
+// one is backed up: an event ends its alarm.
+func TestAnUnreadTargetThatHasLeftStopsNoAlarm(t *testing.T) {
+	var text string
+	s, book := alarmed(t, &text)
+	text = "-b"
+	catalog := &counting{Catalog: s.storage.catalog, fail: backup.Partition(target + "-a")}
+	s.engine.Catalog = catalog
+	s.provider.begin = nil
+	plan := nightly()
+	plan.Targets = []string{target + "-b"}
+	if _, err := s.backup("by hand", plan, target+"-b"); err != nil {
+		t.Fatal(err)
+	}
+	s.provider.hash = nil
+	s.finish()
+	for range 60 {
+		s.now = s.now.Add(time.Minute)
+		active, _ := book.Reconcile(t.Context())
+		_, _ = s.engine.Schedule(t.Context(), active.Plans)
+	}
+	if over := s.published("lifeboat.target.protected"); len(over) != 1 {
+		t.Errorf("told that %d alarms are over", len(over))
 	}
 }

@@ -54,8 +54,8 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 	}
 	over, unchecked := e.Finder.Recheck(ctx, e.Incomplete, e.Now)
 	report.Events = over
-	edited, untaken := e.takeBack(ctx, head, all, &report)
-	errs := []error{err, untaken, unchecked}
+	edited, unread, untaken := e.takeBack(ctx, head, all, &report)
+	errs := []error{err, untaken, unread, unchecked}
 	if untaken != nil {
 		return report, errors.Join(errs...) // an evaluation would forget the alarms about what has left
 	}
@@ -72,8 +72,12 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 			s.AddCheckpoint(*c, e.Now)
 		}
 		was := e.last(plan)
-		if edited[plan.Name] || was.Due(plan, e.Now, e.Now.Add(e.Tolerance)) {
-			was.Plan, was.Text, was.ETag = plan.Name, head.Hash, e.evaluated[plan.Name].ETag // it was looked for departed targets by now
+		text, again := edited[plan.Name]
+		if again || was.Due(plan, e.Now, e.Now.Add(e.Tolerance)) {
+			if !again {
+				text = head.Hash
+			}
+			was.Plan, was.Text, was.ETag = plan.Name, text, e.evaluated[plan.Name].ETag // it was looked for departed targets by now
 			due = append(due, planned{s, was})
 		} else if len(was.Published) > 0 {
 			others = append(others, planned{s, was})
@@ -250,10 +254,13 @@ func (e Evaluator) save(
 }
 
 // takeBack publishes that the alarms about targets that have left a plan are over. It looks once for each text of plan.yaml, and only if
-// an alarm of the plan holds; a repeat publishes the same. It returns the plans with alarms that have another text by now: the evaluation
-// of their targets notes that it looked.
-func (e Evaluator) takeBack(ctx context.Context, head plans.Head, all []backup.Plan, report *Report) (edited map[string]bool, err error) {
-	edited = map[string]bool{}
+// an alarm of the plan holds; a repeat publishes the same. It returns the plans with alarms that have another text by now, each with the text
+// that the evaluation of its targets is to note. If a target that has left cannot be read, unread says so: its alarm holds until a later
+// timer run reads it, for which the noted text stays the old one.
+func (e Evaluator) takeBack(
+	ctx context.Context, head plans.Head, all []backup.Plan, report *Report,
+) (edited map[string]string, unread, err error) {
+	edited = map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(e.evaluated)) {
 		is := e.evaluated[name]
 		if len(is.Published) == 0 || is.Text == head.Hash || all == nil || e.Left == nil {
@@ -261,46 +268,50 @@ func (e Evaluator) takeBack(ctx context.Context, head plans.Head, all []backup.P
 		}
 		left, err := e.Left(ctx, head, all, e.Now)
 		if err != nil {
-			return nil, err
+			return nil, unread, err
 		}
-		left = slices.DeleteFunc(left, func(l plans.Left) bool { return l.Plan != name })
-		gone, err := e.readDeparted(ctx, left)
-		if err != nil {
-			return nil, err
-		}
+		text, stay := head.Hash, []string(nil)
 		var events []backup.Event
-		for _, d := range gone {
+		for _, d := range e.readDeparted(ctx, left, is) {
 			var alarm string
-			if is, alarm = is.TakeBack(d, e.Now); alarm != "" {
+			if d.Err != nil {
+				text, stay = is.Text, append(stay, d.Target)
+				unread = errors.Join(unread, fmt.Errorf("take the alarm about %s back, which has left the plan %s: %w", d.Target, name, d.Err))
+			} else if is, alarm = is.TakeBack(d, e.Now); alarm != "" {
 				events = append(events, event.TargetLeft(d, alarm))
 			}
 		}
 		i := slices.IndexFunc(all, func(p backup.Plan) bool { return p.Name == name })
-		if edited[name] = i >= 0; edited[name] {
-			is = is.Only(all[i].Targets)
+		if i >= 0 {
+			edited[name], stay = text, slices.Concat(stay, all[i].Targets)
 		} else {
-			is = is.Only(nil)
-			is.Text = head.Hash
+			is.Text = text
 		}
-		if e.evaluated[name] = is; edited[name] && len(events) == 0 {
+		is = is.Only(stay)
+		if e.evaluated[name] = is; len(events) == 0 && (i >= 0 || text != head.Hash) {
 			continue
 		}
 		switch err := e.save(ctx, is, events, report); {
 		case errors.Is(err, errRaced):
 			e.unevaluated[name] = err // the next timer run looks again
 		case err != nil:
-			return nil, err
+			return nil, unread, err
 		}
 	}
-	return edited, nil
+	return edited, unread, nil
 }
 
-// readDeparted reads the newest recovery points of what has left the plans, in its order.
-func (e Evaluator) readDeparted(ctx context.Context, left []plans.Left) ([]health.Departed, error) {
-	gone := make([]health.Departed, len(left))
-	return gone, e.Finder.ForEach(len(left), func(i int) error {
-		points, err := e.recentPoints(ctx, left[i].Target, func(points []backup.Point) bool { return slices.ContainsFunc(points, backup.Point.Live) })
-		gone[i] = health.NewDeparted(left[i].Plan, left[i].Target, left[i].At, points)
-		return err
+// readDeparted looks at the targets with an alarm that have left the plan, in its order.
+func (e Evaluator) readDeparted(ctx context.Context, left []plans.Left, is health.Evaluation) []health.Departed {
+	left = slices.DeleteFunc(left, func(l plans.Left) bool {
+		return l.Plan != is.Plan || !is.MayAlarm(backup.Partition(l.Target))
 	})
+	gone := make([]health.Departed, len(left))
+	_ = e.Finder.ForEach(len(left), func(i int) error {
+		saw := e.lookAt(ctx, left[i].Target, health.Facts{})
+		saw.facts.Unread = "" // the other rows tell enough
+		gone[i] = health.NewDeparted(left[i].Plan, left[i].Target, left[i].At, saw.facts, saw.err)
+		return nil // the alarms about the others are taken back all the same
+	})
+	return gone
 }

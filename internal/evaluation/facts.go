@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
@@ -119,10 +120,11 @@ func (e Evaluator) addOlder(ctx context.Context, s *health.Snapshot, was health.
 	return nil
 }
 
-// place is a service that a plan names.
+// place is a service that a plan names, or one that has left the plans in the last days.
 type place struct {
 	id       string
 	isTarget bool
+	left     time.Time
 }
 
 // known returns the targets of the plans, and the other services that they allow to restore into, by their partitions.
@@ -137,7 +139,7 @@ func known(all []backup.Plan) map[string]place {
 	}
 	for _, plan := range all {
 		for _, target := range plan.Targets {
-			places[backup.Partition(target)] = place{target, true}
+			places[backup.Partition(target)] = place{id: target, isTarget: true}
 		}
 	}
 	return places
@@ -167,6 +169,7 @@ func (e Evaluator) look(
 	if err != nil {
 		return nil, err
 	}
+	e.addDeparted(places, facts)
 	for _, plan := range fresh {
 		for _, target := range plan.Targets {
 			here := backup.Partition(target)
@@ -192,6 +195,19 @@ func (e Evaluator) look(
 	}
 	later, unsaved := looked(sights)
 	return sights, errors.Join(err, unsaved, e.write(ctx, e.changes(places, facts, sights, later)), e.noteKnown(ctx, head, fresh, unread == 0))
+}
+
+// addDeparted adds the services with facts that no plan names, for as long as health shows them: their facts are kept up.
+func (e Evaluator) addDeparted(places map[string]place, facts map[string]row) {
+	for here, was := range facts {
+		left := was.Left
+		if left.IsZero() || left.After(e.Now) {
+			left = e.Now
+		}
+		if places[here].id == "" && was.Target != "" && !was.unread && e.Now.Sub(left) < plans.Remembered {
+			places[here] = place{id: was.Target, left: left}
+		}
+	}
 }
 
 // unknown returns the plans whose targets may have no facts yet: a new text is active, and the plan is not due.
@@ -220,7 +236,7 @@ func (e Evaluator) noteKnown(ctx context.Context, head plans.Head, fresh []backu
 }
 
 // changes returns the writes of new facts, each with the deletion of the target's mark. The facts and the mark of a service that no plan
-// names are deleted. A target in later keeps its own.
+// names are deleted once it has left for long. A target in later keeps its own.
 func (e Evaluator) changes(places map[string]place, facts map[string]row, sights map[string]sight, later map[string]bool) (groups [][]backup.Write) {
 	for _, here := range slices.Sorted(maps.Keys(sights)) {
 		saw, was := sights[here], facts[here]
@@ -228,7 +244,7 @@ func (e Evaluator) changes(places map[string]place, facts map[string]row, sights
 			continue
 		}
 		var group []backup.Write
-		saw.facts.Carried = was.Carried
+		saw.facts.Carried, saw.facts.Left = was.Carried, places[here].left
 		if body := backup.Encode(saw.facts); !was.unread && (was.ETag == "" || !bytes.Equal(body, backup.Encode(was.Facts))) {
 			group = append(group, backup.InsertOrReplace(saw.facts.Key(), was.ETag, body))
 		}
@@ -238,6 +254,14 @@ func (e Evaluator) changes(places map[string]place, facts map[string]row, sights
 		if len(group) > 0 {
 			groups = append(groups, group)
 		}
+	}
+	for _, here := range slices.Sorted(maps.Keys(facts)) {
+		was, is := facts[here], places[here]
+		if _, looked := sights[here]; looked || is.id == "" || was.unread || was.Left.Equal(is.left) {
+			continue
+		}
+		was.Facts.Left = is.left // it has left, or is back
+		groups = append(groups, []backup.Write{backup.InsertOrReplace(was.Key(), was.ETag, backup.Encode(was.Facts))})
 	}
 	gone := func(prefix, here, etag string) {
 		if places[here].id == "" {

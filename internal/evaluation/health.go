@@ -12,19 +12,19 @@ import (
 )
 
 // Health says how well every target of the active plans is protected, in the order of the plans. It goes by the
-// facts that timer runs have written: one request for each 1,000 targets, and one for each 1,000 with statements if a plan wants some. It looks at a target itself if that has changed since, or has
-// no facts yet: two requests at the most, more only if all of its newest recovery points are suspect. It shows a target that it cannot
+// facts that timer runs have written: one request for each 1,000 targets, and one for each 1,000 with statements if a plan wants some.
+// It looks at a target itself if that has changed since, or has no facts yet, and so at a target that has left: two requests at the
+// most, more only if all of its newest recovery points are suspect. It shows a target that it cannot
 // look at as unprotected.
 func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found, err error) {
+	var left []plans.Left
 	since := e.Now // no timer run has seen the text yet
 	// A row that cannot be read tells as little as none; the timer run says so.
 	if head, err := plans.ReadHead(e.ActivePlan); err == nil && e.ActivePlan.ETag != "" {
 		if head.Hash == active.Hash {
 			since = head.Since
 		}
-		if found.Departed, found.Omitted, err = e.departed(ctx, head, active.Plans); err != nil {
-			return Found{}, err
-		}
+		left, found.Omitted = e.departed(ctx, head, active.Plans)
 	}
 	stated, err := e.statements(ctx, active.Plans)
 	if err != nil {
@@ -68,19 +68,27 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found
 			restores[here] = of.Restores
 		}
 	}
-	was, seen := map[string]health.Facts{}, map[string]bool{}
+	gone := map[string]bool{}
+	for _, l := range left {
+		gone[backup.Partition(l.Target)] = true
+	}
+	was, seen, departed := map[string]health.Facts{}, map[string]bool{}, map[string]health.Facts{}
 	err = e.eachFacts(ctx, func(here string, r row) {
 		if _, changed := e.marks[here]; changed || r.unread {
 			was[here] = r.Facts
 			return
+		}
+		if gone[here] {
+			departed[here] = r.Facts
 		}
 		if seen[here] = true; len(seats[here]) > 0 || into[here] != "" {
 			answer(here, r.Facts, nil)
 		}
 	})
 	if err != nil {
-		return Found{Departed: found.Departed, Omitted: found.Omitted, Evaluations: found.Evaluations}, err
+		return Found{Evaluations: found.Evaluations}, err
 	}
+	found.Departed = e.lookAtDeparted(ctx, left, departed, was)
 	e.lookAtRest(ctx, seats, into, seen, was, answer)
 	for _, here := range slices.SortedFunc(maps.Keys(restores), func(a, b string) int {
 		return cmp.Or(first(seats[a], n)-first(seats[b], n), cmp.Compare(a, b))
@@ -135,7 +143,7 @@ func (e Evaluator) lookAtRest(
 type Found struct {
 	Targets     []health.TargetHealth
 	Departed    []health.Departed
-	Omitted     int
+	Omitted     map[string]int
 	Evaluations []health.Evaluation
 	Restores    []health.Restored
 }
@@ -160,13 +168,13 @@ func destinations(all []backup.Plan) map[string]string {
 	return into
 }
 
-// departed returns the targets that no plan has any more, and how many more there are.
-func (e Evaluator) departed(ctx context.Context, head plans.Head, all []backup.Plan) ([]health.Departed, int, error) {
+// departed returns the targets that no plan has any more, and how many more there are of each plan.
+func (e Evaluator) departed(ctx context.Context, head plans.Head, all []backup.Plan) (left []plans.Left, omitted map[string]int) {
 	if e.Left == nil || all == nil {
-		return nil, 0, nil
+		return nil, nil
 	}
 	// A text that cannot be read leaves its targets out: health has more to say.
-	left, _ := e.Left(ctx, head, all, e.Now)
+	left, _ = e.Left(ctx, head, all, e.Now)
 	seen := map[string]bool{}
 	left = slices.DeleteFunc(left, func(l plans.Left) bool {
 		here := backup.Partition(l.Target)
@@ -174,14 +182,29 @@ func (e Evaluator) departed(ctx context.Context, head plans.Head, all []backup.P
 		seen[here] = true
 		return !l.Gone || again
 	})
-	omitted := max(len(left)-health.MostDeparted, 0)
-	gone, err := e.readDeparted(ctx, left[:len(left)-omitted])
-	return gone, omitted, err
+	omitted = map[string]int{}
+	for _, l := range left[min(len(left), health.MostDeparted):] {
+		omitted[l.Plan]++
+	}
+	return left[:min(len(left), health.MostDeparted)], omitted
 }
 
-// recentPoints returns the newest recovery points of a target, newest run first: a few, or all if these are not enough.
-func (e Evaluator) recentPoints(ctx context.Context, target string, enough func([]backup.Point) bool) ([]backup.Point, error) {
-	return backup.RecentPoints(ctx, e.Catalog, target, 2*health.RecentRows, enough)
+// lookAtDeparted returns what the facts tell of the targets that have left, and looks at a target itself if they are not known.
+func (e Evaluator) lookAtDeparted(ctx context.Context, left []plans.Left, facts, was map[string]health.Facts) []health.Departed {
+	gone := make([]health.Departed, len(left))
+	_ = e.Finder.ForEach(len(left), func(i int) error {
+		l := left[i]
+		here := backup.Partition(l.Target)
+		f, known := facts[here]
+		var err error
+		if !known {
+			saw := e.lookAt(ctx, l.Target, was[here])
+			f, err = saw.facts, cmp.Or(saw.err, ctx.Err())
+		}
+		gone[i] = health.NewDeparted(l.Plan, l.Target, l.At, f, err)
+		return nil // the others are shown all the same
+	})
+	return gone
 }
 
 // service returns the service of the target; the zero value if there is none.

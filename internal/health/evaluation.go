@@ -138,6 +138,11 @@ func (v Evaluation) Alarmed(here string) bool {
 	return slices.ContainsFunc(v.Published, func(one string) bool { return strings.HasSuffix(one, " "+here) })
 }
 
+// MayAlarm says that an alarm may hold about the target with the partition: an older version kept no partition.
+func (v Evaluation) MayAlarm(here string) bool {
+	return v.Alarmed(here) || slices.ContainsFunc(v.Published, func(one string) bool { return !strings.Contains(one, " ") })
+}
+
 // After returns the row after an evaluation of these targets, the alarms that begin, and those that are over. A target without a name could
 // not be evaluated: then the evaluation is incomplete, and the next timer run evaluates again. An alarm holds until its target is no longer
 // unprotected.
@@ -262,9 +267,21 @@ type Departed struct {
 	At time.Time
 	// Point is the newest live recovery point, of any plan; nil if there is none.
 	Point *Verified
+	// Err says why its recovery points could not be read; nil if they could.
+	Err error
 }
 
-// NewDeparted makes what is known of a target that has left with these recovery points.
-func NewDeparted(plan, target string, at time.Time, points []backup.Point) Departed {
-	return Departed{Plan: plan, Target: target, At: at, Point: newVerified(Snapshot{Points: points}.newest(backup.Point.Live))}
+// NewDeparted makes what the facts tell of a target that has left; err says why there are none, nil if there are.
+func NewDeparted(plan, target string, at time.Time, f Facts, err error) Departed {
+	s := Snapshot{Target: target}
+	s.Know(f)
+	return Departed{Plan: plan, Target: target, At: at, Point: newVerified(s.newest(backup.Point.Live)), Err: cmp.Or(err, s.Unread)}
+}
+
+// Reason says why its recovery points could not be read.
+func (d Departed) Reason() backup.Reason {
+	if d.Err == nil {
+		return backup.Reason{}
+	}
+	return unread(d.Err)
 }

@@ -18,6 +18,9 @@ type Facts struct {
 	Restores []Restored `json:"Restores,omitempty"`
 	// Unread says why a row of the target cannot be read, "" if every row that was read can be.
 	Unread string `json:"Unread,omitempty"`
+	// Left is the time at which a timer run found that no plan names the target any more; zero while one does. The row stays as long as
+	// the target counts as departed.
+	Left time.Time `json:"Left,omitzero"`
 
 	backup.Carried
 	// ETag is the one that the row was read with.

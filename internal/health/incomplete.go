@@ -41,9 +41,12 @@ func (i Incomplete) None() bool { return i.Artifacts == 0 && i.Manifests == 0 }
 // Key is the key of the row.
 func (i Incomplete) Key() backup.Key { return backup.IncompleteKey(i.Target, i.Storage) }
 
+// CatalogIncomplete is the code of the reason of such a target.
+const CatalogIncomplete = "CatalogIncomplete"
+
 // Reason says it in words.
 func (i Incomplete) Reason() backup.Reason {
-	return backup.NewReason("CatalogIncomplete", fmt.Sprintf("the container %s of the storage account %s has %d artifacts and %d manifests of the "+
+	return backup.NewReason(CatalogIncomplete, fmt.Sprintf("the container %s of the storage account %s has %d artifacts and %d manifests of the "+
 		"target that the catalog does not know, such as %s: the table was lost, or the app has another storage account. They are not deleted, "+
 		"and cannot be restored by Lifeboat", i.Storage.Container, i.Storage.AccountName(), i.Artifacts, i.Manifests, i.First),
 		"Bring the former table back: see that AzureWebJobsStorage names the right account. Otherwise docs/runbooks/catalog-incomplete.md says "+

@@ -60,9 +60,9 @@ type TimersHealth struct {
 	Timers      []TimerHealth
 	Checkpoints []checkpoint.Checkpoint
 	// Departed are the targets that no plan has since the last seven days, newest first, at most MostDeparted; Omitted counts more of
-	// them.
+	// them, by the plan that had them.
 	Departed []Departed
-	Omitted  int
+	Omitted  map[string]int
 	// Evaluations say when the targets of the active plans were evaluated last, in the order of the plans; a plan whose targets never
 	// were has none.
 	Evaluations []Evaluation
@@ -75,7 +75,7 @@ type TimersHealth struct {
 	Coverage Coverage
 }
 
-// MostDeparted is the greatest number of targets that have left whose points health reads: a request each.
+// MostDeparted is the greatest number of targets that have left that health shows.
 const MostDeparted = 100
 
 // Timers lists the functions that the host calls by time. One counts as silent after it missed three runs, but not before Limit

@@ -114,7 +114,7 @@ func TestAFullRestoreOfAnHSMNamesTheGrants(t *testing.T) {
 		mu.Lock()
 		lines := log.String()
 		mu.Unlock()
-		warned = strings.Contains(lines, "a restore has succeeded, with a warning") && strings.Contains(lines, "--hsm-name "+path.Base(hsm))
+		warned = strings.Contains(lines, `"event":"lifeboat.restore.succeeded"`) && strings.Contains(lines, "--hsm-name "+path.Base(hsm))
 		if !warned && ctx.Err() != nil {
 			t.Fatalf("the log has no warning:\n%s", lines)
 		}
