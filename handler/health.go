@@ -40,7 +40,7 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.OverallStatus, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
 	targets, timers, err := h.Engine.Health(r.Context(), active)
-	if gone := r.Context().Err(); gone != nil { // the targets that were not read are not unprotected
+	if gone := r.Context().Err(); gone != nil {
 		return gone
 	}
 	body.Poison = h.poisoned(r.Context(), active.Plans)

@@ -225,12 +225,13 @@ func TestHealthOfOnePlanNamesNoOther(t *testing.T) {
 	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: backup.DeletionKey(other), Body: backup.Encode(u)}); err != nil {
 		t.Fatal(err)
 	}
+	d.timer(t, 200)
 	w := d.call("GET", "/api/health?plan=nightly", "")
 	var v api.Health
 	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Targets) != 1 || len(v.Undeleted) > 0 || strings.Contains(w.Body.String(), other) {
+	if len(v.Checkpoints) != 1 || v.Checkpoints[0].Plan != "nightly" || len(v.Targets) != 1 || len(v.Undeleted) > 0 || strings.Contains(w.Body.String(), other) {
 		t.Errorf("%s", w.Body)
 	}
 }
@@ -265,6 +266,23 @@ func TestAMonitorThatHangsUpIsNoError(t *testing.T) {
 	d.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "http://127.0.0.1:8080/api/health", strings.NewReader("")))
 	for _, line := range d.lines(t) {
 		if line["level"] != "info" {
+			t.Errorf("%v", line)
+		}
+	}
+}
+
+// TestACallerWhoHangsUpBeforeThePlansAreRead is no error either, and no mistake in plan.yaml.
+func TestACallerWhoHangsUpBeforeThePlansAreRead(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	d := newApp(nil)
+	d.plans = func() ([]backup.Plan, error) {
+		hangUp()
+		return nil, fmt.Errorf("read plan.yaml: %w", ctx.Err())
+	}
+	d.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "http://127.0.0.1:8080/api/targets", strings.NewReader("")))
+	for _, line := range d.lines(t) {
+		if line["level"] != "info" || line["note"] != "the caller hung up" {
 			t.Errorf("%v", line)
 		}
 	}

@@ -23,7 +23,7 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	targets, timers, err := h.Engine.Health(r.Context(), active)
-	if gone := r.Context().Err(); gone != nil { // the targets that were not read are not unprotected
+	if gone := r.Context().Err(); gone != nil {
 		return gone
 	}
 	if err != nil && noPlan == nil {

@@ -30,6 +30,8 @@ type Checkpoint struct {
 	// value if there was none.
 	Edited     time.Time `json:"Edited,omitzero"`
 	EditedFrom By        `json:"EditedFrom,omitzero"`
+	// Series has the first of several edits in quick succession; the zero value if the last one stands alone.
+	Series Series `json:"Series,omitzero"`
 	// LastMissedRuns is the missed period that was noted last; its Count is zero if there never was one.
 	LastMissedRuns schedule.MissedRuns `json:"LastMissedRuns,omitzero"`
 
@@ -44,6 +46,14 @@ type By struct {
 	Expression string `json:"expression"`
 	Zone       string `json:"zone"`
 	Ahead      int    `json:"ahead"`
+}
+
+// Series is the first of several edits of a schedule, each made before the first interval of the one before was over: the time at which a
+// timer run first saw it, the schedule before, and the end of its first interval.
+type Series struct {
+	Since time.Time `json:"since"`
+	From  By        `json:"from"`
+	Until time.Time `json:"until"`
 }
 
 // byOf returns the schedule by which the plan deals with an instant.
@@ -109,6 +119,32 @@ func (c Checkpoint) Began(plan backup.Plan, now time.Time) (since time.Time, bef
 	return since, from.schedule(plan), true
 }
 
+// Edits returns the first edit of the series that the last one belongs to, and the schedule before it; false if that one stands alone.
+func (c Checkpoint) Edits(plan backup.Plan, now time.Time) (first Series, before schedule.Schedule, several bool) {
+	if first = c.Series; c.edited(plan) {
+		first = c.series(plan, now)
+	}
+	if first.Since.IsZero() {
+		return first, schedule.Schedule{}, false
+	}
+	return first, first.From.schedule(plan), true
+}
+
+// series returns the series that goes on with an edit now; the zero value if the first interval of the edit before is over.
+func (c Checkpoint) series(plan backup.Plan, now time.Time) Series {
+	if c.EditedFrom.Expression == "" {
+		return Series{}
+	}
+	until := c.By.schedule(plan).FirstInterval(c.Edited)
+	switch {
+	case until.IsZero() || now.After(until):
+		return Series{}
+	case c.Series.Since.IsZero():
+		return Series{Since: c.Edited, From: c.EditedFrom, Until: until}
+	}
+	return c.Series
+}
+
 // Made returns the checkpoint after the runs of the scheduled time in progress were made.
 func (c Checkpoint) Made() Checkpoint {
 	c.At, c.By = c.InProgress, c.InProgressBy
@@ -150,7 +186,7 @@ func (l Look) Step(c Checkpoint, plan backup.Plan) (next Checkpoint, missed sche
 	paused, since, edited := l.Paused(plan), c.Since(plan), c.edited(plan)
 	next = c
 	if next.Paused = paused; edited {
-		next.Edited, next.EditedFrom = l.Now, c.By
+		next.Edited, next.EditedFrom, next.Series = l.Now, c.By, c.series(plan, l.Now)
 	}
 	switch {
 	case c.Paused != "" && c.Paused == paused:

@@ -129,7 +129,7 @@ func TestHealthOfALostCatalogSaysWhy(t *testing.T) {
 		return false
 	})
 	code, _, errs := a.run(t.Context(), "", "health")
-	if code != 1 || strings.Contains(errs, "no active plan") || strings.Contains(errs, "nothing is protected") {
+	if code != 1 || strings.Contains(errs, "no active plan") || strings.Contains(errs, "nothing is protected") || !strings.Contains(errs, "storage has artifacts of 1 of 1 target that the catalog") {
 		t.Errorf("%d %s", code, errs)
 	}
 }

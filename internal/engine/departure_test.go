@@ -267,3 +267,86 @@ func TestAnUnreadTargetThatHasLeftStopsNoAlarm(t *testing.T) {
 		t.Errorf("told that %d alarms are over", len(over))
 	}
 }
+
+// TestATargetThatComesBackHasItsFirstInterval: a target leaves its plan for a week, and comes back. It is not unprotected before the
+// plan can have backed it up.
+func TestATargetThatComesBackHasItsFirstInterval(t *testing.T) {
+	s, text := newHarness(t), "-a -b"
+	book := s.editable(&text)
+	s.settle(book)
+	night := func() {
+		s.now = s.now.Truncate(day).Add(day + 2*time.Hour + 31*time.Minute)
+		s.settle(book)
+		s.finish()
+		s.now = s.now.Add(time.Hour)
+		s.settle(book)
+	}
+	night()
+	text = "-a"
+	for range 7 {
+		night()
+	}
+	text = "-a -b"
+	s.now = s.now.Add(time.Hour)
+	s.settle(book)
+	active, err := book.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets, _, err := s.engine.Health(t.Context(), active)
+	if err != nil || len(targets) != 2 {
+		t.Fatal(targets, err)
+	}
+	if h := targets[1]; h.Status == health.Unprotected {
+		t.Errorf("back for an instant: %s, deadline %s, %+v", h.Status, h.Deadline, h.Reason)
+	}
+	s.now = s.now.Add(15 * time.Minute)
+	s.settle(book)
+	if ids, _ := s.alarms(); len(ids) > 0 {
+		t.Errorf("alarms %v", ids)
+	}
+}
+
+// TestATargetThatComesBackUnprotectedStaysSo: a target is unprotected when it leaves its plan, and comes back a minute later: once, and again.
+func TestATargetThatComesBackUnprotectedStaysSo(t *testing.T) {
+	var text string
+	s, book := alarmed(t, &text)
+	for range 3 {
+		for _, text = range []string{"-b", "-a -b"} {
+			s.now = s.now.Add(time.Minute)
+			s.settle(book)
+		}
+		active, err := book.Current(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets, _, err := s.engine.Health(t.Context(), active)
+		if err != nil || len(targets) != 2 || targets[0].Status != health.Unprotected {
+			t.Errorf("back: %+v, %v", targets, err)
+		}
+	}
+}
+
+// TestAMarkedTargetThatHasLeftIsShownAsUnread: a target that has left has changed since, and storage does not answer for it. Health shows it
+// with the reason, beside the targets that are there.
+func TestAMarkedTargetThatHasLeftIsShownAsUnread(t *testing.T) {
+	s, text := newHarness(t), "-a -b"
+	book := s.editable(&text)
+	s.settle(book)
+	text = "-a"
+	s.now = s.now.Add(time.Hour)
+	s.settle(book)
+	active, err := book.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.storage.catalog.Apply(t.Context(), health.Mark(target+"-b")); err != nil {
+		t.Fatal(err)
+	}
+	reader := *s.engine
+	reader.Catalog = &counting{Catalog: s.storage.catalog, fail: backup.Partition(target + "-b")}
+	targets, rest, err := reader.Health(t.Context(), active)
+	if err != nil || len(targets) != 1 || len(rest.Departed) != 1 || rest.Departed[0].Reason().Code != "TargetUnread" {
+		t.Errorf("%d targets, %+v, %v", len(targets), rest.Departed, err)
+	}
+}

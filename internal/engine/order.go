@@ -25,9 +25,10 @@ func (e *Engine) AnswerBackup(ctx context.Context, q request.Backup, plans []bac
 	if err != nil {
 		return Batch{}, err
 	}
-	q.Target = backup.Spelled(plans, q.Target)
-	if len(b.Runs) > 0 && q.Target != "" { // as it was stored
-		q.Target = b.Runs[0].Target
+	if len(b.Runs) > 0 && q.Target != "" {
+		q.Target = b.Runs[0].Target // as it was stored
+	} else {
+		q.Target = backup.Spelled(plans, q.Target)
 	}
 	a := event.BackupAnswer{Request: q, Batch: b.ID, Plan: b.Plan, Refused: b.Refused, Time: b.Created}
 	replyTo := b.ReplyTo

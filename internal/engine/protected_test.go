@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
+	"lifeboat/internal/schedule"
 )
 
 // over has the words of an event about an alarm that is over.
@@ -363,5 +365,117 @@ func TestAnEvaluationForgetsNoAlarmOfWhatHasLeft(t *testing.T) {
 	s.overs()
 	if left := s.published("lifeboat.target.left"); len(left) != 1 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestASecondEditRaisesNoAlarm: a nightly plan becomes hourly, and ten minutes later, before the first hourly time, it becomes one for
+// each ten minutes. Its target, which is backed up each night and was protected until then, has the first interval of the second edit.
+func TestASecondEditRaisesNoAlarm(t *testing.T) {
+	s := newHarness(t)
+	plan := nightly()
+	plan.Expression = "30 2 * * *"
+	s.runSchedule(plan)
+	s.now = begin.Add(day)
+	s.runSchedule(plan)
+	s.finish()
+	s.now = s.now.Add(17 * time.Hour).Truncate(time.Hour).Add(10 * time.Minute)
+	s.runSchedule(plan)
+	if h := s.health(plan); h.Status != health.Protected {
+		t.Fatalf("before: %+v", h)
+	}
+	edit := func(expression string) backup.Plan {
+		e, err := schedule.Parse(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edited := plan
+		edited.Expression, edited.Schedule = expression, e.In(plan.Schedule.Zone)
+		return edited
+	}
+	hourly := edit("0 * * * *")
+	s.runSchedule(hourly) // its backup takes half an hour
+	if h := s.health(hourly); h.Status == health.Unprotected {
+		t.Fatalf("after the first edit: %+v", h)
+	}
+	s.now = s.now.Add(time.Minute)
+	often := edit("*/10 * * * *")
+	s.runSchedule(often)
+	if h := s.health(often); h.Status == health.Unprotected {
+		t.Errorf("after the second edit, at %s: %s, deadline %s, %+v", s.now, h.Status, h.Deadline, h.Reason)
+	}
+	s.now = s.now.Truncate(10 * time.Minute).Add(10*time.Minute + time.Second) // the first scheduled time of the second edit
+	s.runSchedule(often)
+	if ids, _ := s.alarms(); len(ids) > 0 {
+		t.Errorf("alarms %v", ids)
+	}
+}
+
+// TestEditsSilenceNoAlarm: a target that was not backed up for two nights is unprotected. However often a person edits its schedule, from a
+// minute to a month and back, it stays so, as far as the new schedule does not take the point for young.
+func TestEditsSilenceNoAlarm(t *testing.T) {
+	s := newHarness(t)
+	edit := func(expression string) backup.Plan {
+		e, err := schedule.Parse(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := nightly()
+		plan.Expression, plan.Schedule = expression, e.In(plan.Schedule.Zone)
+		return plan
+	}
+	s.runSchedule(edit("30 2 * * *"))
+	s.now = begin.Add(day)
+	s.runSchedule(edit("30 2 * * *"))
+	s.finish()
+	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Retryable, "Busy")
+	}
+	for end := s.now.Add(3 * day); s.now.Before(end); s.now = s.now.Add(time.Hour) {
+		s.runSchedule(edit("30 2 * * *"))
+		s.deliver()
+	}
+	for i, expression := range []string{"0 * * * *", "*/10 * * * *", "0 3 1 * *", "0 * * * *", "30 * * * *", "30 2 * * *"} {
+		s.now = s.now.Add(time.Minute)
+		plan := edit(expression)
+		s.runSchedule(plan)
+		if h := s.health(plan); (h.Status == health.Unprotected) == (expression == "0 3 1 * *") {
+			t.Errorf("after edit %d, to %s: %s, deadline %s", i, expression, h.Status, h.Deadline)
+		}
+	}
+}
+
+// TestEditsDoNotGoOnForEver: a plan is edited each hour, and makes no backup any more. Its target is unprotected after a day of edits.
+func TestEditsDoNotGoOnForEver(t *testing.T) {
+	s := newHarness(t)
+	plan := nightly()
+	plan.Expression = "*/10 * * * *"
+	e, err := schedule.Parse(plan.Expression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Schedule = e.In(plan.Schedule.Zone)
+	s.runSchedule(plan)
+	s.now = begin.Add(10 * time.Minute)
+	s.runSchedule(plan)
+	s.finish()
+	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Retryable, "Busy")
+	}
+	began := s.now
+	var alarmed time.Time
+	for i := 0; s.now.Before(began.Add(3 * day)); i++ {
+		plan.Expression = []string{"*/30 * * * *", "15 * * * *"}[i%2]
+		if e, err = schedule.Parse(plan.Expression); err != nil {
+			t.Fatal(err)
+		}
+		plan.Schedule = e.In(plan.Schedule.Zone)
+		s.runSchedule(plan)
+		if h := s.health(plan); h.Status == health.Unprotected && alarmed.IsZero() {
+			alarmed = s.now
+		}
+		s.now = s.now.Add(25 * time.Minute)
+	}
+	if after := alarmed.Sub(began); after < 12*time.Hour || after > 27*time.Hour {
+		t.Errorf("unprotected after %s", after)
 	}
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -101,15 +102,17 @@ func TestEventsHaveThePlansSpelling(t *testing.T) {
 	}
 }
 
-// TestARestoreIsStoredInItsOwnPlansSpelling: two plans spell the target in two ways. The first one allows the restore, and the caller has its
-// spelling; so has the run.
+// TestARestoreIsStoredInItsOwnPlansSpelling: two plans spell the target in two ways. One allows the restore, and the caller has its spelling;
+// so has the run, in whichever order they stand.
 func TestARestoreIsStoredInItsOwnPlansSpelling(t *testing.T) {
 	s, _, _ := restorable(t)
 	other := nightly()
 	other.Name, other.Targets = "other", []string{loud(target)}
-	plans := append(restoring(false), other)
-	run := s.run(s.restore(order("incident"), plans).ID)
-	if run.Plan != "nightly" || run.Target != target || run.Restore.Source != target {
-		t.Errorf("the restore of the plan %s has %s and %s", run.Plan, run.Restore.Source, run.Target)
+	for id, plans := range [][]backup.Plan{append(restoring(false), other), append([]backup.Plan{other}, restoring(false)...)} {
+		run := s.run(s.restore(order(fmt.Sprint("incident-", id)), plans).ID)
+		if run.Plan != "nightly" || run.Target != target || run.Restore.Source != target {
+			t.Errorf("the restore of the plan %s has %s and %s", run.Plan, run.Restore.Source, run.Target)
+		}
+		s.finish()
 	}
 }

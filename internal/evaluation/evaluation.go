@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -33,6 +34,8 @@ type Evaluator struct {
 	Tolerance time.Duration
 
 	Rows
+	// returns says when targets came back into their plans, for a timer run; nil outside.
+	returns func() returns
 }
 
 // Report says what an evaluation found.
@@ -54,6 +57,13 @@ func (e Evaluator) Evaluate(ctx context.Context, all []backup.Plan) (Report, err
 	}
 	over, unchecked := e.Finder.Recheck(ctx, e.Incomplete, e.Now)
 	report.Events = over
+	e.returns = sync.OnceValue(func() returns {
+		if e.Left == nil || all == nil {
+			return nil
+		}
+		left, _ := e.Left(ctx, head, all, e.Now) // a text that cannot be read tells nothing
+		return returnsOf(left)
+	})
 	edited, unread, untaken := e.takeBack(ctx, head, all, &report)
 	errs := []error{err, untaken, unread, unchecked}
 	if untaken != nil {
@@ -128,7 +138,10 @@ func (e Evaluator) evaluatePlan(
 			unread = append(unread, fmt.Errorf("evaluate %s: %w", target, err))
 			continue // the others are evaluated all the same
 		}
-		outcomes[i] = s.Evaluate(e.Now)
+		if outcomes[i] = s.Evaluate(e.Now); outcomes[i].Status == health.Unprotected && !was.Alarmed(backup.Partition(target)) {
+			s.Returns = e.returns().of(plan.Plan.Name, target) // only now: that may cost requests
+			outcomes[i] = s.Evaluate(e.Now)
+		}
 	}
 	err := untold
 	if n := len(unread); n > 0 {
@@ -304,7 +317,7 @@ func (e Evaluator) takeBack(
 // readDeparted looks at the targets with an alarm that have left the plan, in its order.
 func (e Evaluator) readDeparted(ctx context.Context, left []plans.Left, is health.Evaluation) []health.Departed {
 	left = slices.DeleteFunc(left, func(l plans.Left) bool {
-		return l.Plan != is.Plan || !is.MayAlarm(backup.Partition(l.Target))
+		return l.Plan != is.Plan || !l.Back.IsZero() || !is.MayAlarm(backup.Partition(l.Target))
 	})
 	gone := make([]health.Departed, len(left))
 	_ = e.Finder.ForEach(len(left), func(i int) error {

@@ -18,13 +18,14 @@ import (
 // look at as unprotected.
 func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found, err error) {
 	var left []plans.Left
+	var back returns
 	since := e.Now // no timer run has seen the text yet
 	// A row that cannot be read tells as little as none; the timer run says so.
 	if head, err := plans.ReadHead(e.ActivePlan); err == nil && e.ActivePlan.ETag != "" {
 		if head.Hash == active.Hash {
 			since = head.Since
 		}
-		left, found.Omitted = e.departed(ctx, head, active.Plans)
+		left, back, found.Omitted = e.departed(ctx, head, active.Plans)
 	}
 	stated, err := e.statements(ctx, active.Plans)
 	if err != nil {
@@ -61,6 +62,7 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found
 			}
 			of.Know(f)
 			of.Proof = e.proof(of.Plan, seat.target, stated)
+			of.Returns = back.of(of.Plan.Name, seat.target)
 			of.Unread = cmp.Or(unread, of.Unread)
 			found.Targets[seat.at] = of.Evaluate(e.Now)
 		}
@@ -168,25 +170,45 @@ func destinations(all []backup.Plan) map[string]string {
 	return into
 }
 
-// departed returns the targets that no plan has any more, and how many more there are of each plan.
-func (e Evaluator) departed(ctx context.Context, head plans.Head, all []backup.Plan) (left []plans.Left, omitted map[string]int) {
+// returns says when targets came back into their plans, newest first, by the plan's name and the target's partition.
+type returns map[[2]string][]health.Return
+
+func returnsOf(left []plans.Left) returns {
+	all := returns{}
+	for _, l := range left {
+		if here := [2]string{l.Plan, backup.Partition(l.Target)}; !l.Back.IsZero() {
+			all[here] = append(all[here], health.Return{Left: l.At, Back: l.Back})
+		}
+	}
+	return all
+}
+
+func (r returns) of(plan, target string) []health.Return {
+	return r[[2]string{plan, backup.Partition(target)}]
+}
+
+// departed returns the targets that no plan has any more, what came back, and how many more targets of each plan there are.
+func (e Evaluator) departed(
+	ctx context.Context, head plans.Head, all []backup.Plan,
+) (left []plans.Left, back returns, omitted map[string]int) {
 	if e.Left == nil || all == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	// A text that cannot be read leaves its targets out: health has more to say.
 	left, _ = e.Left(ctx, head, all, e.Now)
+	back = returnsOf(left)
 	seen := map[string]bool{}
 	left = slices.DeleteFunc(left, func(l plans.Left) bool {
 		here := backup.Partition(l.Target)
 		again := seen[here]
-		seen[here] = true
+		seen[here] = again || l.Gone
 		return !l.Gone || again
 	})
 	omitted = map[string]int{}
 	for _, l := range left[min(len(left), health.MostDeparted):] {
 		omitted[l.Plan]++
 	}
-	return left[:min(len(left), health.MostDeparted)], omitted
+	return left[:min(len(left), health.MostDeparted)], back, omitted
 }
 
 // lookAtDeparted returns what the facts tell of the targets that have left, and looks at a target itself if they are not known.

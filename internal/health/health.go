@@ -111,6 +111,10 @@ type Snapshot struct {
 	// if there was none.
 	Scheduled time.Time
 	Before    *schedule.Schedule
+	// First is the first of several edits in quick succession, the last of which was at Scheduled; nil if that one stands alone.
+	First *Edit
+	// Returns are the times at which the target came back into the plan in the last days, newest first.
+	Returns []Return
 	// Shared tells whether another plan has the target too.
 	Shared bool
 	// Restorable is the time for which the service can restore a backup; 0 if no limit is documented.
@@ -144,7 +148,7 @@ type Snapshot struct {
 //
 // It takes the two intervals of the scheduled times around the point: from the scheduled time before it to the second scheduled
 // time after it. So a plan for working days is not late on a Sunday, and the next run has as long after its scheduled time as
-// the last one had. After an edit it has the same time from the edit on, unless it was unprotected already. A point beyond the time for
+// the last one had. After an edit, or when it comes back into the plan, it has the same time from then on, unless it was unprotected already. A point beyond the time for
 // which the service can restore it protects nothing.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	point := s.newest(backup.Point.Live)
@@ -197,32 +201,6 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 		h.Reason = s.Incomplete.Reason()
 	}
 	return h
-}
-
-// grace returns the time until which a target that was protected at the last edit has had its first scheduled time since: the second
-// scheduled time after the edit. It is zero if nothing was edited, or if the target was unprotected then.
-func (s Snapshot) grace(backedUp bool, from time.Time) (until time.Time) {
-	since := s.Scheduled
-	own, others := s.oldest()
-	switch {
-	case s.Before != nil:
-		if _, two := s.Before.Intervals(from); two > 0 && from.Add(two).Before(since) {
-			since = time.Time{}
-		}
-	case !backedUp, !own.IsZero() && own.Before(since): // its first interval counts from the text anyway, or the plan is not new
-		since = time.Time{}
-	}
-	switch {
-	case !backedUp:
-	case own.IsZero() && (!s.Shared || !s.full()): // the plan has not had the target yet
-		since = backup.Later(since, s.Since)
-	case !s.Shared && !others.IsZero() && others.Before(own): // it got the target from another plan, just before its first run
-		since = backup.Later(since, own.Add(-time.Nanosecond))
-	}
-	if since.IsZero() {
-		return since
-	}
-	return s.Plan.Schedule.Next(s.Plan.Schedule.Next(since))
 }
 
 // oldest returns the times of the oldest known run or point of the target by this plan, and by others; zero if there is none. A run by
@@ -397,6 +375,9 @@ func (s *Snapshot) AddCheckpoint(c checkpoint.Checkpoint, now time.Time) {
 	since, before, edited := c.Began(s.Plan, now)
 	if s.Scheduled = since; edited {
 		s.Before = &before
+	}
+	if first, before, several := c.Edits(s.Plan, now); several {
+		s.First = &Edit{first.Since, before, first.Until}
 	}
 }
 

@@ -59,7 +59,7 @@ type TimersHealth struct {
 	Apps        Apps
 	Timers      []TimerHealth
 	Checkpoints []checkpoint.Checkpoint
-	// Departed are the targets that no plan has since the last seven days, newest first, at most MostDeparted; Omitted counts more of
+	// Departed are the targets that left the plans in the last seven days, newest first, at most MostDeparted; Omitted counts more of
 	// them, by the plan that had them.
 	Departed []Departed
 	Omitted  map[string]int

@@ -166,7 +166,7 @@ func TestAGreatEditFitsIntoItsEvent(t *testing.T) {
 }
 
 // TestWhatHasLeft checks that for seven days the store knows which targets have left which plan, in this process and in the next, and which of them no
-// plan has. A target that came back has not left.
+// plan has, and since when a target is back.
 func TestWhatHasLeft(t *testing.T) {
 	d := newDesk(t, "good one a b c")
 	d.pass()
@@ -182,7 +182,11 @@ func TestWhatHasLeft(t *testing.T) {
 		}
 		var words []string
 		for _, l := range all {
-			words = append(words, fmt.Sprintf("%s/%s %s %t", l.Plan, l.Target, l.At.Sub(begin), l.Gone))
+			word := fmt.Sprintf("%s/%s %s %t", l.Plan, l.Target, l.At.Sub(begin), l.Gone)
+			if !l.Back.IsZero() {
+				word += fmt.Sprint(" back ", l.Back.Sub(begin))
+			}
+			words = append(words, word)
 		}
 		return strings.Join(words, ", ")
 	}
@@ -200,8 +204,8 @@ func TestWhatHasLeft(t *testing.T) {
 	expect(0, "good one a b c", "")
 	expect(day, "good one B c", "one/a 24h0m0s true")
 	expect(2*day, "good one c", "one/B 48h0m0s true, one/a 24h0m0s true")
-	expect(3*day, "good one a c", "one/B 48h0m0s true")
-	expect(4*day, "bad", "one/B 48h0m0s true")
+	expect(3*day, "good one a c", "one/B 48h0m0s true, one/a 24h0m0s false back 72h0m0s")
+	expect(4*day, "bad", "one/B 48h0m0s true, one/a 24h0m0s false back 72h0m0s")
 	expect(5*day, "good two a c", "one/a 120h0m0s false, one/c 120h0m0s false, one/B 48h0m0s true")
 	expect(9*day-time.Second, "good two a c", "one/a 120h0m0s false, one/c 120h0m0s false, one/B 48h0m0s true")
 	expect(9*day, "good two a c", "one/a 120h0m0s false, one/c 120h0m0s false")

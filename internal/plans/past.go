@@ -98,9 +98,11 @@ type Left struct {
 	At time.Time
 	// Gone tells that no plan has it.
 	Gone bool
+	// Back is the time at which the plan got it again; zero if the plan has not got it. Then At is zero if no known text had it before.
+	Back time.Time
 }
 
-// Left returns what has left the plans, by the row of the active plan, newest first. It makes a request for each text that this process has
+// Left returns what has left the plans, by the row of the active plan, newest first, and what came back into them. It makes a request for each text that this process has
 // not read yet. A text that cannot be read is left out, and named by the error. A text that this version refuses, as an older one did not,
 // is left out without: no later timer run could do better.
 func (b *Store) Left(ctx context.Context, head Head, plans []backup.Plan, now time.Time) (left []Left, err error) {
@@ -112,6 +114,7 @@ func (b *Store) Left(ctx context.Context, head Head, plans []backup.Plan, now ti
 			has[at(p.Name, target)], has[at("", target)] = true, true
 		}
 	}
+	var since returns
 	for _, past := range append([]Past{{head.Hash, now}}, head.Before...) { // plan.yaml may have another text than the row by now
 		if past.Hash == "" || now.Sub(past.Until) >= Remembered {
 			continue
@@ -120,6 +123,9 @@ func (b *Store) Left(ctx context.Context, head Head, plans []backup.Plan, now ti
 		if unread != nil && text.hash == "" {
 			err = errors.Join(err, fmt.Errorf("what has left plan.yaml since %s is not known: %w", past.Until.UTC().Format(time.RFC3339), unread))
 			continue
+		}
+		if unread == nil {
+			left = append(left, since.before(text.plans, plans, past.Until)...)
 		}
 		for _, old := range text.plans {
 			for _, target := range old.Targets {
@@ -130,5 +136,51 @@ func (b *Store) Left(ctx context.Context, head Head, plans []backup.Plan, now ti
 			}
 		}
 	}
-	return left, err
+	return append(left, since.unknown()...), err
+}
+
+// returns finds what came back into the plans, text by text, from the newest to the oldest.
+type returns struct {
+	// came has what the texts since did not have, by the plan's name and the target; seen are the targets that a text had in any plan.
+	came map[[2]string]Left
+	seen map[string]bool
+}
+
+// before goes on with a text that was active until then. It returns what that text had, and a later one did not.
+func (r *returns) before(text, plans []backup.Plan, until time.Time) (back []Left) {
+	if r.came == nil {
+		r.came, r.seen = map[[2]string]Left{}, map[string]bool{}
+	}
+	had := map[[2]string]bool{}
+	for _, old := range text {
+		for _, target := range old.Targets {
+			target = strings.ToLower(target)
+			had[[2]string{old.Name, target}], r.seen[target] = true, true
+		}
+	}
+	for _, p := range plans {
+		for _, target := range p.Targets {
+			here := [2]string{p.Name, strings.ToLower(target)}
+			one, away := r.came[here]
+			switch {
+			case !had[here] && !away:
+				r.came[here] = Left{Plan: p.Name, Target: target, Back: until}
+			case had[here] && away:
+				one.At = until
+				back = append(back, one)
+				delete(r.came, here)
+			}
+		}
+	}
+	return back
+}
+
+// unknown returns what no text had before it came.
+func (r *returns) unknown() (back []Left) {
+	for here, one := range r.came {
+		if !r.seen[here[1]] {
+			back = append(back, one)
+		}
+	}
+	return back
 }

@@ -57,6 +57,15 @@ const EveryHour = 1<<24 - 1
 // horizon bounds the search for a scheduled time: a 29 February can be eight years away.
 const horizon = 9 * 366
 
+// FirstInterval returns the end of the first interval that begins after the instant: the second scheduled time; zero if there is none.
+func (s Schedule) FirstInterval(after time.Time) time.Time {
+	first := s.Next(after)
+	if first.IsZero() {
+		return first
+	}
+	return s.Next(first)
+}
+
 // Next returns the first scheduled time after the instant, in UTC, or the zero time if there is none.
 func (s Schedule) Next(after time.Time) time.Time {
 	for t := range s.After(after) {

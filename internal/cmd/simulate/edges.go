@@ -33,6 +33,82 @@ var edges = []edge{
 		"p.State == backup.Expired && x.Now.Sub(changed) < lateManifest", "p.State == backup.Expired && x.Now.Sub(changed) < 0",
 	},
 	{
+		"./internal/engine TestAStoppedRestoreWaitsUntilItExpires", "a stopped restore fails as one whose destination is busy", "internal/engine/restoring.go",
+		"		r.Restore.Stopped = s.now\n", "",
+	},
+	{
+		"./internal/engine TestARestoreWhoseArtifactCannotBeReadHoldsUpNoOther", "a restore that waits for its artifact holds up the younger ones", "internal/restore/order.go",
+		"|| r.Restore.Elsewhere {", "{",
+	},
+	{
+		"./internal/engine TestASecondEditRaisesNoAlarm", "the second of two edits has no first interval", "internal/checkpoint/checkpoint.go",
+		"next.EditedFrom, next.Series = l.Now, c.By, c.series(plan, l.Now)", "next.EditedFrom = l.Now, c.By",
+	},
+	{
+		"./internal/engine TestEditsSilenceNoAlarm", "edits silence the alarm of a target that was unprotected before", "internal/health/grace.go",
+		"return protectedAt(s.First.At, s.First.Before, from) && (", "return (",
+	},
+	{
+		"./internal/engine TestEditsDoNotGoOnForEver", "edits without an end silence an alarm", "internal/health/grace.go",
+		"(!s.Scheduled.After(end) ||", "(!s.Scheduled.Before(end) || !s.Scheduled.After(end) ||",
+	},
+	{
+		"./internal/engine TestATargetThatComesBackHasItsFirstInterval", "a target that comes back has no first interval", "internal/health/grace.go",
+		"until = backup.Later(until, s.back(from))", "until = backup.Later(until, time.Time{})",
+	},
+	{
+		"./internal/engine TestATargetThatComesBackUnprotectedStaysSo", "a target is protected because it left and came back", "internal/health/grace.go",
+		"|| protectedAt(r.Left, by, from) {", "|| protectedAt(r.Left, by, from) || !r.Left.IsZero() {",
+	},
+	{
+		"./internal/engine TestWhatHasLeftCostsNoRequestEach", "the facts about what has left are deleted at once", "internal/evaluation/facts.go",
+		"	e.addDeparted(places, facts)\n", "",
+	},
+	{
+		"./internal/engine TestAnUnreadTargetThatHasLeftStopsNoAlarm", "a target that has left and cannot be read stops all alarms", "internal/evaluation/evaluation.go",
+		"	if untaken != nil {\n", "	if unread != nil {\n",
+	},
+	{
+		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left and cannot be read is forgotten", "internal/evaluation/evaluation.go",
+		"text, stay = is.Text, append(stay, d.Target)", "text = is.Text",
+	},
+	{
+		"./internal/cli TestHealthOfALostCatalogSaysWhy", "a lost catalog is told as a missing plan", "internal/cli/health.go",
+		"case t.Reason != nil && t.Reason.Code == health.CatalogIncomplete:", "case t.Reason != nil && t.Reason.Code == \"\":",
+	},
+	{
+		"./handler TestAMonitorThatHangsUpIsNoError", "a monitor that hangs up is told of unprotected targets", "handler/health.go",
+		"if gone := r.Context().Err(); gone != nil {", "if gone := r.Context().Err(); gone != nil && gone.Error() == \"\" {",
+	},
+	{
+		"./handler TestACallerWhoHangsUpBeforeThePlansAreRead", "a caller who hangs up before the plans are read is an error", "handler/api.go",
+		"errors.Is(cmp.Or(err, reason(failed)), context.Canceled)", "errors.Is(cmp.Or(err, failed), context.Canceled)",
+	},
+	{
+		"./handler TestHealthOfOnePlanNamesNoOther", "health of one plan has the checkpoints of others", "handler/metrics.go",
+		"	t.Checkpoints = slices.DeleteFunc(t.Checkpoints, func(c checkpoint.Checkpoint) bool { return !s.has(c.Plan) })\n", "	_ = checkpoint.Checkpoint{}\n",
+	},
+	{
+		"./internal/engine TestEventsHaveThePlansSpelling", "the answer to a backup has the spelling of its sender", "internal/engine/order.go",
+		"q.Target = b.Runs[0].Target // as", "_ = b.Runs[0].Target // as",
+	},
+	{
+		"./internal/engine TestARestoreIsStoredInItsOwnPlansSpelling", "a restore has the spelling of another plan", "internal/restore/preview.go",
+		"			p.Target, p.Destination = plan.Spelled(p.Target), plan.Spelled(p.Destination)\n", "",
+	},
+	{
+		"./handler TestTheLogWarnsOfAPartialRestoreAfterADeath", "the event's line of a partial restore does not warn", "handler/logged.go",
+		"|| data[\"warning\"] != nil ", "",
+	},
+	{
+		"./internal/cli TestARunThatIsCanceledSaysSo", "lifeboat run says that a canceled restore will begin", "internal/cli/runs.go",
+		"if q.CanceledBy != \"\" && !v.over() {", "if q.CanceledBy == \"-\" {",
+	},
+	{
+		"./handler TestADeletionWithoutAPlanSaysWhy", "a deletion without a good plan is an error of the program", "handler/forget.go",
+		"		return planError(err)\n", "		return err\n",
+	},
+	{
 		"./internal/services/managedhsm/securitydomain TestVectorOfTheSharing", "a security domain: the inverse is a power too low", "internal/services/managedhsm/securitydomain/shamir.go",
 		"for range prime - 2 {", "for range prime - 3 {",
 	},
@@ -575,7 +651,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAnEditEndsAnAlarm", "an edit of plan.yaml ends no alarm", "internal/evaluation/evaluation.go",
-		"if edited[plan.Name] || was.Due(", "if edited[\"\"] || was.Due(",
+		"text, again := edited[plan.Name]", "text, again := edited[\"\"]",
 	},
 	{
 		"./internal/engine TestAnEditEndsAnAlarm", "the alarm after an edit has the ID of one that is over", "internal/health/evaluation.go",
@@ -1010,8 +1086,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/health TestAnEditHasItsFirstInterval", "an edit hides that a target was unprotected before",
-		"internal/health/health.go",
-		"two > 0 && from.Add(two).Before(since)", "two < 0 && from.Add(two).Before(since)",
+		"internal/health/grace.go",
+		"return two == 0 || !from.Add(two).Before(at)", "return two == 0 || !from.Before(at) || true",
 	},
 	{
 		"./internal/engine TestAbandonWaitsForALostRestore", "a restore is abandoned whose lost start may still arrive",
