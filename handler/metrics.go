@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/health"
 	"lifeboat/internal/metrics"
 	"lifeboat/internal/plans"
@@ -91,18 +90,10 @@ func (s selection) targets(all []health.TargetHealth) []health.TargetHealth {
 	return slices.DeleteFunc(all, func(t health.TargetHealth) bool { return !s.has(t.Plan) })
 }
 
-// timers returns what concerns the targets that are meant, or every plan. A target that has left a plan still concerns it.
+// timers returns what concerns the targets that are meant, or every plan.
 func (s selection) timers(t health.TimersHealth, all []backup.Plan) health.TimersHealth {
 	if s.plan == "" {
 		return t
 	}
-	t.Checkpoints = slices.DeleteFunc(t.Checkpoints, func(c checkpoint.Checkpoint) bool { return !s.has(c.Plan) })
-	t.Restores = slices.DeleteFunc(t.Restores, func(r health.Restored) bool { return !s.has(r.Plan) })
-	t.Departed = slices.DeleteFunc(t.Departed, func(d health.Departed) bool { return !s.has(d.Plan) })
-	t.Omitted = map[string]int{s.plan: t.Omitted[s.plan]}
-	t.Undeleted = slices.DeleteFunc(t.Undeleted, func(u health.Undeleted) bool {
-		return !slices.ContainsFunc(all, func(p backup.Plan) bool { return s.has(p.Name) && p.Has(u.Target) }) &&
-			!slices.ContainsFunc(t.Departed, func(d health.Departed) bool { return backup.Same(d.Target, u.Target) })
-	})
-	return t
+	return t.Only(s.plan, all)
 }

@@ -260,7 +260,7 @@ func (e Evaluator) changes(places map[string]place, facts map[string]row, sights
 		if _, looked := sights[here]; looked || is.id == "" || was.unread || was.Left.Equal(is.left) {
 			continue
 		}
-		was.Facts.Left = is.left // it has left, or is back
+		was.Left = is.left // it has left, or is back
 		groups = append(groups, []backup.Write{backup.InsertOrReplace(was.Key(), was.ETag, backup.Encode(was.Facts))})
 	}
 	gone := func(prefix, here, etag string) {

@@ -3,6 +3,7 @@ package health
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -73,6 +74,19 @@ type TimersHealth struct {
 	Stock Stock
 	// Coverage says which services no plan has, as of the last look.
 	Coverage Coverage
+}
+
+// Only returns what concerns the plan, or every plan; all are the active plans. A target that has left a plan still concerns it.
+func (t TimersHealth) Only(plan string, all []backup.Plan) TimersHealth {
+	t.Checkpoints = slices.DeleteFunc(t.Checkpoints, func(c checkpoint.Checkpoint) bool { return c.Plan != plan })
+	t.Restores = slices.DeleteFunc(t.Restores, func(r Restored) bool { return r.Plan != plan })
+	t.Departed = slices.DeleteFunc(t.Departed, func(d Departed) bool { return d.Plan != plan })
+	t.Omitted = map[string]int{plan: t.Omitted[plan]}
+	t.Undeleted = slices.DeleteFunc(t.Undeleted, func(u Undeleted) bool {
+		return !slices.ContainsFunc(all, func(p backup.Plan) bool { return p.Name == plan && p.Has(u.Target) }) &&
+			!slices.ContainsFunc(t.Departed, func(d Departed) bool { return backup.Same(d.Target, u.Target) })
+	})
+	return t
 }
 
 // MostDeparted is the greatest number of targets that have left that health shows.

@@ -85,8 +85,8 @@ var edges = []edge{
 		"errors.Is(cmp.Or(err, reason(failed)), context.Canceled)", "errors.Is(cmp.Or(err, failed), context.Canceled)",
 	},
 	{
-		"./handler TestHealthOfOnePlanNamesNoOther", "health of one plan has the checkpoints of others", "handler/metrics.go",
-		"	t.Checkpoints = slices.DeleteFunc(t.Checkpoints, func(c checkpoint.Checkpoint) bool { return !s.has(c.Plan) })\n", "	_ = checkpoint.Checkpoint{}\n",
+		"./handler TestHealthOfOnePlanNamesNoOther", "health of one plan has the checkpoints of others", "internal/health/timers.go",
+		"return c.Plan != plan })", "return c.Plan == \"\" })",
 	},
 	{
 		"./internal/engine TestEventsHaveThePlansSpelling", "the answer to a backup has the spelling of its sender", "internal/engine/order.go",
