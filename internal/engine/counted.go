@@ -143,6 +143,68 @@ func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p *backup.Po
 	return counted, err
 }
 
+// recount changes the row of a point's plan, in the transaction of a change by a person: a point that is accepted or undeleted takes a place,
+// and one that is deleted leaves its place, so that it stands in no other one's way.
+func (e *Engine) recount(ctx context.Context, run backup.Run, was backup.Point, p *backup.Point, now time.Time) (counting, error) {
+	switch deleted := p.SoftDeletion.Person(); {
+	case was.State != backup.Live && p.State == backup.Live:
+		return e.countAccepted(ctx, run, p, now)
+	case p.OnDemand, p.Safety, deleted == was.SoftDeletion.Person() && p.IsSoftDeleted() == was.IsSoftDeleted():
+		return counting{}, nil
+	case deleted:
+		return e.countDeleted(ctx, *p)
+	}
+	return e.countUndeleted(ctx, *p, now)
+}
+
+// countDeleted takes a point that a person deletes out of its plan's row. It also writes a row that does not hold the point: so a cleanup
+// that read the point before cannot add it. Nothing is deleted while the row cannot be read.
+func (e *Engine) countDeleted(ctx context.Context, p backup.Point) (counting, error) {
+	c, err := e.counted(ctx, p)
+	if err != nil || !c.Judges() {
+		return counting{}, err
+	}
+	c.Row = c.Row.Remove(p.ID)
+	return counting{writes: []backup.Write{c.Write(p.Target)}}, nil
+}
+
+// countUndeleted adds a point that a person undeletes to its plan's row, and has cleanup look at the ones whose places it takes. Where the
+// row cannot be read, cleanup adds the point once it can.
+func (e *Engine) countUndeleted(ctx context.Context, p backup.Point, now time.Time) (counting, error) {
+	c, err := e.counted(ctx, p)
+	if errors.Is(err, backup.ErrUnreadable) {
+		return counting{}, nil
+	}
+	if err != nil || !c.Counts.Any() || !retention.MayCount(p, c.Plan) {
+		return counting{}, err
+	}
+	zone, err := e.zone(c.Counts.Zone)
+	if err != nil {
+		return counting{}, err
+	}
+	c, out := c.Add(zone, now, p)
+	if err := deletion.PutOut(ctx, e.Catalog, p.Target, out, now.Add(orphanAge), now); err != nil {
+		return counting{}, err
+	}
+	return counting{writes: []backup.Write{c.Write(p.Target)}}, nil
+}
+
+// counted reads the row of a point's plan; the zero value if there is none.
+func (e *Engine) counted(ctx context.Context, p backup.Point) (retention.Counted, error) {
+	row, _, err := e.Catalog.Get(ctx, backup.CountedKey(p.Target, p.Plan))
+	if errors.Is(err, backup.ErrNotFound) {
+		return retention.Counted{}, nil
+	}
+	var c retention.Counted
+	if err == nil {
+		c, err = retention.ReadCounted(row)
+	}
+	if err != nil {
+		return retention.Counted{}, fmt.Errorf("read which recovery points the counts of plan %s hold: %w", p.Plan, err)
+	}
+	return c, nil
+}
+
 // countAgain saves the rows of counts that took a point again, before anything of the target is deleted. It returns errConflict if another
 // invocation was faster.
 func (e *Engine) countAgain(ctx context.Context, target string, review *retention.Review, now time.Time) error {

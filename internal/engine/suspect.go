@@ -112,7 +112,7 @@ func (e *Engine) changePoint(
 		if err != nil {
 			return backup.Point{}, err
 		}
-		s, was := e.newStep(run, now, read), p.State
+		s, was := e.newStep(run, now, read), p
 		events, err := change(run, &p, now)
 		switch {
 		case err != nil:
@@ -127,17 +127,12 @@ func (e *Engine) changePoint(
 			return backup.Point{}, err
 		}
 		s.toOutbox(events...)
-		var writes []backup.Write
-		if was != backup.Live && p.State == backup.Live {
-			counted, err := e.countAccepted(ctx, run, &p, now)
-			if err != nil {
-				return backup.Point{}, err
-			}
-			writes = append(writes, counted.writes...)
-			s.toOutbox(counted.events...)
+		counted, err := e.recount(ctx, run, was, &p, now)
+		if err != nil {
+			return backup.Point{}, err
 		}
-		writes = append(writes, p.Replace())
-		err = s.save(ctx, writes...)
+		s.toOutbox(counted.events...)
+		err = s.save(ctx, append(counted.writes, p.Replace())...)
 		if errors.Is(err, errConflict) {
 			continue // cleanup, another person or the run's own event: read what it is now
 		}

@@ -53,7 +53,7 @@ func (r *Review) under(p backup.Point) backup.Point {
 }
 
 // judge adds the points of each edited plan to its counts. A plan that never had counts gets none for keep.within alone, as
-// its backups make none.
+// its backups make none. Then it takes the points that persons delete out of all counts: a row of an earlier version may hold them.
 func (r *Review) judge() {
 	for plan, e := range r.edited {
 		if !e.was.Judges() && !e.Settings.KeepCounts.Any() {
@@ -64,5 +64,10 @@ func (r *Review) judge() {
 			is, _ = is.Add(e.zone, e.now, e.points...)
 		}
 		r.counted[plan] = &countedIn{Counted: is, zone: e.zone}
+	}
+	for _, p := range r.past {
+		if c := r.counted[p.Plan]; c != nil && p.SoftDeletion.Person() && c.Holds(p.ID) {
+			c.Row, c.changed = c.Row.Remove(p.ID), true
+		}
 	}
 }

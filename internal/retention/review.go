@@ -221,9 +221,6 @@ func (r *Review) count(p backup.Point, day time.Time, endless bool) (c *countedI
 	if !counts {
 		return &countedIn{}, false
 	}
-	if p.SoftDeletion.Person() && c.Holds(p.ID) {
-		c.Row, c.changed = c.Row.Remove(p.ID), true
-	}
 	if !c.Counts.Any() || c.Holds(p.ID) || !MayCount(p, c.Plan) || endless || r.now.Before(day) {
 		return c, true
 	}

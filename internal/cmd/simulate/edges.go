@@ -1407,6 +1407,21 @@ var edges = []edge{
 		"plan.Settings.Storage.For(plan.Targets[0]) }",
 	},
 	{
+		"./internal/engine TestADeletedPointTakesNoPlace", "a point that a person deletes keeps its place in the counts",
+		"internal/engine/counted.go",
+		"\tc.Row = c.Row.Remove(p.ID)\n", "",
+	},
+	{
+		"./internal/engine TestAPersonsChangeIsCounted", "a point that is undeleted gets no place in the counts",
+		"internal/engine/counted.go",
+		"\treturn e.countUndeleted(ctx, *p, now)\n", "\treturn counting{}, nil\n",
+	},
+	{
+		"./internal/engine TestNoDeletionWithoutItsRow", "a point is deleted although the row of its counts cannot be read",
+		"internal/engine/counted.go",
+		"if err != nil || !c.Judges() {\n\t\treturn counting{}, err", "if err != nil || !c.Judges() {\n\t\treturn counting{}, nil",
+	},
+	{
 		"./internal/roles TestOf", "a destination gets no role on the containers that it restores out of",
 		"internal/roles/roles.go",
 		"from.Type == service.Type {",

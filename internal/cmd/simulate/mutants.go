@@ -203,7 +203,7 @@ var mutants = []mutant{
 	{"a count counts one point too few", "internal/retention/specification.go", "if len(taken) == number {", "if len(taken) == number-1 {"},
 	{"a count sees days of UTC", "internal/engine/counted.go", "zone, err := e.Zone(name)", "zone, err := e.Zone(name[:0] + \"UTC\")"},
 	{"a count sees the time at which a backup ended", "internal/backup/point.go", "Began: r.ScheduledTime,", "Began: v.Modified,"},
-	{"an accepted point takes no place in its plan's counts", "internal/engine/suspect.go", "writes = append(writes, counted.writes...)", "_ = counted.writes"},
+	{"an accepted point takes no place in its plan's counts", "internal/engine/suspect.go", "append(counted.writes, p.Replace())", "append(counted.writes[:0:0], p.Replace())"},
 	{"a count goes by the plan of an older run", "internal/engine/counted.go", "if !run.ScheduledTime.Before(was.Row.Clock.Began) {", "if run.ScheduledTime.After(time.Time{}) {"},
 	{"a point at rest gets no day by an edit", "internal/engine/counted.go", "(p.State == backup.Live || p.State == backup.Suspect) && !now.Before(p.Expires)", "p.State == backup.Live && !now.Before(p.Expires)"},
 	{"age: a pause makes points older", "internal/retention/worked.go", "aged := day.Add(lost)", "aged := day.Add(0 * lost)"},
