@@ -96,13 +96,11 @@ func (p Plan) OnDemand() Settings {
 }
 
 // Safety returns the settings of restores, for all destinations: their safety backups count for no rule of the plan, and are kept as
-// backups by hand if the plan's own points have no day on which they expire.
+// backups by hand, or as long as the plan's own points where that is longer. A hold comes on top, until a person confirms the restore.
 func (p Plan) Safety() Settings {
 	s := p.Settings
 	s.KeepMinimum, s.KeepCounts = 0, Counts{}
-	if s.KeepWithin == 0 {
-		s.KeepWithin = p.OnDemandKeepWithin
-	}
+	s.KeepWithin = max(s.KeepWithin, p.OnDemandKeepWithin)
 	return s
 }
 

@@ -144,7 +144,7 @@ func TestDiff(t *testing.T) {
 			"keep: {", "jitter: 20m\n    window: 3h\n    concurrency: 3\n    paused: true\n    identity: accessKey\n    onDemand: {keep: {within: 90s}}\n    keep: {",
 		}, []string{
 			"jitter none becomes 20m", "window until the next scheduled time becomes 3h", "paused: no scheduled times until", "concurrency not set becomes 3", "identity system becomes accessKey",
-			"onDemand.keep.within as keep.within becomes 90s",
+			"onDemand.keep.within 30d becomes 90s",
 		}},
 		"restore": {[]string{"/contoso-standby", "/contoso-2\n        - itself\n      replyTo: [answers]\n      approval: required", "safetyBackup: required", "safetyBackup: never"}, []string{
 			"~ plan nightly-apim: - restore.into /sub", "/contoso-standby: no more restores into it", "! plan nightly-apim: + restore.into /sub", "/contoso-2 may be OVERWRITTEN",

@@ -209,7 +209,7 @@ func TestDiffTellsOfEverySetting(t *testing.T) {
 		},
 		"onChange: {quiet: 10m}":         {"onChange.quiet none: changes make no backups becomes 10m", "onChange.quiet 10m becomes none: changes make no backups"},
 		"onDemand: {replyTo: [deploy]}":  {"+ onDemand.replyTo deploy: answers may go there", "- onDemand.replyTo deploy"},
-		"onDemand: {keep: {within: 1d}}": {"onDemand.keep.within as keep.within becomes 1d, for runs from now on", "onDemand.keep.within 1d becomes as keep.within, for runs from now on"},
+		"onDemand: {keep: {within: 1d}}": {"onDemand.keep.within 30d becomes 1d, for runs from now on", "onDemand.keep.within 1d becomes 30d, for runs from now on"},
 	} {
 		for i, files := range [][2]string{{"p", "p: " + line}, {"p: " + line, "p"}} {
 			code, out, errs := run("plan", "diff", planFile(t, files[0]), planFile(t, files[1]))

@@ -21,22 +21,27 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	widest := p.Schedule.Widest()
 	at := field(n, "schedule")
 	within := field(field(n, "keep"), "within")
-	beyond := slices.IndexFunc(p.Targets, func(target string) bool { return r.restorable(target) > 0 && r.restorable(target) < widest })
+	targets := services(p)
+	beyond := slices.IndexFunc(targets, func(target string) bool { return r.restorable(target) > 0 && r.restorable(target) < widest })
 	switch {
 	case beyond >= 0:
 		r.warn(at, "there are up to %s between two scheduled times, and %s can restore no backup that is older than %s", span(widest),
-			p.Targets[beyond], span(r.restorable(p.Targets[beyond])))
+			targets[beyond], span(r.restorable(targets[beyond])))
 	case field(n, "keep") == nil:
 		r.warn(n, "without keep nothing of the plan's schedule is ever deleted")
-	case within != nil && !p.Settings.KeepCounts.Any() && p.Settings.KeepWithin < widest:
-		r.warn(within, "within %s is shorter than the %s between two scheduled times: each target has one recovery point at a time",
-			within.Value, span(widest))
+	case within != nil && !p.Settings.KeepCounts.Any() && p.Settings.KeepMinimum < 2 && p.Settings.KeepWithin <= widest:
+		than := "shorter than"
+		if p.Settings.KeepWithin == widest {
+			than = "no longer than"
+		}
+		r.warn(within, "within %s is %s the %s between two scheduled times: each target has one recovery point at a time",
+			within.Value, than, span(widest))
 	}
-	if i := slices.IndexFunc(p.Targets, func(target string) bool {
+	if i := slices.IndexFunc(targets, func(target string) bool {
 		return r.restorable(target) > 0 && time.Duration(p.Settings.KeepMinimum-1)*widest > r.restorable(target)
 	}); i >= 0 {
 		r.warn(field(field(n, "keep"), "minimum"), "there are up to %s between two scheduled times, and %s can restore no backup that is older than %s: "+
-			"fewer than %d may be left", span(widest), p.Targets[i], span(r.restorable(p.Targets[i])), p.Settings.KeepMinimum)
+			"fewer than %d may be left", span(widest), targets[i], span(r.restorable(targets[i])), p.Settings.KeepMinimum)
 	}
 	r.counts(field(n, "keep"), p, widest)
 	r.often(at, p, widest)
@@ -79,16 +84,16 @@ func (r *reader) counts(keep *yaml.Node, p backup.Plan, widest time.Duration) {
 	if !s.KeepCounts.Any() {
 		return
 	}
-	most := 0
+	most, targets := 0, services(p)
 	for _, count := range s.KeepCounts.Each() {
 		most = max(most, count.N)
 		reach := time.Duration(count.N-1) * cmp.Or(reaches[count.Name], widest)
-		if i := slices.IndexFunc(p.Targets, func(target string) bool { return r.restorable(target) > 0 && reach > r.restorable(target) }); i >= 0 {
+		if i := slices.IndexFunc(targets, func(target string) bool { return r.restorable(target) > 0 && reach > r.restorable(target) }); i >= 0 {
 			r.warn(field(keep, count.Name), "%s: %d reaches further back than %s can restore a backup: %s; what is older goes", count.Name, count.N,
-				p.Targets[i], span(r.restorable(p.Targets[i])))
+				targets[i], span(r.restorable(targets[i])))
 		}
 	}
-	if most == 1 && s.KeepMinimum < 2 && s.KeepWithin < widest {
+	if most == 1 && s.KeepMinimum < 2 && s.KeepWithin <= widest {
 		r.warn(keep, "keep holds one recovery point of each target at a time: write daily: 7, or minimum: 2 beside it")
 	}
 }
@@ -168,8 +173,22 @@ func span(d time.Duration) string {
 	return d.String()
 }
 
-// restorable returns the time for which the target's service can restore a backup; 0 means without end.
-func (r *reader) restorable(target string) time.Duration {
-	service, _ := r.Services.Of(target)
-	return service.Restorable
+// services returns the targets of a plan. Where it selects services of one type, and none is known yet, the type stands for them.
+func services(p backup.Plan) []string {
+	if len(p.Targets) == 0 && p.Select != nil && len(p.Select.Types) == 1 {
+		return p.Select.Types
+	}
+	return p.Targets
 }
+
+// service returns the service of a target, or of a type.
+func (r *reader) service(target string) backup.Service {
+	service, known := r.Services.Of(target)
+	if i := slices.IndexFunc(r.Services, func(s backup.Service) bool { return s.Type == target }); !known && i >= 0 {
+		return r.Services[i]
+	}
+	return service
+}
+
+// restorable returns the time for which the target's service can restore a backup; 0 means without end.
+func (r *reader) restorable(target string) time.Duration { return r.service(target).Restorable }

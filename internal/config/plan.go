@@ -16,7 +16,6 @@ import (
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config/jsonschema"
-	"lifeboat/internal/pattern"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/tzdata"
 )
@@ -167,7 +166,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Settings.SoftDelete = r.softDelete(n)
 	p.Settings.Concurrency = r.whole(n, "concurrency")
 	if onDemand := field(n, "onDemand"); onDemand != nil {
-		if within := r.within(field(onDemand, "keep"), p.Targets); within > 0 {
+		if within := r.within(field(onDemand, "keep"), services(p)); within > 0 {
 			p.OnDemandKeepWithin = within
 		}
 		p.OnDemandReplyTo = r.replyTo(onDemand)
@@ -474,7 +473,7 @@ func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
 	}
 	within, at := r.duration(keep, "within", backup.LongestKeep, "nothing is kept for more than a hundred years")
 	for _, target := range targets {
-		service, _ := r.Services.Of(target)
+		service := r.service(target)
 		if limit := service.Restorable; limit > 0 && within > limit {
 			r.fail(at, "within %s is longer than %s can restore a backup: %d days", at.Value, service.Type, int(limit.Hours()/24))
 			break
@@ -500,21 +499,4 @@ func (r *reader) softDelete(n *yaml.Node) time.Duration {
 		r.warn(at, "softDelete %s is in seconds, which are meant for trials: write hours, days or weeks, such as 7d", text)
 	}
 	return soft
-}
-
-// inMinutes matches a time in minutes.
-var inMinutes = pattern.New(`^[1-9][0-9]{0,5}m$`)
-
-// months says what to write for a time of recovery points in the unit m: it is minutes in window and jitter, and a month in
-// other programs that keep backups.
-func months(within string) string {
-	n, _ := strconv.Atoi(strings.TrimSuffix(within, "m"))
-	minutes, days := fmt.Sprintf("%ds", n*60), n*30
-	if n*60 > 999_999 {
-		minutes = fmt.Sprintf("%dh", (n+59)/60)
-	}
-	if days > int(backup.LongestKeep.Hours()/24) {
-		return fmt.Sprintf("within %s: keep has no unit m, which may be minutes or months: write %s for minutes", within, minutes)
-	}
-	return fmt.Sprintf("within %s: keep has no unit m, which may be minutes or months: write %dd for months, or %s for minutes", within, days, minutes)
 }

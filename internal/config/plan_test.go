@@ -142,7 +142,12 @@ var wrong = map[string]struct{ old, new, want string }{
 	"minimum beyond what is held":   {"within: 90s", "within: 90s, minimum: 101", "plan.yaml:18: minimum 101 is not a whole number from 1 to 100"},
 	"minimum alone":                 {"within: 90s", "minimum: 3", "plan.yaml:18: keep: every rule is off, and minimum is none: write last: 3"},
 	"every rule off":                {"within: 90s", "daily: 0, minimum: 1", "plan.yaml:18: keep: every rule is off: write at least one of last, hourly, daily"},
-	"no end of a count":             {"within: 90s", "daily: unlimited", `plan.yaml:18: daily is the text "unlimited", and must be a whole number from 0 to 400`},
+	"no end of a count":             {"within: 90s", "daily: unlimited", "plan.yaml:18: daily unlimited: to delete nothing that the schedule made leave keep out, to switch the rule off leave daily out"},
+	"no end of keep.within":         {"within: 90s", "within: unlimited", "plan.yaml:18: within unlimited: to delete nothing that the schedule made leave keep out, to switch"},
+	"no end of a backup by hand":    {"timeZone: UTC", "onDemand: {keep: {within: forever}}", "plan.yaml:17: within forever: write 36500d, the longest time"},
+	"a year":                        {"within: 90s", "within: 1y", "plan.yaml:18: within 1y: keep has no months and years, which have no fixed length: write 366d"},
+	"months of other programs":      {"within: 90s", "within: 2mo", "plan.yaml:18: within 2mo: keep has no months and years, which have no fixed length: write 62d"},
+	"more years than there are":     {"within: 90s", "within: 100y", `plan.yaml:18: "100y" is not a time such as 30d`},
 	"a negative count":              {"within: 90s", "daily: -1", "plan.yaml:18: daily -1 is not a whole number from 0 to 400"},
 	"half a day":                    {"within: 90s", "daily: 1.5", "plan.yaml:18: daily"},
 	"more than a row holds":         {"within: 90s", "daily: 300, hourly: 200", "plan.yaml:18: keep: the counts and minimum are more than 400 in sum"},
@@ -290,7 +295,7 @@ func TestParsePlanWhole(t *testing.T) {
 	bare := plans[0]
 	bare.Name, bare.Targets, bare.Schedule, bare.Expression = "", nil, schedule.Schedule{}, ""
 	bare.Settings.Storage, bare.Settings.KeepWithin, bare.Settings.SoftDelete = backup.Storage{}, 0, 0
-	bare.Settings.KeepGrace = 0 // it comes from the schedule
+	bare.Settings.KeepGrace, bare.OnDemandKeepWithin = 0, 0 // one comes from the schedule, the other from the service
 	if !reflect.DeepEqual(bare, backup.Plan{}) {
 		t.Errorf("what was not written was read: %+v", bare)
 	}

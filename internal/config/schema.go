@@ -94,6 +94,10 @@ func (r *reader) check(root *yaml.Node) {
 				unknownIn(n.Value), backup.TargetName)
 		case m.Pattern && what == "within" && inMinutes.MatchString(n.Value):
 			r.fail(n, "%s", months(n.Value))
+		case m.Pattern && what == "within" && inDays(n.Value) != "":
+			r.fail(n, "within %s: keep has no months and years, which have no fixed length: write %s", n.Value, inDays(n.Value))
+		case (m.Pattern || m.Type) && slices.Contains(m.Location, "keep") && slices.Contains(endless, strings.ToLower(n.Value)):
+			r.fail(n, "%s", withoutEnd(n.Value, what, slices.Contains(m.Location, "onDemand")))
 		case what == "an item of replyTo" && slices.Contains(backup.OwnQueues, n.Value): // restore says more
 		case m.Type:
 			r.fail(n, "%s", otherType(m.Schema, n, what))

@@ -243,7 +243,7 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 		becomes("keep.within", a.KeepWithin, b.KeepWithin, "none", ", "+fresh+": recovery points that are there keep their day")
 		becomes("softDelete", a.SoftDelete, b.SoftDelete, "off", ", "+fresh+": recovery points that are there keep their time")
 	}
-	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
+	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "none", ", "+fresh)
 	for _, queue := range without(old.OnDemandReplyTo, plan.OnDemandReplyTo) {
 		say("- onDemand.replyTo %s", queue)
 	}
