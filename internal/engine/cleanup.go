@@ -50,24 +50,9 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 		return report, err
 	}
 	own := e.Now()
-	rows, now, err := e.Catalog.List(ctx, backup.DuePartition, "", backup.TimeKey(own.Add(backup.Resolution)), 1000)
+	now, err := e.cleanDue(ctx, &report)
 	if err != nil {
-		return report, fmt.Errorf("list what is due for cleanup: %w", err)
-	}
-	if err := e.checkClock(ctx, e.Now(), now); err != nil {
 		return report, err
-	}
-	targets, entries, failed := deletion.ReadDue(rows)
-	report.Failed = failed
-	for _, target := range targets {
-		if report.Stopped != "" || ctx.Err() != nil {
-			break // the entries stay, so that the first cleanup after the stop, or the next one, goes on
-		}
-		report.Scanned++
-		err := e.cleanTarget(ctx, target, entries[target], now, &report)
-		if report.Stopped = stop.Reason(err); err != nil && report.Stopped == "" {
-			report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
-		}
 	}
 	then := now.Add(e.Now().Sub(own))
 	report.Coverage, report.Now = written.coverage, then
@@ -76,6 +61,55 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	pruned, unpruned := e.prune(ctx, written.pruned, report.Stopped, then) // last: it may take its time
 	report.Pruned = pruned
 	return report, errors.Join(err, unpruned)
+}
+
+// cleanupPage is the number of due entries that a cleanup reads at once.
+const cleanupPage = 1000
+
+// cleanDue cleans the targets up whose entries are due, and returns the time by the catalog's clock. It does a page, the next cleanup the
+// next one. An entry stays due if it cannot be read, or its target cannot be cleaned up: then this one goes past it, so that no target's
+// trouble stops the expiry of others.
+func (e *Engine) cleanDue(ctx context.Context, report *CleanupReport) (now time.Time, err error) {
+	from, until, troubled := "", backup.TimeKey(e.Now().Add(backup.Resolution)), map[string]bool{}
+	for {
+		rows, at, err := e.Catalog.List(ctx, backup.DuePartition, from, until, cleanupPage)
+		if err != nil {
+			return now, fmt.Errorf("list what is due for cleanup: %w", err)
+		}
+		if from == "" {
+			now = at
+			if err := e.checkClock(ctx, e.Now(), now); err != nil {
+				return now, err
+			}
+		}
+		targets, entries, failed := deletion.ReadDue(rows)
+		report.Failed = append(report.Failed, failed...)
+		past := len(failed) > 0
+		for _, target := range targets {
+			if report.Stopped != "" || ctx.Err() != nil {
+				return now, nil // the entries stay, so that the first cleanup after the stop, or the next one, goes on
+			}
+			if !troubled[target] {
+				troubled[target] = !e.cleanOne(ctx, target, entries[target], now, report)
+			}
+			past = past || troubled[target]
+		}
+		if len(rows) < cleanupPage || !past {
+			return now, nil
+		}
+		from = rows[len(rows)-1].Row + "!"
+	}
+}
+
+// cleanOne cleans a target up, and says whether it could, or was stopped.
+func (e *Engine) cleanOne(ctx context.Context, target string, entries []deletion.Due, now time.Time, report *CleanupReport) bool {
+	report.Scanned++
+	err := e.cleanTarget(ctx, target, entries, now, report)
+	if report.Stopped = stop.Reason(err); err == nil || report.Stopped != "" {
+		return true
+	}
+	report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
+	return false
 }
 
 // countStock counts the recovery points if it is time, also while nothing is deleted. A count that is cut off leaves the last one.

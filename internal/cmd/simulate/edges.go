@@ -1422,6 +1422,21 @@ var edges = []edge{
 		"if err != nil || !c.Judges() {\n\t\treturn counting{}, err", "if err != nil || !c.Judges() {\n\t\treturn counting{}, nil",
 	},
 	{
+		"./internal/config TestBackupsByHandHaveTheirOwnTime", "the schedule's keep.within is the time of a backup by hand",
+		"internal/config/keep.go",
+		"p.OnDemandKeepWithin = onDemandKeep\n", "p.OnDemandKeepWithin = cmp.Or(s.KeepWithin, onDemandKeep)\n",
+	},
+	{
+		"./internal/config TestASelectedTypeHasAHorizon", "a plan that selects one type is judged without its horizon",
+		"internal/config/doubts.go",
+		"if len(p.Targets) == 0 && p.Select != nil && len(p.Select.Types) == 1 {", "if len(p.Targets) > 0 && p.Select != nil {",
+	},
+	{
+		"./internal/engine TestTroubleOfOneTarget", "a target's trouble stops the clean-up of all others",
+		"internal/engine/cleanup.go",
+		"if len(rows) < cleanupPage || !past {", "if len(rows) < cleanupPage || past {",
+	},
+	{
 		"./internal/roles TestOf", "a destination gets no role on the containers that it restores out of",
 		"internal/roles/roles.go",
 		"from.Type == service.Type {",
