@@ -14,6 +14,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/retention"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 	mostNamed = 20
 )
 
-// falls returns a line for each target of which more than half of the recovery points expire by an edit of the counts of its plan. It asks
+// falls returns a line for each target of which more than half of the recovery points expire by an edit of its plan's keep. It asks
 // the app at LIFEBOAT_URL; without that it returns none.
 func (sh Shell) falls(ctx context.Context, old, edited []backup.Plan) (lines []string) {
 	if strings.TrimSpace(sh.Getenv("LIFEBOAT_URL")) == "" || strings.TrimSpace(sh.Getenv("LIFEBOAT_KEY")) == "" {
@@ -36,7 +37,7 @@ func (sh Shell) falls(ctx context.Context, old, edited []backup.Plan) (lines []s
 	r, asked := remote{Shell: sh, Client: x}, 0
 	for _, plan := range edited {
 		i := slices.IndexFunc(old, func(p backup.Plan) bool { return p.Name == plan.Name })
-		if i < 0 || old[i].Settings.KeepCounts == plan.Settings.KeepCounts && old[i].Settings.KeepWithin == plan.Settings.KeepWithin {
+		if i < 0 || keepsAlike(old[i].Settings, plan.Settings) {
 			continue
 		}
 		for _, target := range plan.Targets {
@@ -51,6 +52,12 @@ func (sh Shell) falls(ctx context.Context, old, edited []backup.Plan) (lines []s
 		}
 	}
 	return lines
+}
+
+// keepsAlike says whether plans keep the same points of their schedules.
+func keepsAlike(a, b backup.Settings) bool {
+	least := func(s backup.Settings) int { return max(s.KeepMinimum, retention.DefaultMinimum) }
+	return a.KeepCounts == b.KeepCounts && a.KeepWithin == b.KeepWithin && least(a) == least(b)
 }
 
 // fall asks about one target, and returns a line if more than half of its points expire by the edit.

@@ -58,16 +58,21 @@ func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, p
 	if err != nil {
 		return counting{}, nil //nolint:nilerr // cleanup names the row, and deletes nothing of the target as long as it cannot be read
 	}
-	if needs := run.Settings.KeepGrace > 0 || run.Settings.KeepCounts.Any() || was.Plan != ""; len(works) == 0 || !needs {
+	if needs := run.Settings.KeepGrace > 0 || run.Settings.KeepMinimum > retention.DefaultMinimum || run.Settings.KeepCounts.Any() || was.Plan != ""; len(works) == 0 || !needs {
 		return counting{}, nil
 	}
 	was.Plan = run.Plan
 	was = was.Advance(run.Settings.KeepGrace, now, works...)
-	if len(points) == 0 || !was.Judges() && !run.Settings.KeepCounts.Any() {
+	lower := false
+	if len(points) > 0 {
+		was, lower = was.Ruling(run)
+	}
+	judges := was.Judges() || run.Settings.KeepCounts.Any()
+	if len(points) == 0 || !judges && !lower {
 		return counting{writes: []backup.Write{was.Write(run.Target)}}, nil
 	}
 	is, anew := was, false
-	if !run.ScheduledTime.Before(was.Row.Clock.Began) {
+	if judges && !run.ScheduledTime.Before(was.Row.Clock.Began) {
 		zone, err := e.zone(run.Settings.KeepCounts.Zone)
 		if err != nil {
 			return counting{}, err
@@ -78,15 +83,21 @@ func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, p
 	if err != nil {
 		return counting{}, err
 	}
-	var past []string
+	var past, out []string
 	var edit *edited
-	if anew {
+	if anew || lower {
 		edit = e.newEdited(run, rows, now)
-		if is, past, err = e.countAll(ctx, run.Target, is, zone, now, edit); err != nil {
+		all, gone, err := e.countAll(ctx, run.Target, is, zone, now, edit)
+		if err != nil {
 			return counting{}, err
 		}
+		if anew {
+			is, past = all, gone
+		}
 	}
-	is, out := is.Add(zone, now, points...)
+	if judges {
+		is, out = is.Add(zone, now, points...)
+	}
 	for _, p := range was.Row.Kept {
 		past = append(past, p.ID)
 	}

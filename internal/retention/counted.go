@@ -16,6 +16,9 @@ type Counted struct {
 	Counts backup.Counts `json:"Counts,omitzero"`
 	// Within is the plan's keep.within. It gives a day to points that have none of their own.
 	Within time.Duration `json:"Within,omitempty"`
+	// Minimum is the plan's keep.minimum, and Ruled the newest scheduled time for which a verified point was made: its run says the minimum.
+	Minimum int       `json:"Minimum,omitempty"`
+	Ruled   time.Time `json:"Ruled,omitzero"`
 	// Horizon is the time for which the service can restore a backup; 0 for any time.
 	Horizon time.Duration `json:"Horizon,omitempty"`
 	Row     Row           `json:"Row"`
@@ -46,6 +49,17 @@ func (c Counted) Renew(plan string, s backup.Settings, horizon time.Duration, zo
 		return c, true
 	}
 	return c, false
+}
+
+// Ruling returns the row with the minimum of a run that has made a verified point, and says whether it is lower than before. The newest
+// scheduled time says it.
+func (c Counted) Ruling(run backup.Run) (ruled Counted, lower bool) {
+	if run.ScheduledTime.Before(c.Ruled) {
+		return c, false
+	}
+	lower = max(run.Settings.KeepMinimum, DefaultMinimum) < c.Minimum
+	c.Minimum, c.Ruled = run.Settings.KeepMinimum, run.ScheduledTime
+	return c, lower
 }
 
 // PolicyOf returns the policy of a plan's settings.

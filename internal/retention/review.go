@@ -147,7 +147,7 @@ func (r *Review) Pass(p backup.Point) {
 // Settled says whether the review knows the points that the policy keeps for being the newest, whatever else is added: the newest live
 // one, and as many as keep.minimum says. An older run's point may be newer all the same. Then the review keeps one too many.
 func (r *Review) Settled() bool {
-	return r.newest.ID != "" && len(r.good) > 0 && len(r.good) >= r.good[0].Minimum
+	return r.newest.ID != "" && len(r.good) > 0 && len(r.good) >= r.least()
 }
 
 // newestFirst orders points by the times at which they were written, and those of one time by their IDs.
@@ -203,14 +203,29 @@ func (r *Review) share(decisions []Decision) {
 	}
 }
 
-// minimum returns keep.minimum, and whether the point is one of so many newest scheduled ones. The newest of these says how many they
-// are, and stays as long as the service can restore it. So an edit counts from the next point on, and a target that no plan has any
-// more keeps its last minimum.
+// least returns the greatest keep.minimum of the plans that the target is in, or was in: a row has the one of its plan's newest verified
+// point. So an edit counts from the next point on, no plan's backup ends the minimum of another one, and a target that no plan has any more
+// keeps its last minimum. Where the row of the newest point's plan has none, the point itself says it.
+func (r *Review) least() (n int) {
+	n = DefaultMinimum
+	for plan, c := range r.clocks {
+		if e := r.edited[plan]; e != nil {
+			c.Minimum = e.Settings.KeepMinimum
+		}
+		n = max(n, c.Minimum)
+	}
+	if newest := r.good[0]; r.clocks[newest.Plan].Ruled.IsZero() {
+		n = max(n, newest.Minimum)
+	}
+	return n
+}
+
+// minimum returns how many newest scheduled points stay as long as the service can restore them, and whether the point is one of them.
 func (r *Review) minimum(p backup.Point) (n int, among bool) {
 	if len(r.good) == 0 {
 		return 0, false
 	}
-	n = max(r.good[0].Minimum, 1)
+	n = r.least()
 	return n, slices.ContainsFunc(r.good[:min(n, len(r.good))], func(o backup.Point) bool { return o.ID == p.ID })
 }
 

@@ -1437,6 +1437,21 @@ var edges = []edge{
 		"if len(rows) < cleanupPage || !past {", "if len(rows) < cleanupPage || past {",
 	},
 	{
+		"./internal/engine TestMinimumOfTwoPlans", "a plan's backup ends the minimum of another plan",
+		"internal/retention/review.go",
+		"\t\tn = max(n, c.Minimum)\n", "",
+	},
+	{
+		"./internal/engine TestAnEditOfMinimumIsTold", "a lower minimum beside keep.within is not told",
+		"internal/engine/counted.go",
+		"if len(points) == 0 || !judges && !lower {", "if len(points) == 0 || !judges {",
+	},
+	{
+		"./internal/cli TestDiffListsWhatALowerMinimumExpires", "plan diff does not ask about a lower minimum",
+		"internal/cli/falls.go",
+		" && least(a) == least(b)", "",
+	},
+	{
 		"./internal/roles TestOf", "a destination gets no role on the containers that it restores out of",
 		"internal/roles/roles.go",
 		"from.Type == service.Type {",

@@ -182,8 +182,8 @@ var mutants = []mutant{
 	{
 		"cleanup deletes whatever the clock says", "internal/engine/cleanup.go",
 		`if err := e.checkClock(ctx, e.Now(), now); err != nil {
-		return report, err
-	}`,
+				return now, err
+			}`,
 		`_ = e.checkClock(ctx, e.Now(), now)`,
 	},
 	{"the newest point is not protected", "internal/retention/review.go", "case p.ID == r.newest.ID:", "case p.ID == r.newest.ID && r.within > 1000:"},

@@ -750,7 +750,23 @@ func (w *World) minimum(p *backup.Point, live []*backup.Point, longer time.Durat
 	if rank = slices.IndexFunc(good, func(o *backup.Point) bool { return o.ID == p.ID }); rank < 0 {
 		return 0, rank
 	}
-	return max(w.ledger.runs[good[0].ID].run.Settings.KeepMinimum, 1), rank
+	return w.least(p.Target), rank
+}
+
+// least returns the greatest minimum of the plans that have made a verified point of the target by their schedules: each by its newest one.
+func (w *World) least(target string) (n int) {
+	newest, least := map[string]time.Time{}, map[string]int{}
+	for _, id := range w.ledger.history[backup.Partition(target)] {
+		f, p := w.ledger.runs[id], w.ledger.points[id]
+		if f != nil && p != nil && !p.OnDemand && !p.Unaccepted() && f.run.ScheduledTime.After(newest[p.Plan]) {
+			newest[p.Plan], least[p.Plan] = f.run.ScheduledTime, f.run.Settings.KeepMinimum
+		}
+	}
+	n = 1
+	for _, one := range least {
+		n = max(n, one)
+	}
+	return n
 }
 
 func deletionReason(w *World, moment any) string {

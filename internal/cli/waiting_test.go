@@ -1,0 +1,53 @@
+package cli_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
+)
+
+// countedFleet makes a fleet whose one target has 40 points, all of them held by last: 50, or by minimum: 50 beside last: 1.
+func countedFleet(t *testing.T, last, minimum int) (a *app, plan func(keep string) string) {
+	t.Helper()
+	a = newFleet(t)
+	target := fleetTargets[1].id + "-counted"
+	row, _ := retention.Counted{}.Renew("nightly", backup.Settings{KeepCounts: backup.Counts{Last: last, Zone: "Europe/Zurich"}}, 0, time.UTC)
+	for night := range 40 {
+		began := fleetNow.Add(-time.Duration(40-night) * 12 * time.Hour)
+		p := backup.Point{
+			ID: backup.NewRunID(target, began, "nightly"), State: backup.Live, Target: target, Plan: "nightly", Artifact: began.String(),
+			Began: began, Created: began.Add(25 * time.Minute), Counted: true, Minimum: minimum,
+		}
+		row, _ = row.Add(time.UTC, fleetNow, p)
+		if _, err := a.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: p.Key(), Body: backup.Encode(p)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := a.catalog.Apply(t.Context(), row.Write(target)); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	return a, func(keep string) string {
+		text := "version: 1\ndefaults:\n  timeZone: Europe/Zurich\n  storage: {account: " + account + ", container: lifeboat}\nplans:\n" +
+			"  - name: nightly\n    schedule: \"30 2 * * *\"\n    targets: [" + target + "]\n    keep: {" + keep + "}\n"
+		path := filepath.Join(folder, strings.NewReplacer(": ", "", ", ", "").Replace(keep)+".yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+}
+
+// TestDiffListsWhatALowerMinimumExpires: minimum 50 becomes 1, and 39 of 40 points expire by it.
+func TestDiffListsWhatALowerMinimumExpires(t *testing.T) {
+	a, plan := countedFleet(t, 1, 50)
+	code, out, errs := inFleet(t, a, 0, "plan", "diff", plan("last: 1, minimum: 50"), plan("last: 1"))
+	if code != 0 || !strings.Contains(out, "expire by the edit") {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+}
