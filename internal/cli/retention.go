@@ -141,10 +141,13 @@ func (r remote) previewAll(ctx context.Context, ask func(target string) url.Valu
 	return r.show(document, ids, func() error {
 		labels := names.New(ids...)
 		table := text.NewTable(text.Column{Name: "TARGET"}, text.Column{Name: "STAY"}, text.Column{Name: "SIZE"},
-			text.Column{Name: "GO"}, text.Column{Name: "SIZE"})
+			text.Column{Name: "WAIT"}, text.Column{Name: "SIZE"}, text.Column{Name: "GO"}, text.Column{Name: "SIZE"})
 		for i, v := range answers {
-			staying, going := v.sums()
-			table.Row(text.Plain(labels.Label(ids[i])), strconv.Itoa(staying.n), text.Size(staying.size), strconv.Itoa(going.n), text.Size(going.size))
+			row := []string{text.Plain(labels.Label(ids[i]))}
+			for _, s := range v.sums() {
+				row = append(row, strconv.Itoa(s.n), text.Size(s.size))
+			}
+			table.Row(row...)
 		}
 		if err := r.print(table); err != nil || len(answers) == 0 {
 			return err
@@ -154,16 +157,26 @@ func (r remote) previewAll(ctx context.Context, ask func(target string) url.Valu
 	})
 }
 
-// sums counts the recovery points that stay, and those that go.
-func (v retained) sums() (staying, going sum) {
-	for _, p := range v.Value {
-		if p.Stays {
-			staying.add(p)
-		} else {
-			going.add(p)
-		}
+// fates are the words for the recovery points that stay, that go on a later day, since no more of the target may go in one, and that go.
+var fates = [3]struct{ one, many, mark string }{{"stays", "stay", text.Stays}, {"waits", "wait", text.Waits}, {"goes", "go", text.Goes}}
+
+// fateOf returns the place of the point's fate.
+func fateOf(p api.Retained) int {
+	switch {
+	case p.Waits:
+		return 1
+	case p.Stays:
+		return 0
 	}
-	return staying, going
+	return 2
+}
+
+// sums counts the recovery points by their fates.
+func (v retained) sums() (all [3]sum) {
+	for _, p := range v.Value {
+		all[fateOf(p)].add(p)
+	}
+	return all
 }
 
 // explainCommand says why a recovery point stays or goes.
@@ -229,17 +242,18 @@ func (r remote) retention(ctx context.Context, query url.Values) (retained, []by
 // printRetention prints a calendar, a table and the sums.
 func (r remote) printRetention(v retained) error {
 	marks := map[time.Time]string{}
-	staying, going := v.sums()
 	table := text.NewTable(text.Column{Name: "ID"}, text.Column{Name: "CREATED", Rank: 1}, text.Column{Name: "FATE"}, text.Column{Name: "UNTIL", Rank: 2},
 		text.Column{Name: "WHY", Rank: 3, Cut: true})
 	for _, p := range v.Value {
-		if p.Stays {
-			marks[p.Created] = text.Stays
-		} else if marks[p.Created] == "" {
-			marks[p.Created] = text.Goes
-		}
 		why := strings.TrimPrefix(strings.Join(messages(p), "; "), "kept by plan "+p.Plan+", ") // the plan is seldom another one
-		table.Row(text.Plain(p.ID), r.clock.At(p.Created), fateOf(p), r.clock.At(p.Next), text.Plain(why))
+		table.Row(text.Plain(p.ID), r.clock.At(p.Created), fates[fateOf(p)].one, r.clock.At(p.Next), text.Plain(why))
+	}
+	for i, fate := range slices.Backward(fates[:]) { // the best of several at one time comes last
+		for _, p := range v.Value {
+			if fateOf(p) == i {
+				marks[p.Created] = fate.mark
+			}
+		}
 	}
 	delete(marks, time.Time{}) // a point that cannot be read
 	if _, err := fmt.Fprint(r.Stdout, r.months(marks)); err != nil {
@@ -250,8 +264,12 @@ func (r remote) printRetention(v retained) error {
 			return err
 		}
 	}
-	sums := fmt.Sprintf("at %s: %s, %s", r.clock.At(v.At), staying.words("stays", "stay"), going.words("goes", "go"))
-	_, err := fmt.Fprint(r.Stdout, sums+"\n"+stoppedLine(v))
+	sums := v.sums()
+	words := "at " + r.clock.At(v.At) + ": " + sums[0].words(fates[0].one, fates[0].many) + ", " + sums[2].words(fates[2].one, fates[2].many)
+	if sums[1].n > 0 {
+		words += "\n" + sums[1].words(fates[1].one, fates[1].many) + " to go on later days"
+	}
+	_, err := fmt.Fprint(r.Stdout, words+"\n"+stoppedLine(v))
 	return err
 }
 
@@ -286,15 +304,12 @@ func (r remote) months(marks map[time.Time]string) string {
 	if earlier > 0 {
 		lines = append(lines, text.Count(earlier, "earlier month")+" left out")
 	}
-	lines = append(lines, text.Stays+" a recovery point stays   "+text.Goes+" all of the day go   . there is none", "")
-	return strings.Join(lines, "\n") + "\n"
-}
-
-func fateOf(p api.Retained) string {
-	if p.Stays {
-		return "stays"
+	legend := text.Stays + " a recovery point stays   "
+	if slices.Contains(slices.Collect(maps.Values(marks)), text.Waits) {
+		legend += text.Waits + " waits to go   "
 	}
-	return "goes"
+	lines = append(lines, legend+text.Goes+" all of the day go   . there is none", "")
+	return strings.Join(lines, "\n") + "\n"
 }
 
 func messages(p api.Retained) []string {
@@ -331,7 +346,7 @@ func (r remote) explain(ctx context.Context, v retained) error {
 	if v.At.After(r.clock.Now) {
 		at = r.clock.Ago(v.At)
 	}
-	d.Row(fateOf(one), "at "+at)
+	d.Row(fates[fateOf(one)].one, "at "+at)
 	for i, message := range messages(one) {
 		d.Row([]string{"because", "and because"}[min(i, 1)], message)
 	}

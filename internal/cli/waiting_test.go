@@ -51,3 +51,22 @@ func TestDiffListsWhatALowerMinimumExpires(t *testing.T) {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
 }
+
+// TestPreviewCountsWhatWaits: last 50 becomes 1 by mistake. Four go at once, and the preview says everywhere that 35 more wait to go: in the
+// sums, the table, the calendar and the line of a target.
+func TestPreviewCountsWhatWaits(t *testing.T) {
+	a, plan := countedFleet(t, 50, 1)
+	target := fleetTargets[1].id + "-counted"
+	code, out, errs := inFleet(t, a, 0, "retention", "preview", target, "--plan", plan("last: 1"))
+	for _, want := range []string{
+		"1 stays (0 B), 4 go (0 B)\n35 wait (0 B) to go on later days\n", "~ waits to go", "x ~ ~ ~ ~ ~ ~\n",
+		"waits: at most 4 of the target's recovery points are deleted a day; then it goes: no rule of keep holds it",
+	} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Fatalf("%d %s%s, want %q", code, out, errs, want)
+		}
+	}
+	if got := strings.Count(out, "  waits  "); got != 35 {
+		t.Errorf("%d wait in the table:\n%s", got, out)
+	}
+}

@@ -8,8 +8,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestBackupsByHandHaveTheirOwnTime checks that no rule of keep, which is about the points of the schedule, shortens the time of a backup by
-// hand or of a safety backup. The time is 90 days, or as long as the service can restore, unless onDemand.keep says it.
+// TestBackupsByHandHaveTheirOwnTime checks that no rule of keep shortens the time of a backup by hand or of a safety backup. The time is 90 days, or as long as the service can restore, unless onDemand.keep says it.
 func TestBackupsByHandHaveTheirOwnTime(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, test := range []struct {

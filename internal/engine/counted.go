@@ -154,8 +154,8 @@ func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p *backup.Po
 	return counted, err
 }
 
-// recount changes the row of a point's plan, in the transaction of a change by a person: a point that is accepted or undeleted takes a place,
-// and one that is deleted leaves its place, so that it stands in no other one's way.
+// recount changes the row of a point's plan, in the transaction of a change by a person: an accepted or undeleted point takes a place, and a
+// deleted one leaves its place.
 func (e *Engine) recount(ctx context.Context, run backup.Run, was backup.Point, p *backup.Point, now time.Time) (counting, error) {
 	switch deleted := p.SoftDeletion.Person(); {
 	case was.State != backup.Live && p.State == backup.Live:
@@ -168,8 +168,8 @@ func (e *Engine) recount(ctx context.Context, run backup.Run, was backup.Point, 
 	return e.countUndeleted(ctx, *p, now)
 }
 
-// countDeleted takes a point that a person deletes out of its plan's row. It also writes a row that does not hold the point: so a cleanup
-// that read the point before cannot add it. Nothing is deleted while the row cannot be read.
+// countDeleted takes a point that a person deletes out of its plan's row. It also writes a row without the point: so no cleanup adds
+// it that read it before. Nothing is deleted while the row cannot be read.
 func (e *Engine) countDeleted(ctx context.Context, p backup.Point) (counting, error) {
 	c, err := e.counted(ctx, p)
 	if err != nil || !c.Judges() {

@@ -291,3 +291,28 @@ func TestPaceOfALongHistory(t *testing.T) {
 		t.Errorf("after %d days %d of 181 points are gone", days, last)
 	}
 }
+
+// TestPaceOfBackupsByHand: another system asks for a backup each hour, kept for two days.
+func TestPaceOfBackupsByHand(t *testing.T) {
+	s := newThinning(t, backup.Counts{Daily: 3})
+	s.plan.OnDemandKeepWithin = 2 * day
+	most := 0
+	for range 12 {
+		for range 22 {
+			s.now = s.now.Add(time.Hour)
+			s.byHand(s.plan, target)
+			s.cleanup()
+		}
+		s.night(1000)
+		n := 0
+		for _, x := range s.retained(time.Time{}).Points {
+			if x.Point.OnDemand && x.Point.Called() == backup.Live {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	if told, _ := s.told(backup.Partition(target) + ".deletionswait.1"); most > 54 || told != 0 {
+		t.Errorf("of 22 a day for two days there are %d, and %d events tell that deletions wait", most, told)
+	}
+}

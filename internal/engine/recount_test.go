@@ -227,7 +227,7 @@ func (w *peopled) backedUp(n int) {
 	w.clean()
 }
 
-// person has a person do something with one of the newest points, or edit the counts. What must not be is refused.
+// person has a person do something with one of the newest points, or edit the counts. The engine refuses some of it.
 func (w *peopled) person(n int) {
 	w.t.Helper()
 	id := w.ids[max(0, len(w.ids)-1-w.dice.IntN(12))]
@@ -303,7 +303,7 @@ func (w *peopled) check() {
 	}
 }
 
-// settled checks that what stays in the end is what the specification keeps. Beyond the horizon also the newest one stays.
+// settled checks that the specification keeps each point of the end. Beyond the horizon also the newest one stays.
 func (w *peopled) settled() {
 	w.t.Helper()
 	if w.horizon > 0 {

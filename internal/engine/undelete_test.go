@@ -87,7 +87,7 @@ func TestSoftDelete(t *testing.T) {
 	}
 	p := s.point(id)
 	want := backup.SoftDeletion{Since: marked, Until: marked.Add(week)}
-	want.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and there is a newer one"
+	want.Reason = "the time of a backup by hand ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and there is a newer one"
 	if p.SoftDeletion != want || p.State != backup.Live || p.Live() || !p.InBaseline() {
 		t.Errorf("%+v", p)
 	}

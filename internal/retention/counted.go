@@ -92,14 +92,19 @@ func MayCount(p backup.Point, plan string) bool { return p.Plan == plan && p.Liv
 func (c Counted) Add(zone *time.Location, now time.Time, points ...backup.Point) (Counted, []string) {
 	counted := make([]Point, len(points))
 	for i, p := range points {
-		counted[i] = Point{ID: p.ID, Began: p.Began}
-		if p.Began.IsZero() { // a version before counts made it
-			counted[i].Began = p.Created
-		}
+		counted[i] = Point{ID: p.ID, Began: began(p)}
 	}
 	row, change := c.Rules(zone).Add(c.Row, now, counted...)
 	c.Row = row
 	return c, change.Out
+}
+
+// began returns the start of the point's backup.
+func began(p backup.Point) time.Time {
+	if p.Began.IsZero() { // no schedule made it, or a version before counts did
+		return p.Created
+	}
+	return p.Began
 }
 
 // Holds says whether a count holds the point.

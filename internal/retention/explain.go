@@ -41,11 +41,11 @@ func (r *Review) Explain(points []backup.Point) []Explanation {
 		d, past := decided[p.ID]
 		x := Explanation{Point: p, Stays: d.Keep || !past}
 		if d.Waits {
-			x.Causes, x.Waits = []Cause{{Words: d.Reason, Until: d.Next}}, true
+			x.Causes, x.Waits = []Cause{{Words: d.Reason, Until: d.Next}, {Words: "then it goes: " + d.Why, Until: d.Next}}, true
 		} else if x.Stays {
 			x.Causes = r.causes(p, waiting[p.Plan])
 		} else {
-			x.Causes = goes(d)
+			x.Causes = r.goes(d)
 		}
 		if len(x.Causes) == 0 { // another point holds its artifact, or a later one has taken its place in the counts
 			x.Causes, borrowed = []Cause{{Words: d.Reason, Until: r.now}}, append(borrowed, i)
@@ -59,14 +59,34 @@ func (r *Review) Explain(points []backup.Point) []Explanation {
 			all[i].Causes[0].Until = all[i].Next
 		}
 	}
+	r.horizons(all)
 	return all
 }
 
+// horizons says of each verified point that the service cannot restore any more that no rule counts it. That is no reason to stay.
+func (r *Review) horizons(all []Explanation) {
+	for i, x := range all {
+		if p := x.Point; p.Live() && r.beyond(p) {
+			all[i].Causes = append(x.Causes, Cause{Words: "its service restores no backup older than " + days(r.restorable) + ", so that no count or minimum holds it"})
+		}
+	}
+}
+
+// beyond says whether the service cannot restore the point any more.
+func (r *Review) beyond(p backup.Point) bool {
+	return r.restorable > 0 && r.now.Sub(began(p)) > r.restorable
+}
+
 // goes returns the causes for which a point goes.
-func goes(d Decision) []Cause {
+func (r *Review) goes(d Decision) []Cause {
 	causes := []Cause{{Words: d.Reason}}
-	if d.Mark {
-		causes = append(causes, Cause{Words: "it is soft-deleted first: its backup is there for " + days(d.Point.SoftDelete) + " more"})
+	soft := days(d.Point.SoftDelete)
+	switch left := d.From.Add(d.Point.SoftDelete).Sub(r.now); {
+	case !d.Mark:
+	case left > 0:
+		causes = append(causes, Cause{Words: "it is soft-deleted first: its backup is there for " + days(left) + " more"})
+	default:
+		causes = append(causes, Cause{Words: "by then its soft deletion of " + soft + " is over, and its backup gone"})
 	}
 	if k := d.Point.KeptByStorage; !k.Again.IsZero() {
 		causes = append(causes, Cause{Words: "cleanup tries again what it could not do before: " + k.String()})
@@ -139,6 +159,7 @@ func (r *Review) rules(p backup.Point, waiting bool, add func(holds bool, words 
 	}
 	add(p.Counted && c == nil, uncounted(p), time.Time{})
 	add(endless, unlimited, time.Time{})
+	add(p.Began.After(r.now), future(p), p.Began)
 	add(!endless && r.now.Before(day), r.withinUntil(p, day), day)
 	add(p.ID == r.newest.ID, theNewest, time.Time{})
 	var unrestorable time.Time
@@ -168,23 +189,38 @@ func mistaken(p backup.Point) string {
 	return "it expired at " + p.Expires.UTC().Format(time.RFC3339) + ", not after it was written. That is a mistake, so cleanup keeps it"
 }
 
+func future(p backup.Point) string {
+	return "its backup is dated " + p.Began.UTC().Format(time.RFC3339) + ", which is still to come"
+}
+
 func uncounted(p backup.Point) string {
 	return "the row of the catalog that says which recovery points the counts of plan " + p.Plan + " hold is gone: the plan's next backup " +
 		"of the target writes it"
 }
 
-// withinUntil says until when keep.within holds a point. While the plan's clock stands still, that is the earliest.
+// withinUntil says until when its time holds a point. While the plan's clock stands still, that is the earliest.
 func (r *Review) withinUntil(p backup.Point, day time.Time) string {
-	until := "kept until " + day.UTC().Format(time.RFC3339)
+	until, rule := "kept until "+day.UTC().Format(time.RFC3339), timeOf(p)
 	lost, since := r.age(p)
 	switch {
 	case !since.IsZero():
-		return until + " at the earliest: keep.within counts only time in which backups work, and none of plan " + p.Plan + " has worked since " +
+		return until + " at the earliest: " + rule + " counts only time in which backups work, and none of plan " + p.Plan + " has worked since " +
 			since.UTC().Format(time.RFC3339)
 	case lost > 0:
-		return until + ": keep.within, without the " + days(lost) + " in which no backup of plan " + p.Plan + " worked"
+		return until + ": " + rule + ", without the " + days(lost) + " in which no backup of plan " + p.Plan + " worked"
 	}
-	return until + ": keep.within"
+	return until + ": " + rule
+}
+
+// timeOf names the rule that gives a point its day.
+func timeOf(p backup.Point) string {
+	switch {
+	case p.Safety:
+		return "the time of a safety backup"
+	case p.OnDemand:
+		return "the time of a backup by hand"
+	}
+	return "keep.within"
 }
 
 // isFormer says whether the point is the newest live one of a service that was made anew since, under the same resource ID, and can still be

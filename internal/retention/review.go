@@ -22,6 +22,9 @@ type Decision struct {
 	// Mark says that the point is soft-deleted first, instead of deleted. Unmark says that a kept point is soft-deleted, and is to be no
 	// longer: the policy never deletes it, as it is now.
 	Mark, Unmark bool
+	// Why is the reason for which a point that waits goes. From is the time at which a point goes by the pace, and zero if that is not asked.
+	Why  string
+	From time.Time
 	// Paced says that the target's [Pace] counts the point from now on. Waits says that the point stays for the sake of that.
 	Paced, Waits bool
 }
@@ -55,7 +58,7 @@ type Review struct {
 	pace  Pace
 	asked time.Time
 	waits Waiting
-	// seen counts the points that are there, and places has that number for each of past. made counts the points that schedules have made
+	// seen counts the points that are there, and places has that number for each of past. made counts the points that were made
 	// in a day.
 	seen, made int
 	places     []int
@@ -136,7 +139,7 @@ func (r *Review) Add(p backup.Point) {
 
 // Pass takes a point of which nothing is decided: it only counts. Its place is behind the points that were taken before.
 func (r *Review) Pass(p backup.Point) {
-	if !p.OnDemand && !p.Safety && !p.Created.Before(PaceFrom(r.now)) && !p.Created.After(r.now) {
+	if !p.Created.Before(PaceFrom(r.now)) && !p.Created.After(r.now) {
 		r.made++
 	}
 	if p.State != backup.Expired {
@@ -275,7 +278,7 @@ func (r *Review) day(p backup.Point) (day time.Time, endless bool) {
 func (r *Review) decide(p backup.Point) Decision {
 	day, endless := r.day(p)
 	person := p.SoftDeletion.Person()
-	ended := "keep.within ended at " + day.UTC().Format(time.RFC3339)
+	ended := timeOf(p) + " ended at " + day.UTC().Format(time.RFC3339)
 	if p.Expires.IsZero() && day.IsZero() {
 		ended = "no rule of keep holds it"
 	}
@@ -290,6 +293,8 @@ func (r *Review) decide(p backup.Point) Decision {
 		return kept(mistaken(p))
 	case p.State == backup.Deleting:
 		return Decision{Point: p, Reason: "its deletion was begun"}
+	case p.Began.After(r.now) && !person:
+		return Decision{Point: p, Keep: true, Reason: future(p), Next: p.Began}
 	case counted.Holds(p.ID):
 		return Decision{Point: p, Keep: true, Reason: counted.Why(p.ID, counted.zone, r.now), Rests: true}
 	case p.Counted && !counts && !person:
@@ -315,7 +320,7 @@ func (r *Review) decide(p backup.Point) Decision {
 	case p.State == backup.Suspect:
 		return Decision{Point: p, Reason: ended + ", and no person accepted it"}
 	case p.Safety:
-		return Decision{Point: p, Reason: "keep.within of a safety backup ended at " + p.Expires.UTC().Format(time.RFC3339)}
+		return Decision{Point: p, Reason: ended}
 	}
 	return Decision{Point: p, Reason: ended + ", and there is a newer one"}
 }

@@ -205,10 +205,10 @@ func TestWhyAPointIsKept(t *testing.T) {
 		{"a second to go", func(p *backup.Point) { p.Expires = begin.Add(time.Second) }, nil, true, ""},
 		{"at its time", func(p *backup.Point) { p.Expires = begin }, nil, false, "keep.within ended at 2026-01-15T02:30:00Z, and there is a newer one"},
 		{"a suspect one", func(p *backup.Point) { p.State = backup.Suspect }, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and no person accepted it"},
-		{"a safety backup", func(p *backup.Point) { p.Safety = true }, nil, false, "keep.within of a safety backup ended at 2026-01-14T02:30:00Z"},
+		{"a safety backup", func(p *backup.Point) { p.Safety = true }, nil, false, "the time of a safety backup ended at 2026-01-14T02:30:00Z"},
 		{"a newer safety backup is not the newest", func(p *backup.Point) {
 			p.Safety, p.Created, p.Expires = true, begin.Add(-time.Hour), begin.Add(-time.Minute)
-		}, nil, false, "keep.within of a safety backup ended at 2026-01-15T02:29:00Z"},
+		}, nil, false, "the time of a safety backup ended at 2026-01-15T02:29:00Z"},
 		{"held for a second more", func(p *backup.Point) {
 			p.Held = backup.Hold{Until: begin.Add(time.Second), Reason: "nobody confirmed the restore"}
 		}, nil, true, "held until 2026-01-15T02:30:01Z: nobody confirmed the restore"},

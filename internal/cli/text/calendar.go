@@ -9,8 +9,12 @@ import (
 // These are the marks of a day in a calendar.
 const (
 	Stays   = "#"
+	Waits   = "~"
 	Goes    = "x"
 	nothing = "."
+
+	// precedence has the marks in the order in which a day with several shows one.
+	precedence = Stays + Waits + Goes
 )
 
 const (
@@ -20,7 +24,7 @@ const (
 )
 
 // Calendar draws the newest months with a mark, the oldest first, as many beside each other as fit the width: a week is a row, from Monday
-// on, and a day is a mark. A day with several marks shows Stays if it has that one. Most is the number of months at most, 0 for all, and
+// on, and a day is a mark. A day with several marks shows the first of Stays, Waits and Goes. Most is the number of months at most, 0 for all, and
 // the second result counts the rest.
 func (c Clock) Calendar(marks map[time.Time]string, width, most int) (lines []string, earlier int) {
 	zone := c.Zone
@@ -31,7 +35,7 @@ func (c Clock) Calendar(marks map[time.Time]string, width, most int) (lines []st
 	for at, mark := range marks {
 		year, month, day := at.In(zone).Date()
 		on := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
-		if days[on] != Stays {
+		if was := days[on]; was == "" || strings.Index(precedence, mark) < strings.Index(precedence, was) {
 			days[on] = mark
 		}
 		months = append(months, on.AddDate(0, 0, 1-day))

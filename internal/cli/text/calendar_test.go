@@ -16,7 +16,7 @@ func TestCalendar(t *testing.T) {
 	marks := map[time.Time]string{
 		at(1, 31, 23): text.Goes, // the first of February in Zurich
 		at(2, 9, 1):   text.Goes, at(2, 9, 2): text.Stays, at(2, 9, 3): text.Goes,
-		at(3, 1, 2): text.Stays, at(3, 30, 2): text.Goes, at(6, 1, 2): text.Stays,
+		at(3, 1, 2): text.Stays, at(3, 30, 2): text.Goes, at(6, 1, 2): text.Stays, at(6, 2, 2): text.Goes, at(6, 2, 3): text.Waits,
 	}
 	clock := text.Clock{Zone: zurich(t)}
 	for _, c := range []struct {
@@ -25,7 +25,7 @@ func TestCalendar(t *testing.T) {
 	}{
 		{45, 0, 0, `2026-02         2026-03         2026-06
 M T W T F S S   M T W T F S S   M T W T F S S
-            x               #   # . . . . . .
+            x               #   # ~ . . . . .
 . . . . . . .   . . . . . . .   . . . . . . .
 # . . . . . .   . . . . . . .   . . . . . . .
 . . . . . . .   . . . . . . .   . . . . . . .
@@ -34,7 +34,7 @@ M T W T F S S   M T W T F S S   M T W T F S S
 `},
 		{44, 2, 1, `2026-03         2026-06
 M T W T F S S   M T W T F S S
-            #   # . . . . . .
+            #   # ~ . . . . .
 . . . . . . .   . . . . . . .
 . . . . . . .   . . . . . . .
 . . . . . . .   . . . . . . .
@@ -43,7 +43,7 @@ x .
 `},
 		{3, 1, 2, `2026-06
 M T W T F S S
-# . . . . . .
+# ~ . . . . .
 . . . . . . .
 . . . . . . .
 . . . . . . .

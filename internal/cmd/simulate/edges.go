@@ -816,7 +816,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestCleanupReadsOnForTheMinimum", "cleanup knows the newest point, and not as many as keep.minimum",
 		"internal/retention/review.go",
-		"len(r.good) > 0 && len(r.good) >= r.good[0].Minimum", "len(r.good) > 0",
+		"len(r.good) > 0 && len(r.good) >= r.least()", "len(r.good) > 0",
 	},
 	{
 		"./internal/deletion TestANoteCountsWhatOneCleanupDoesNotRead", "health forgets the undeleted points that a cleanup did not read",
@@ -1450,6 +1450,26 @@ var edges = []edge{
 		"./internal/cli TestDiffListsWhatALowerMinimumExpires", "plan diff does not ask about a lower minimum",
 		"internal/cli/falls.go",
 		" && least(a) == least(b)", "",
+	},
+	{
+		"./internal/engine TestAFutureStartStays", "a point that is dated after now is judged by its day",
+		"internal/retention/review.go",
+		"case p.Began.After(r.now) && !person:", "case p.Began.After(r.now) && person:",
+	},
+	{
+		"./internal/engine TestPaceOfBackupsByHand", "the pace leaves out backups by hand",
+		"internal/retention/review.go",
+		"if !p.Created.Before(PaceFrom(r.now)) &&", "if !p.OnDemand && !p.Created.Before(PaceFrom(r.now)) &&",
+	},
+	{
+		"./internal/cli TestPreviewCountsWhatWaits", "the preview counts a point that waits as one that stays",
+		"internal/cli/retention.go",
+		"case p.Waits:\n\t\treturn 1", "case p.Waits:\n\t\treturn 0",
+	},
+	{
+		"./internal/engine TestTheHorizonIsAReason", "no reason says that a point is beyond the horizon",
+		"internal/retention/explain.go",
+		"\tr.horizons(all)\n", "",
 	},
 	{
 		"./internal/roles TestOf", "a destination gets no role on the containers that it restores out of",

@@ -13,7 +13,7 @@ type departure struct {
 	point string
 }
 
-// pace: cleanup lets no more points of a target go in a day than a tenth of them, two, or as many as schedules have made in a day. A point
+// pace: cleanup lets no more points of a target go in a day than a tenth of them, two, or as many as were made in a day. A point
 // goes once: where an undo or storage keeps it, and it goes again, that is another time.
 func pace(w *World, moment any) string {
 	m, ok := moment.(kept)
@@ -35,7 +35,7 @@ func pace(w *World, moment any) string {
 		if p.State != backup.Expired || w.now.Sub(p.Deleted) < 24*time.Hour { // the tenth is of those before this cleanup
 			all++
 		}
-		if !p.Safety && !p.OnDemand && w.now.Sub(p.Created) < 24*time.Hour+clockTolerance {
+		if w.now.Sub(p.Created) < 24*time.Hour+clockTolerance {
 			made++
 		}
 	}
