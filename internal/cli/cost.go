@@ -35,8 +35,8 @@ func steady(p backup.Plan, services backup.Services) (least, most int) {
 		return 0, 0
 	}
 	rules := retention.Rules{Policy: retention.PolicyOf(p.Settings), Zone: p.Schedule.Zone}
-	for _, target := range p.Targets {
-		if service, _ := services.Of(target); service.Restorable > 0 && (rules.Horizon == 0 || service.Restorable < rules.Horizon) {
+	for _, service := range servicesOf(p, services) {
+		if service.Restorable > 0 && (rules.Horizon == 0 || service.Restorable < rules.Horizon) {
 			rules.Horizon = service.Restorable
 		}
 	}
@@ -44,8 +44,20 @@ func steady(p backup.Plan, services backup.Services) (least, most int) {
 	return max(least, 1), max(most, 1) // cleanup never deletes the newest one
 }
 
+// servicesOf returns the services of a plan's targets, or the one of the only type that it selects if none is known yet.
+func servicesOf(p backup.Plan, services backup.Services) (all []backup.Service) {
+	for _, target := range p.Targets {
+		service, _ := services.Of(target)
+		all = append(all, service)
+	}
+	if len(all) == 0 && p.Select != nil && len(p.Select.Types) == 1 {
+		all = slices.DeleteFunc(slices.Clone(services), func(s backup.Service) bool { return s.Type != p.Select.Types[0] })
+	}
+	return all
+}
+
 // costs asks the app at LIFEBOAT_URL for the newest recovery point of each target, and says for each plan how many bytes it keeps in
-// the end if backups stay as large; nothing for a plan without an end, or whose targets have no recovery points. Without LIFEBOAT_URL
+// the end, with the soft-deleted ones, if backups stay as large; nothing for a plan without an end, or whose targets have no recovery points. Without LIFEBOAT_URL
 // it asks nothing. Unknown says why the sizes are not known.
 func (sh Shell) costs(ctx context.Context, plans []backup.Plan) (lines map[string]string, unknown []string) {
 	if strings.TrimSpace(sh.Getenv("LIFEBOAT_URL")) == "" {
@@ -73,6 +85,8 @@ func (sh Shell) costs(ctx context.Context, plans []backup.Plan) (lines map[strin
 			sum += size
 		}
 		if len(sizes) > 0 {
+			soft, mostSoft := retention.SteadySoftDeleted(p.Schedule, p.Settings.SoftDelete)
+			least, most := least+soft, most+mostSoft
 			kept := text.Size(int64(least) * sum)
 			if least != most {
 				kept += " to " + text.Size(int64(most)*sum)
@@ -80,6 +94,9 @@ func (sh Shell) costs(ctx context.Context, plans []backup.Plan) (lines map[strin
 			known := ""
 			if len(sizes) < len(p.Targets) {
 				known = fmt.Sprintf(" of %d of %s", len(sizes), text.Count(len(p.Targets), "target"))
+			}
+			if mostSoft > 0 {
+				known += fmt.Sprintf(", with %s of each", text.Count(mostSoft, "soft-deleted point"))
 			}
 			lines[p.Name] = kept + " in the end, at the newest sizes" + known
 		}

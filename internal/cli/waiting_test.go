@@ -70,3 +70,31 @@ func TestPreviewCountsWhatWaits(t *testing.T) {
 		t.Errorf("%d wait in the table:\n%s", got, out)
 	}
 }
+
+// TestTheCostHasSoftDeletedPoints: a soft-deleted point is still stored, and costs as much as before.
+func TestTheCostHasSoftDeletedPoints(t *testing.T) {
+	a := newFleet(t)
+	folder := t.TempDir()
+	cost := func(soft string) string {
+		text := "version: 1\ndefaults:\n  timeZone: Europe/Zurich\n  storage: {account: " + account + ", container: lifeboat}\nplans:\n" +
+			"  - name: nightly\n    schedule: \"30 2 * * *\"\n    targets: [" + fleetTargets[0].id + "]\n    keep: {last: 3}\n    softDelete: " + soft + "\n"
+		path := filepath.Join(folder, soft+".yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := inFleet(t, a, 0, "plan", "check", path)
+		if code != 0 || !strings.Contains(out, "at the newest sizes") {
+			t.Fatalf("%d %s%s", code, out, errs)
+		}
+		_, line, _ := strings.Cut(out, "\n")
+		return line
+	}
+	for soft, want := range map[string]string{
+		"off": "    60.0 MiB in the end, at the newest sizes\n", "7d": "    200.0 MiB in the end, at the newest sizes, with 7 soft-deleted points of each\n",
+		"36h": "    80.0 MiB to 100.0 MiB in the end, at the newest sizes, with 2 soft-deleted points of each\n",
+	} {
+		if got := cost(soft); !strings.Contains(got, want) {
+			t.Errorf("softDelete %s: %s, want %s", soft, got, want)
+		}
+	}
+}

@@ -13,13 +13,27 @@ const (
 	mostYears               = 20
 )
 
+// steadyFrom is the time from which on points are counted.
+var steadyFrom = time.Date(2027, 12, 1, 0, 0, 0, 0, time.UTC)
+
+// SteadySoftDeleted returns how many points of a schedule are soft-deleted at a time, once its rules are full: the least and the most. For each
+// point that comes, one goes.
+func SteadySoftDeleted(s schedule.Schedule, soft time.Duration) (least, most int) {
+	s.Zone = time.UTC
+	interval := interval(s, steadyFrom)
+	if interval == 0 {
+		return 0, 0
+	}
+	return int(soft / interval), int((soft + interval - 1) / interval)
+}
+
 // Steady returns how many points of a schedule that never fails the rules keep once they are full: the least and the most. It counts
 // around 10,000 scheduled times, from a December on, on clocks that never change: 27 years of a daily schedule, a year of an hourly
 // one. A rule that never gets full, because it reaches past the horizon, may keep one more. It gives the mean number for a
 // keep.within of more than 100,000 scheduled times.
 func (r Rules) Steady(s schedule.Schedule) (least, most int) {
 	s.Zone = time.UTC
-	start := time.Date(2027, 12, 1, 0, 0, 0, 0, time.UTC)
+	start := steadyFrom
 	interval := interval(s, start)
 	if interval == 0 {
 		return 0, 0

@@ -1472,6 +1472,11 @@ var edges = []edge{
 		"\tr.horizons(all)\n", "",
 	},
 	{
+		"./internal/cli TestTheCostHasSoftDeletedPoints", "plan check leaves soft-deleted points out of the cost",
+		"internal/cli/cost.go",
+		"least, most := least+soft, most+mostSoft", "least, most := least+0*soft, most",
+	},
+	{
 		"./internal/roles TestOf", "a destination gets no role on the containers that it restores out of",
 		"internal/roles/roles.go",
 		"from.Type == service.Type {",
