@@ -499,3 +499,20 @@ func braces(pattern string) (all []string) {
 	}
 	return all
 }
+
+// TestNoBuiltProgram finds a program that was built into the tree and committed: no source or text of the repository has a megabyte.
+func TestNoBuiltProgram(t *testing.T) {
+	list, err := exec.CommandContext(t.Context(), "git", "-C", root, "ls-files", "-z").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00")
+	if len(names) < 500 {
+		t.Fatalf("git lists %d files", len(names))
+	}
+	for _, name := range names {
+		if info, err := os.Lstat(filepath.Join(root, name)); err == nil && info.Size() > 1<<20 {
+			t.Errorf("%s has %d bytes: git rm it if a build made it", name, info.Size())
+		}
+	}
+}
