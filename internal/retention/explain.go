@@ -81,7 +81,11 @@ func (r *Review) beyond(p backup.Point) bool {
 func (r *Review) goes(d Decision) []Cause {
 	causes := []Cause{{Words: d.Reason}}
 	soft := days(d.Point.SoftDelete)
-	switch left := d.From.Add(d.Point.SoftDelete).Sub(r.now); {
+	from := d.From
+	if from.IsZero() { // the pace does not ask: it was let go before
+		from = r.asked
+	}
+	switch left := from.Add(d.Point.SoftDelete).Sub(r.now); {
 	case !d.Mark:
 	case left > 0:
 		causes = append(causes, Cause{Words: "it is soft-deleted first: its backup is there for " + days(left) + " more"})
