@@ -53,7 +53,7 @@ func live(ctx context.Context, t *testing.T, n int, look func(target string) err
 	t.Helper()
 	var plan strings.Builder
 	fmt.Fprintf(&plan, "version: 1\ndefaults:\n  storage: {account: %s, container: lifeboat}\nplans:\n  - name: p\n"+
-		"    schedule: '30 2 * * *'\n    keep: {within: 1d}\n    targets:\n", account)
+		"    schedule: '30 2 * * *'\n    keep: {within: 2d}\n    targets:\n", account)
 	for i := range n {
 		fmt.Fprintf(&plan, "      - %s-%d\n", target, i)
 	}
@@ -115,7 +115,7 @@ func TestCheckLiveSaysWhereItCouldNotLook(t *testing.T) {
 	close(l.everyoneMet)
 	path := filepath.Join(t.TempDir(), "plan.yaml")
 	plan := "version: 1\ndefaults:\n  storage: {account: " + account + ", container: lifeboat}\nplans:\n  - name: p\n" +
-		"    schedule: '30 2 * * *'\n    keep: {within: 1d}\n    targets:\n      - " + target + "\n"
+		"    schedule: '30 2 * * *'\n    keep: {within: 2d}\n    targets:\n      - " + target + "\n"
 	if err := os.WriteFile(path, []byte(plan), 0o600); err != nil {
 		t.Fatal(err)
 	}
