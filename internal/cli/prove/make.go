@@ -293,6 +293,7 @@ func (p *proof) entry() string {
       - %s
     schedule: "0 0 29 2 *"
     keep: {within: 1d}
+    onDemand: {keep: {within: 1d}}
     restore: {into: [itself]}
 `, p.mark, p.own.id)
 }

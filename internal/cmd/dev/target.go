@@ -78,8 +78,8 @@ func (r rhythm) plan() string {
 			[]target{ccf, ledger},
 		},
 	} {
-		fmt.Fprintf(&b, "  - name: %s\n    schedule: %q\n    keep: {within: %s}\n    softDelete: off\n    %s\n    targets:\n", p.name, r.every, r.within,
-			p.restore)
+		fmt.Fprintf(&b, "  - name: %s\n    schedule: %q\n    keep: {within: %s}\n    onDemand: {keep: {within: %s}}\n    softDelete: off\n    %s\n    targets:\n", p.name, r.every,
+			r.within, r.within, p.restore)
 		for _, t := range p.targets {
 			fmt.Fprintf(&b, "      - %s\n", t.id())
 		}

@@ -221,7 +221,11 @@ func planOf(schedule, keep string, targets ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n  - name: test\n", stack.Account(stack.Backups),
 		stack.Container)
-	fmt.Fprintf(&b, "    schedule: %q\n    keep: {within: %s}\n    softDelete: off\n    targets:\n", schedule, keep)
+	fmt.Fprintf(&b, "    schedule: %q\n    keep: {within: %s}\n", schedule, keep)
+	if strings.HasSuffix(keep, "s") { // backups by hand are to expire in the test too
+		fmt.Fprintf(&b, "    onDemand: {keep: {within: %s}}\n", keep)
+	}
+	b.WriteString("    softDelete: off\n    targets:\n")
 	for _, target := range targets {
 		fmt.Fprintf(&b, "      - %s\n", target)
 	}

@@ -154,7 +154,7 @@ func TestTheEngineBacksToysUp(t *testing.T) {
 		t.Errorf("it does not bring back %q, overwrites %q, sends %q", p.NotIncluded, p.Overwrites, p.Calls)
 	}
 
-	w.pass(31 * 24 * time.Hour)
+	w.pass(61 * 24 * time.Hour)
 	second := w.backUp("two")
 	report, err := w.engine.Cleanup(t.Context())
 	if err != nil || len(report.Failed) > 0 {
