@@ -51,7 +51,7 @@ func TestBackupByMessage(t *testing.T) {
 	send(base64.StdEncoding.EncodeToString(change))
 	send("[" + string(change) + "]")
 	changed := a.changed(ctx, t, target, id)
-	if changed.Settings.KeepWithin != 24*time.Hour {
+	if changed.Settings.KeepWithin != 30*24*time.Hour { // without onDemand.keep it is the time for which the service can restore it
 		t.Errorf("the backup of the changes is kept for %s", changed.Settings.KeepWithin)
 	}
 	before, err := row[request.Changes](ctx, a, backup.ChangesKey("test", target))

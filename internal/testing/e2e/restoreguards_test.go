@@ -40,6 +40,7 @@ func TestRestoreIsRefused(t *testing.T) {
 	world.Sim.Assign(world.Sim.ObjectID(standard), stack.Account(stack.Backups), fakeazure.StorageBlobDataContributor)
 	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", path.Base(open))})
 	hsm, foreign, untrusted := newHSM(t, a), newHSM(t, a), newHSM(t, a)
+	tuneHSM(t, foreign, func(o *fakeazure.HSMOptions) { o.ForeignBackup = fakeazure.ForeignBackupEarly }) // the disaster's test has both readings
 	if err := world.Sim.UnassignHSM(untrusted, a.ObjectID); err != nil {
 		t.Fatal(err)
 	}
