@@ -116,7 +116,6 @@ var states = []state{
 	}},
 	{name: "target removed, and back", story: "removed and back", minutes: 300, alerts: []alert{
 		{"LifeboatTargetGone", `job="lifeboat", ` + b, span{129, 130}, span{200, 200}},
-		{"LifeboatTargetUnprotected", b, span{200, 200}, span{240, 240}},
 	}},
 	{name: "backups failing", story: "failing", minutes: 300, alerts: failing(span{181, 181}, span{240, 240})},
 	{
