@@ -32,6 +32,50 @@ func TestAgeEqualsTheSpecification(t *testing.T) {
 	}
 }
 
+// TestAnAcceptedPointLosesOnlyTimeThatDidNotWork has two suspect points, of which a person accepts the older one first. The younger one was
+// made when no backup had worked for longer than the grace. By its acceptance that time has worked, and newer backups have too.
+func TestAnAcceptedPointLosesOnlyTimeThatDidNotWork(t *testing.T) {
+	grace := 2 * day
+	at := func(d time.Duration) time.Time { return begin.Add(d) }
+	point := func(id string, created time.Duration) backup.Point {
+		return backup.Point{ID: id, Artifact: id, Plan: "nightly", State: backup.Live, Created: at(created), Expires: at(created + 5*day)}
+	}
+	row := retention.Counted{Plan: "nightly"}
+	works := func(p backup.Point, now time.Duration) { row = row.Advance(grace, at(now), p) }
+	fresh := func(id string, created time.Duration) backup.Point {
+		p := point(id, created)
+		row.Settle(grace, at(created), &p)
+		return p
+	}
+	works(fresh("a", 0), 0)
+	older, younger := fresh("b", day), fresh("c", 2*day+time.Hour)
+	if younger.Idle != time.Hour {
+		t.Fatalf("no backup worked for %s", younger.Idle)
+	}
+	row.Settle(grace, at(3*day), nil, &older)
+	works(older, 3*day)
+	for _, n := range []time.Duration{3, 4, 5} {
+		works(fresh(fmt.Sprint("d", n), n*day), n*day)
+	}
+	row.Settle(grace, at(6*day), nil, &younger)
+	works(younger, 6*day)
+	if younger.Idle != 0 {
+		t.Errorf("the younger one keeps %s in which backups worked", younger.Idle)
+	}
+	// Its day is two hours on, and no backup has worked for two hours more than the grace.
+	now := at(7*day + 2*time.Hour)
+	r := retention.NewReview(now, 0)
+	r.Count(row, nil, nil)
+	r.Add(younger)
+	r.Add(point("d5", 5*day))
+	decisions, _ := r.Decide()
+	for _, d := range decisions {
+		if !d.Keep {
+			t.Errorf("%s goes at %s: %s", d.Point.ID, now, d.Reason)
+		}
+	}
+}
+
 // aging is a plan of a target, by the engine and by the specification.
 type aging struct {
 	retention.Rules
@@ -109,9 +153,11 @@ func (a *aging) accept() {
 	p := &a.made[i]
 	p.State, p.Accepted = backup.Live, backup.Acceptance{Time: a.now}
 	a.row.Settle(a.Grace, a.now, nil, p)
-	if a.points[i].Unverified = ""; p.Created.After(a.clock.Began) {
-		a.points[i].Worked = max(a.points[i].Worked, a.clock.At(p.Created, a.Grace))
+	grace := a.Grace
+	if !p.Created.After(a.clock.Began) {
+		grace = 0 // it has the sum that lies as far before the newest success
 	}
+	a.points[i].Unverified, a.points[i].Worked = "", max(a.points[i].Worked, a.clock.At(p.Created, grace))
 	a.works(i)
 }
 

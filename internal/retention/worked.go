@@ -11,15 +11,17 @@ import (
 // epoch is the time from which the clocks of plans count. A point and a plan of a version without clocks have lost no time since.
 var epoch = time.Unix(0, 0).UTC()
 
-// Settle gives a new point of the plan its Idle, and lowers the one of accepted points behind the newest success: those between them worked
-// after all. The grace is the one of the schedule as it is now.
+// Settle gives a new point of the plan its Idle, and lowers the one of accepted points: the time between them worked after all. The clock
+// goes on with the ones behind the newest success. Up to an older one no more time can have been lost than up to the newest success. The
+// grace is the one of the schedule as it is now.
 func (c Counted) Settle(grace time.Duration, now time.Time, fresh *backup.Point, accepted ...*backup.Point) {
 	slices.SortFunc(accepted, func(a, b *backup.Point) int { return a.Created.Compare(b.Created) })
 	for _, p := range accepted {
-		if at := success(*p, now); p.Plan == c.Plan && at.After(c.Clock.Began) {
-			p.Idle = min(p.Idle, c.idle(at))
-			c = c.Advance(grace, now, *p)
+		if p.Plan != c.Plan {
+			continue
 		}
+		p.Idle = min(p.Idle, c.idle(backup.Later(success(*p, now), c.Clock.Began)))
+		c = c.Advance(grace, now, *p)
 	}
 	if fresh != nil {
 		fresh.Idle = c.idle(success(*fresh, now))
