@@ -34,10 +34,10 @@ func rowOf(run backup.Run, rows []backup.Row) (retention.Counted, error) {
 
 // settle gives a new point of the run its Idle, and lowers the one of points that are accepted. A row that cannot be read leaves them: they
 // count as younger than they are.
-func settle(run backup.Run, rows []backup.Row, now time.Time, fresh *backup.Point, accepted ...*backup.Point) {
+func settle(run backup.Run, rows []backup.Row, now time.Time, known []backup.Point, fresh *backup.Point, accepted ...*backup.Point) {
 	if is, err := rowOf(run, rows); err == nil {
 		is.Plan = run.Plan
-		is.Settle(run.Settings.KeepGrace, now, fresh, accepted...)
+		is.Settle(run.Settings.KeepGrace, now, known, fresh, accepted...)
 	}
 }
 
@@ -146,7 +146,13 @@ func (e *Engine) countAccepted(ctx context.Context, run backup.Run, p *backup.Po
 	case err != nil:
 		return counting{}, fmt.Errorf("read which recovery points the counts of plan %s hold: %w", p.Plan, err)
 	}
-	settle(run, rows, now, nil, p)
+	known, err := backup.RecentPoints(ctx, e.Catalog, p.Target, 2*retention.Trailing, func(points []backup.Point) bool {
+		return retention.HasBefore(points, *p)
+	})
+	if err != nil {
+		return counting{}, fmt.Errorf("read the recovery points before %s: %w", p.ID, err)
+	}
+	settle(run, rows, now, known, nil, p)
 	counted, err := e.count(ctx, run, rows, []backup.Point{*p}, now)
 	if err == nil && len(counted.out) > 0 {
 		err = deletion.PutOut(ctx, e.Catalog, p.Target, counted.out, now.Add(orphanAge), now)

@@ -36,7 +36,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return errConflict // another invocation was faster, and its recovery point must not be compared with itself
 	}
 	p, made := retention.CheckSize(p, page.Points, s.clock())
-	settle(s.run, page.Counted, s.clock(), &p, pointers(made)...)
+	settle(s.run, page.Counted, s.clock(), page.Points, &p, pointers(made)...)
 	counted, err := s.count(ctx, s.run, page.Counted, append([]backup.Point{p}, made...), s.clock())
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package retention_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -44,7 +45,7 @@ func TestAnAcceptedPointLosesOnlyTimeThatDidNotWork(t *testing.T) {
 	works := func(p backup.Point, now time.Duration) { row = row.Advance(grace, at(now), p) }
 	fresh := func(id string, created time.Duration) backup.Point {
 		p := point(id, created)
-		row.Settle(grace, at(created), &p)
+		row.Settle(grace, at(created), nil, &p)
 		return p
 	}
 	works(fresh("a", 0), 0)
@@ -52,13 +53,13 @@ func TestAnAcceptedPointLosesOnlyTimeThatDidNotWork(t *testing.T) {
 	if younger.Idle != time.Hour {
 		t.Fatalf("no backup worked for %s", younger.Idle)
 	}
-	row.Settle(grace, at(3*day), nil, &older)
+	row.Settle(grace, at(3*day), nil, nil, &older)
 	works(older, 3*day)
-	for _, n := range []time.Duration{3, 4, 5} {
+	for _, n := range []time.Duration{3, 6} { // an hour of the three days is lost behind the younger one
 		works(fresh(fmt.Sprint("d", n), n*day), n*day)
 	}
-	row.Settle(grace, at(6*day), nil, &younger)
-	works(younger, 6*day)
+	row.Settle(grace, at(6*day+time.Hour), []backup.Point{older}, nil, &younger)
+	works(younger, 6*day+time.Hour)
 	if younger.Idle != 0 {
 		t.Errorf("the younger one keeps %s in which backups worked", younger.Idle)
 	}
@@ -131,7 +132,7 @@ func (a *aging) backup(at time.Time) {
 	case 2:
 		p.OnDemand, p.Expires, s.Class = true, at.Add(a.OnDemand), retention.OnDemand
 	}
-	a.row.Settle(a.Grace, a.now, &p)
+	a.row.Settle(a.Grace, a.now, nil, &p)
 	a.made, a.points = append(a.made, p), append(a.points, s)
 	a.works(len(a.made) - 1)
 }
@@ -152,12 +153,23 @@ func (a *aging) accept() {
 	}
 	p := &a.made[i]
 	p.State, p.Accepted = backup.Live, backup.Acceptance{Time: a.now}
-	a.row.Settle(a.Grace, a.now, nil, p)
-	grace := a.Grace
-	if !p.Created.After(a.clock.Began) {
-		grace = 0 // it has the sum that lies as far before the newest success
+	a.row.Settle(a.Grace, a.now, a.made, nil, p)
+	s := &a.points[i]
+	if p.Created.After(a.clock.Began) {
+		s.Worked = max(s.Worked, a.clock.At(p.Created, a.Grace))
+	} else {
+		s.Worked = max(s.Worked, a.clock.At(p.Created, 0)) // the sum that lies as far before the newest success
 	}
-	a.points[i].Unverified, a.points[i].Worked = "", max(a.points[i].Worked, a.clock.At(p.Created, grace))
+	var before retention.Point
+	for _, o := range a.points {
+		if o.Unverified == "" && o.Began.Before(s.Began) && o.Began.After(before.Began) {
+			before = o
+		}
+	}
+	if !before.Began.IsZero() {
+		s.Worked = max(s.Worked, before.Worked+min(s.Began.Sub(before.Began), cmp.Or(a.Grace, 1<<62)))
+	}
+	s.Unverified = ""
 	a.works(i)
 }
 

@@ -12,20 +12,49 @@ import (
 var epoch = time.Unix(0, 0).UTC()
 
 // Settle gives a new point of the plan its Idle, and lowers the one of accepted points: the time between them worked after all. The clock
-// goes on with the ones behind the newest success. Up to an older one no more time can have been lost than up to the newest success. The
-// grace is the one of the schedule as it is now.
-func (c Counted) Settle(grace time.Duration, now time.Time, fresh *backup.Point, accepted ...*backup.Point) {
+// goes on with the ones behind the newest success. For an older one it is the time lost since the success before it, which is one of the
+// known points. The grace is the one of the schedule as it is now.
+func (c Counted) Settle(grace time.Duration, now time.Time, known []backup.Point, fresh *backup.Point, accepted ...*backup.Point) {
+	known = slices.Clip(known)
 	slices.SortFunc(accepted, func(a, b *backup.Point) int { return a.Created.Compare(b.Created) })
 	for _, p := range accepted {
 		if p.Plan != c.Plan {
 			continue
 		}
-		p.Idle = min(p.Idle, c.idle(backup.Later(success(*p, now), c.Clock.Began)))
-		c = c.Advance(grace, now, *p)
+		at := success(*p, now)
+		p.Idle = min(p.Idle, c.idle(backup.Later(at, c.Clock.Began)))
+		if o, ok := before(known, *p); ok {
+			p.Idle = min(p.Idle, o.Idle+lost(at.Sub(o.Created), grace))
+		}
+		c, known = c.Advance(grace, now, *p), append(known, *p)
 	}
 	if fresh != nil {
 		fresh.Idle = c.idle(success(*fresh, now))
 	}
+}
+
+// before returns the newest success of the point's plan before it.
+func before(known []backup.Point, p backup.Point) (newest backup.Point, found bool) {
+	for _, o := range known {
+		if o.Plan == p.Plan && o.InBaseline() && o.Created.Before(p.Created) && o.Created.After(newest.Created) {
+			newest, found = o, true
+		}
+	}
+	return newest, found
+}
+
+// HasBefore says whether the points have a success of the point's plan before it.
+func HasBefore(points []backup.Point, p backup.Point) bool {
+	_, found := before(points, p)
+	return found
+}
+
+// lost returns how much of the time behind a success no backup worked in.
+func lost(since, grace time.Duration) time.Duration {
+	if grace == 0 {
+		return 0
+	}
+	return max(since-grace, 0)
 }
 
 // idle returns the time up to an instant in which no backup worked.

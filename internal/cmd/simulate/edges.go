@@ -22,7 +22,7 @@ type edge struct{ test, name, file, old, new string }
 var edges = []edge{
 	{
 		"./internal/retention TestAnAcceptedPointLosesOnlyTimeThatDidNotWork", "an accepted point loses time that worked", "internal/retention/worked.go",
-		"p.Idle = min(p.Idle, c.idle(backup.Later(success(*p, now), c.Clock.Began)))", "p.Idle = max(p.Idle, 0)",
+		"p.Idle = min(p.Idle, o.Idle+lost(at.Sub(o.Created), grace))", "_ = o",
 	},
 	{
 		"./internal/engine TestScenario35MadeAnewUnderTheSameName", "the last backup of a service that was made anew goes", "internal/retention/review.go",
