@@ -27,7 +27,7 @@ func (h *handler) postStatement(w http.ResponseWriter, r *http.Request) error {
 	}
 	active, err := h.Plans.Current(r.Context())
 	if err != nil {
-		return err
+		return planError(err)
 	}
 	has := func(p backup.Plan) bool { return p.Has(a.Target) }
 	if !slices.ContainsFunc(active.Plans, has) {

@@ -228,6 +228,18 @@ func UnreadableRow(err error) Reason {
 // Live says that the point can be restored, counts as verified, and is to stay.
 func (p Point) Live() bool { return p.State == Live && !p.Safety && !p.IsSoftDeleted() }
 
+// LastChange returns the time of the newest change by a person; zero if there was none.
+func (p Point) LastChange() time.Time {
+	newest := Later(Later(p.Accepted.Time, p.Released.Time), p.Undone.Time)
+	if p.SoftDeletion.Person() {
+		newest = Later(newest, p.SoftDeletion.Since)
+	}
+	for _, h := range p.Holds {
+		newest = Later(newest, h.Since)
+	}
+	return newest
+}
+
 // Unaccepted says that the point was suspect, and was not accepted.
 func (p Point) Unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.Time.IsZero() }
 

@@ -210,7 +210,7 @@ func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point, look Look)
 	if stop.Reason(late) != "" {
 		return late
 	}
-	if changed := backup.Later(p.Accepted.Time, p.Released.Time); p.State == backup.Expired && x.Now.Sub(changed) < lateManifest {
+	if p.State == backup.Expired && x.Now.Sub(p.LastChange()) < lateManifest {
 		stays = true // a manifest of that may arrive behind the deletion of the others
 	}
 	hold, held := p.LongestHold(x.Now)

@@ -59,8 +59,10 @@ func TestALateManifestIsDeletedToo(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for ago, looks := range map[time.Duration]bool{time.Minute: true, time.Hour: false} {
 		for name, p := range map[string]backup.Point{
-			"accepted": {ID: "p", State: backup.Expired, Accepted: backup.Acceptance{Time: now.Add(-ago)}},
-			"released": {ID: "p", State: backup.Expired, Released: backup.HoldRelease{Time: now.Add(-ago)}},
+			"accepted":  {ID: "p", State: backup.Expired, Accepted: backup.Acceptance{Time: now.Add(-ago)}},
+			"released":  {ID: "p", State: backup.Expired, Released: backup.HoldRelease{Time: now.Add(-ago)}},
+			"deleted":   {ID: "p", State: backup.Expired, SoftDeletion: backup.SoftDeletion{ID: "request", Since: now.Add(-ago)}},
+			"undeleted": {ID: "p", State: backup.Expired, Undone: backup.Undo{Time: now.Add(-ago)}},
 		} {
 			var keys []backup.Key
 			x := deletion.Index{

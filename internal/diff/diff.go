@@ -118,7 +118,6 @@ func (e Edit) Attention() (all []string) {
 // keepShrinks tells whether some recovery point may go earlier by the new plan than by the old one.
 func keepShrinks(old, plan backup.Plan) bool {
 	a, b := old.Settings, plan.Settings
-	endless := func(s backup.Settings) bool { return s.KeepWithin == 0 && !s.KeepCounts.Any() }
 	for i, count := range b.KeepCounts.Each() {
 		if count.N < a.KeepCounts.Each()[i].N && !endless(b) {
 			return true
@@ -254,10 +253,16 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
 }
 
+// endless says whether no recovery point of the schedule ever expires.
+func endless(s backup.Settings) bool { return s.KeepWithin == 0 && !s.KeepCounts.Any() }
+
 // lowered warns of counts that hold fewer recovery points than before.
 func lowered(old, settings backup.Settings, plan string) []string {
-	if !old.KeepCounts.Any() && old.KeepWithin == 0 {
-		return []string{"! plan " + plan + ": until now no recovery point of its schedule expired; then each one does that no count holds"}
+	switch {
+	case endless(settings):
+		return nil
+	case endless(old):
+		return []string{"! plan " + plan + ": until now no recovery point of its schedule expired; then each one does that no rule of keep holds"}
 	}
 	var lower []string
 	is := settings.KeepCounts.Each()

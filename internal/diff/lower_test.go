@@ -16,16 +16,18 @@ func TestLowerCounts(t *testing.T) {
 	week := 7 * 24 * time.Hour
 	for name, c := range map[string]struct {
 		old, edited backup.Counts
-		within      time.Duration
+		was, within time.Duration // keep.within
 		want        string
 	}{
-		"lower":               {backup.Counts{Daily: 14, Weekly: 4}, backup.Counts{Daily: 7, Weekly: 4}, 0, "! plan p: lower counts (daily 7, not 14): recovery points that nothing else holds expire"},
-		"two":                 {backup.Counts{Daily: 14, Weekly: 4}, backup.Counts{Daily: 7}, 0, "! plan p: lower counts (daily 7, not 14, weekly 0, not 4): recovery points that nothing else holds expire"},
-		"higher":              {backup.Counts{Daily: 7}, backup.Counts{Daily: 14}, 0, ""},
-		"the first":           {backup.Counts{}, backup.Counts{Last: 1}, 0, "! plan p: until now no recovery point of its schedule expired; then each one does that no count holds"},
-		"the first of all":    {backup.Counts{}, backup.Counts{Last: 1}, week, ""},
-		"none, but an age":    {backup.Counts{Last: 3}, backup.Counts{}, week, "! plan p: lower counts (last 0, not 3): recovery points that nothing else holds expire"},
-		"one for another one": {backup.Counts{Daily: 7}, backup.Counts{Last: 7}, 0, "! plan p: lower counts (daily 0, not 7): recovery points that nothing else holds expire"},
+		"lower":                 {backup.Counts{Daily: 14, Weekly: 4}, backup.Counts{Daily: 7, Weekly: 4}, 0, 0, "! plan p: lower counts (daily 7, not 14): recovery points that nothing else holds expire"},
+		"two":                   {backup.Counts{Daily: 14, Weekly: 4}, backup.Counts{Daily: 7}, 0, 0, "! plan p: lower counts (daily 7, not 14, weekly 0, not 4): recovery points that nothing else holds expire"},
+		"higher":                {backup.Counts{Daily: 7}, backup.Counts{Daily: 14}, 0, 0, ""},
+		"the first":             {backup.Counts{}, backup.Counts{Last: 1}, 0, 0, "! plan p: until now no recovery point of its schedule expired; then each one does that no rule of keep holds"},
+		"none":                  {backup.Counts{Daily: 7}, backup.Counts{}, 0, 0, ""},
+		"the first, and an age": {backup.Counts{}, backup.Counts{Last: 1}, 0, week, "! plan p: until now no recovery point of its schedule expired; then each one does that no rule of keep holds"},
+		"the first of all":      {backup.Counts{}, backup.Counts{Last: 1}, week, week, ""},
+		"none, but an age":      {backup.Counts{Last: 3}, backup.Counts{}, week, week, "! plan p: lower counts (last 0, not 3): recovery points that nothing else holds expire"},
+		"one for another one":   {backup.Counts{Daily: 7}, backup.Counts{Last: 7}, 0, 0, "! plan p: lower counts (daily 0, not 7): recovery points that nothing else holds expire"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			daily, err := schedule.Parse("30 2 * * *")
@@ -34,7 +36,7 @@ func TestLowerCounts(t *testing.T) {
 			}
 			old := backup.Plan{Name: "p", Expression: "30 2 * * *", Schedule: daily.In(time.UTC)}
 			edited := old
-			old.Settings.KeepCounts, old.Settings.KeepWithin = c.old, c.within
+			old.Settings.KeepCounts, old.Settings.KeepWithin = c.old, c.was
 			edited.Settings.KeepCounts, edited.Settings.KeepWithin = c.edited, c.within
 			lines := diff.Edit{Old: []backup.Plan{old}, New: []backup.Plan{edited}}.Lines(diff.Basis{})
 			warnings := slices.DeleteFunc(lines, func(line string) bool { return !strings.HasPrefix(line, "! ") })

@@ -50,7 +50,7 @@ func pointers(points []backup.Point) (all []*backup.Point) {
 
 // count has the clock of the run's plan go on, and adds verified points of the plan and target to the ones that the plan's counts hold.
 // Rows are the rows of the target's plans, as they were just read. The run's settings are the plan as it was when the run was made: the
-// newest run says the rules. The row of a plan that never had counts has the clock alone.
+// newest run says the rules. The row of a plan that never had counts has the clock and the minimum alone.
 func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, points []backup.Point, now time.Time) (counting, error) {
 	works := slices.DeleteFunc(slices.Clone(points), func(p backup.Point) bool { return !retention.Works(p, run.Plan) })
 	points = slices.DeleteFunc(slices.Clone(works), func(p backup.Point) bool { return !retention.MayCount(p, run.Plan) })

@@ -112,6 +112,8 @@ func (e *Engine) changePoint(
 		if err != nil {
 			return backup.Point{}, err
 		}
+		// The clock of storage has seconds. The manifest of the later of two changes in one second must be the newer one.
+		now = backup.Later(now, p.LastChange().Add(time.Millisecond))
 		s, was := e.newStep(run, now, read), p
 		events, err := change(run, &p, now)
 		switch {

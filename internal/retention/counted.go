@@ -23,7 +23,7 @@ type Counted struct {
 	Horizon time.Duration `json:"Horizon,omitempty"`
 	Row     Row           `json:"Row"`
 	// Clock is the one of the plan's successes, on demand or not, by which its points get older. Grace is the time that it goes on without
-	// one; 0: for ever. A plan without counts has these alone.
+	// one; 0: for ever. A plan without counts has these, Minimum and Ruled alone.
 	Clock Clock         `json:"Clock,omitzero"`
 	Grace time.Duration `json:"Grace,omitempty"`
 

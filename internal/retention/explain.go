@@ -66,7 +66,9 @@ func (r *Review) Explain(points []backup.Point) []Explanation {
 // horizons says of each verified point that the service cannot restore any more that no rule counts it. That is no reason to stay.
 func (r *Review) horizons(all []Explanation) {
 	for i, x := range all {
-		if p := x.Point; p.Live() && r.beyond(p) {
+		p := x.Point
+		_, among := r.minimum(p)
+		if c := r.counted[p.Plan]; p.Live() && r.beyond(p) && !among && (c == nil || !c.Holds(p.ID)) {
 			all[i].Causes = append(x.Causes, Cause{Words: "its service restores no backup older than " + days(r.restorable) + ", so that no count or minimum holds it"})
 		}
 	}

@@ -34,7 +34,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/deletion TestALateManifestIsDeletedToo", "a late manifest of an expired point stays", "internal/deletion/due.go",
-		"p.State == backup.Expired && x.Now.Sub(changed) < lateManifest", "p.State == backup.Expired && x.Now.Sub(changed) < 0",
+		"p.State == backup.Expired && x.Now.Sub(p.LastChange()) < lateManifest", "p.State == backup.Expired && x.Now.Sub(p.LastChange()) < 0",
 	},
 	{
 		"./internal/engine TestAStoppedRestoreWaitsUntilItExpires", "a stopped restore fails as one whose destination is busy", "internal/engine/restoring.go",

@@ -202,13 +202,13 @@ func (d *domainBlock) judge(record json.RawMessage, now time.Time) backup.Proof 
 	var mine, others []openedShare
 	for _, o := range slices.Concat(counted, elsewhere) {
 		switch {
-		case o.File == file:
+		case o.File == file && d.counts(o, whole):
 			mine = append(mine, o)
 			p.Quorum, p.Of = max(p.Quorum, o.Quorum), max(p.Of, o.Of)
 			if recent(o) {
 				p.Holders++
 			}
-		case recent(o):
+		case o.File != file && recent(o):
 			others = append(others, o)
 		}
 	}
