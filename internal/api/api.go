@@ -115,7 +115,7 @@ type Point struct {
 	CopyOnly bool   `json:"copyOnly,omitempty"`
 	Account  string `json:"storageAccount"`
 	Blob     string `json:"blob"`
-	// Share is the file share that has the backup; missing if blobs have it.
+	// Share is the file share that has the backup; missing if blobs have it. Blob is no blob if there is one.
 	Share  *FileShare `json:"fileShare,omitempty"`
 	Size   int64      `json:"sizeInBytes"`
 	SHA256 string     `json:"sha256"`

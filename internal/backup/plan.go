@@ -30,7 +30,7 @@ type Plan struct {
 	Paused bool
 	// Settings hold for all targets: each run has [Settings.For] its target.
 	Settings Settings
-	// OnDemandKeepWithin is Settings.KeepWithin of manual runs; zero means the same as for scheduled ones.
+	// OnDemandKeepWithin is Settings.KeepWithin of manual runs. A plan that was read always has it.
 	OnDemandKeepWithin time.Duration
 	// OnDemandReplyTo lists the queues that answers to requests for backups may go to.
 	OnDemandReplyTo []string

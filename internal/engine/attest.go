@@ -31,7 +31,7 @@ type Attestation struct {
 }
 
 // Attest checks a statement and stores it, and says what is proven by then. A repeat, and a statement that says less than the stored ones,
-// changes nothing. Where several statements have one ID, the first alone begins anew.
+// changes nothing, unless another request began anew in between. Where several statements have one ID, the first alone begins anew.
 //
 // It returns ErrNotAsked if none of the plans wants statements about the target, and a [*StatementError] for one that cannot be stored.
 func (e *Engine) Attest(ctx context.Context, a Attestation, plans []backup.Plan) (backup.Proof, error) {

@@ -703,3 +703,19 @@ func (s *harness) storedPoint(id string) backup.Point {
 func (s *harness) stillReads(p backup.Point) bool {
 	return slices.ContainsFunc(p.Readers, func(id string) bool { return !s.run(id).State.Final() })
 }
+
+// TestTwoChangesInASecond: storage's clock has seconds. The later of two changes has the later time, and so the newer manifest.
+func TestTwoChangesInASecond(t *testing.T) {
+	s := newHarness(t)
+	id := s.softPoints(3)[0]
+	if err := s.erase(id, deletionOf("gone", "it has a secret")); err != nil {
+		t.Fatal(err)
+	}
+	deleted := s.point(id).SoftDeletion.Since
+	if err := s.undelete(id, wish("one", "we need it", time.Time{})); err != nil {
+		t.Fatal(err)
+	}
+	if p := s.point(id); !p.Undone.Time.After(deleted) {
+		t.Errorf("deleted at %s, and undone at %s", deleted, p.Undone.Time)
+	}
+}

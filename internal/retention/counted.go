@@ -107,9 +107,9 @@ func began(p backup.Point) time.Time {
 	return p.Began
 }
 
-// Holds says whether a count holds the point.
+// Holds says whether a count holds the point. The row of a plan whose counts were taken out has its newest point still, and holds none.
 func (c Counted) Holds(point string) bool {
-	return slices.ContainsFunc(c.Row.Kept, func(is Kept) bool { return is.ID == point })
+	return c.Counts.Any() && slices.ContainsFunc(c.Row.Kept, func(is Kept) bool { return is.ID == point })
 }
 
 // Write returns the write of the row.

@@ -126,8 +126,8 @@ func (r *Review) AskedAt(now time.Time) { r.asked = now }
 // Waiting returns what the decisions have wait.
 func (r *Review) Waiting() Waiting { return r.waits }
 
-// limit lets at most a tenth of so many points of the target go in a day, at least LeastPace, and as many as were made in a day, by
-// schedules, by hand and after changes, where that is more.
+// limit lets at most a tenth of so many points of the target go in a day, at least LeastPace, and as many as were made in a day, of
+// any kind, where that is more.
 func (r *Review) limit(points int) int { return max(LeastPace, points/10, r.made) }
 
 // leaving is a decision that lets a point go, and the time since which the point is past its day.

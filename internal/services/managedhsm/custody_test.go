@@ -3,7 +3,9 @@ package managedhsm_test
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +51,12 @@ func keep(quorum, anchor int, holders ...domainwriter.Holder) kept {
 // states returns the statement of these holders, by their numbers, about the file; alone: each part stays closed.
 func (k kept) states(t *testing.T, at time.Time, alone bool, of ...int) []byte {
 	t.Helper()
+	return k.statesOf(t, k, at, alone, of...)
+}
+
+// statesOf is a statement that names another file than the one that its holders opened.
+func (k kept) statesOf(t *testing.T, named kept, at time.Time, alone bool, of ...int) []byte {
+	t.Helper()
 	var keys []securitydomain.Key
 	for _, n := range of {
 		h := k.Holders[n]
@@ -58,7 +66,10 @@ func (k kept) states(t *testing.T, at time.Time, alone bool, of ...int) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := securitydomain.Sign(rand.Reader, file.Check("f", keys, securitydomain.Options{Alone: alone}), keys, nil, at, "lifeboat test")
+	report := file.Check("f", keys, securitydomain.Options{Alone: alone})
+	sum := sha256.Sum256(named.content)
+	report.SHA256 = hex.EncodeToString(sum[:])
+	signed, err := securitydomain.Sign(rand.Reader, report, keys, nil, at, "lifeboat test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +104,7 @@ func TestCustody(t *testing.T) {
 	copied.Domain, copied.content = a.Domain, append(bytes.Clone(a.content), '\n') // other bytes of the same security domain
 	anew := keep(2, 4, people()[:3]...)
 	strangers := keep(2, 4, people()[3:6]...)
+	former := keep(2, 5, people()[3:6]...)
 	d := func(days int) time.Time { return proved.Add(time.Duration(days) * aDay) }
 	listed := a.thumbprints(0, 1, 2)
 	for name, c := range map[string]struct {
@@ -119,6 +131,7 @@ func TestCustody(t *testing.T) {
 		"the HSM was made anew":              {asks(0), [][]byte{a.states(t, d(0), false, 0, 1), anew.states(t, d(1), false, 0, 1)}, 2, "conflict SecurityDomainChanged 2/2 of 3 since 1"},
 		"long after it was made anew":        {asks(0), [][]byte{a.states(t, d(0), false, 0, 1), anew.states(t, d(1), false, 0, 1)}, 500, "conflict SecurityDomainChanged 0/2 of 3 since 1"},
 		"strangers, and the plan has a list": {asks(0, listed...), [][]byte{a.states(t, d(0), false, 0, 1), strangers.states(t, d(1), false, 0, 1)}, 2, "proven  2/2 of 3 until 180"},
+		"a former holder names the file":     {asks(0), [][]byte{former.states(t, d(0), false, 0, 1), a.states(t, d(1), false, 0, 1), former.statesOf(t, a, d(200), true, 0)}, 201, "late SecurityDomainHoldersLate 0/2 of 3 since 1"},
 		"strangers, and no list":             {asks(0), [][]byte{a.states(t, d(0), false, 0, 1), strangers.states(t, d(1), false, 0, 1)}, 2, "conflict SecurityDomainChanged 2/2 of 3 since 1"},
 		"one of the signers is listed":       {asks(0, a.thumbprints(0, 2)...), [][]byte{a.states(t, d(0), false, 0, 1)}, 1, "late SecurityDomainPartsUnproven 1/2 of 3"},
 	} {
