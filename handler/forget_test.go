@@ -44,13 +44,16 @@ func TestForget(t *testing.T) {
 // TestADeletionWithoutAPlanSaysWhy: plan.yaml has a mistake, and there never was a good one. The answers to a backup and
 // to a deletion say so.
 func TestADeletionWithoutAPlanSaysWhy(t *testing.T) {
-	for _, path := range []string{"/api/backups", "/api/forget"} {
+	about, id := `{"target":"`+target+`"`, newApp(nil).point(t, backup.Live)
+	for path, body := range map[string]string{
+		"/api/backups":                           about + `}`,
+		"/api/forget":                            about + `,"reason":"gone"}`,
+		"/api/recovery-points/" + id + "/delete": `{"reason":"gone"}`,
+		"/api/security-domains":                  about + `,"statement":{}}`,
+	} {
 		d := newApp(nil)
 		d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
-		w := d.call("POST", path, `{"target":"`+target+`","reason":"gone"}`)
-		if path == "/api/backups" {
-			w = d.call("POST", path, `{"target":"`+target+`"}`)
-		}
+		w := d.call("POST", path, body)
 		if w.Code != 503 || !strings.Contains(w.Body.String(), "plan.yaml:7: nonsense") {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}

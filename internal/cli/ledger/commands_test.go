@@ -154,12 +154,17 @@ func TestLogFilters(t *testing.T) {
 			t.Errorf("%q: %q %v", c.args, errs, err)
 		}
 	}
+	// Rows that were printed before the wrong view of --to was seen make a whole document.
+	out, _, err := run(t, false, "log", folder, "--to", "1.29", "-o", "json")
+	if !json.Valid([]byte(out)) || !strings.Contains(out, `"transaction"`) || code(err) != 3 {
+		t.Errorf("%v: %s", err, out)
+	}
 	for _, wrong := range []string{"x", "0", "2.", ".3", "0.3", "2.3.4", "-1"} {
 		if _, _, err := run(t, false, "log", folder, "--from="+wrong); err == nil || !strings.Contains(err.Error(), "--from is a transaction, such as 2.14 or 14") {
 			t.Error(wrong, err)
 		}
 	}
-	out, _, err := run(t, false, "log", folder, "--summary", "--table", "public:records", "--from", "10", "-o", "json")
+	out, _, err = run(t, false, "log", folder, "--summary", "--table", "public:records", "--from", "10", "-o", "json")
 	var s struct {
 		Tables []map[string]any
 		Proven bool

@@ -89,10 +89,7 @@ func (g *governing) settled(s ccf.Settled) {
 func (g *governing) told(r ccf.Report) governance {
 	valid, _ := parseID(r.Signed)
 	for _, id := range g.waiting {
-		g.states[id.String()] = unsigned
-		if id.seqno == g.last {
-			g.states[id.String()] = lastSignature
-		}
+		g.states[id.String()] = unsettled(id.seqno, g.last)
 	}
 	at := func(transaction string) state {
 		id, _ := parseID(transaction)

@@ -77,6 +77,11 @@ The exit code is 3 if the copy is not proven.
 			return err
 		}
 		if l.wrongView != "" {
+			if rows, ok := l.print.(*jsonRows); ok && rows.begun { // the document that was begun is closed
+				if err := sh.endLog(l, form, report); err != nil {
+					return err
+				}
+			}
 			return judged(fmt.Errorf("%s has %s", copied.name, l.wrongView))
 		}
 		if err := sh.endLog(l, form, report); err != nil {
@@ -210,6 +215,14 @@ func settle(s ccf.Settled, seqno uint64) state {
 	return signed
 }
 
+// unsettled is the state of a transaction that no signature compared; last is the one of the last signature.
+func unsettled(seqno, last uint64) state {
+	if seqno == last {
+		return lastSignature
+	}
+	return unsigned
+}
+
 // log lists transactions once a signature has compared them.
 type log struct {
 	filter  filter
@@ -270,10 +283,7 @@ func (l *log) put(e entry) {
 // end lists the transactions that no signature compared.
 func (l *log) end() error {
 	for _, e := range l.waiting {
-		e.State = unsigned
-		if e.seqno == l.last {
-			e.State = lastSignature
-		}
+		e.State = unsettled(e.seqno, l.last)
 		l.put(e)
 	}
 	l.waiting = nil

@@ -178,10 +178,7 @@ func (s *show) found(name string, want txID, r ccf.Report) error {
 // conclude says whether a valid signature proves the transaction.
 func (s *show) conclude(r ccf.Report) {
 	if s.shown.State == "" {
-		s.shown.State = unsigned
-		if s.seqno == s.last {
-			s.shown.State = lastSignature
-		}
+		s.shown.State = unsettled(s.seqno, s.last)
 	}
 	valid, ok := parseID(r.Signed)
 	s.shown.Proven = ok && s.shown.State == signed && s.seqno < valid.seqno
