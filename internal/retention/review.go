@@ -208,7 +208,7 @@ func (r *Review) share(decisions []Decision) {
 
 // least returns the greatest keep.minimum of the plans that the target is in, or was in: a row has the one of its plan's newest verified
 // point. So an edit counts from the next point on, no plan's backup ends the minimum of another one, and a target that no plan has any more
-// keeps its last minimum. Where the row of the newest point's plan has none, the point itself says it.
+// keeps its last minimum. A point says itself what no row says yet: another plan's backup may have made it live.
 func (r *Review) least() (n int) {
 	n = DefaultMinimum
 	for plan, c := range r.clocks {
@@ -217,8 +217,12 @@ func (r *Review) least() (n int) {
 		}
 		n = max(n, c.Minimum)
 	}
-	if newest := r.good[0]; r.clocks[newest.Plan].Ruled.IsZero() {
-		n = max(n, newest.Minimum)
+	said := map[string]bool{}
+	for _, p := range r.good { // the newest of each plan
+		if !said[p.Plan] && r.clocks[p.Plan].Ruled.IsZero() {
+			n = max(n, p.Minimum)
+		}
+		said[p.Plan] = true
 	}
 	return n
 }
