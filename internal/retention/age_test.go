@@ -155,7 +155,8 @@ func (a *aging) accept() {
 	p.State, p.Accepted = backup.Live, backup.Acceptance{Time: a.now}
 	a.row.Settle(a.Grace, a.now, a.made, nil, p)
 	s := &a.points[i]
-	if p.Created.After(a.clock.Began) {
+	older := !p.Created.After(a.clock.Began)
+	if !older {
 		s.Worked = max(s.Worked, a.clock.At(p.Created, a.Grace))
 	} else {
 		s.Worked = max(s.Worked, a.clock.At(p.Created, 0)) // the sum that lies as far before the newest success
@@ -166,7 +167,7 @@ func (a *aging) accept() {
 			before = o
 		}
 	}
-	if !before.Began.IsZero() {
+	if older && !before.Began.IsZero() {
 		s.Worked = max(s.Worked, before.Worked+min(s.Began.Sub(before.Began), cmp.Or(a.Grace, 1<<62)))
 	}
 	s.Unverified = ""

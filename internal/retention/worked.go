@@ -23,8 +23,8 @@ func (c Counted) Settle(grace time.Duration, now time.Time, known []backup.Point
 		}
 		at := success(*p, now)
 		p.Idle = min(p.Idle, c.idle(backup.Later(at, c.Clock.Began)))
-		if o, ok := before(known, *p); ok {
-			p.Idle = min(p.Idle, o.Idle+lost(at.Sub(o.Created), grace))
+		if o, ok := before(known, *p); ok && !at.After(c.Clock.Began) {
+			p.Idle = min(p.Idle, o.Idle+lost(at.Sub(o.Created), grace, c.Grace))
 		}
 		c, known = c.Advance(grace, now, *p), append(known, *p)
 	}
@@ -49,12 +49,12 @@ func HasBefore(points []backup.Point, p backup.Point) bool {
 	return found
 }
 
-// lost returns how much of the time behind a success no backup worked in.
-func lost(since, grace time.Duration) time.Duration {
-	if grace == 0 {
+// lost returns how much of the time behind a success no backup worked in: by the longer grace, the schedule's of then or of now.
+func lost(since, grace, other time.Duration) time.Duration {
+	if grace == 0 || other == 0 {
 		return 0
 	}
-	return max(since-grace, 0)
+	return max(since-max(grace, other), 0)
 }
 
 // idle returns the time up to an instant in which no backup worked.

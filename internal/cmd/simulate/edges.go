@@ -34,7 +34,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/retention TestAnAcceptedPointLosesOnlyTimeThatDidNotWork", "an accepted point loses time that worked", "internal/retention/worked.go",
-		"p.Idle = min(p.Idle, o.Idle+lost(at.Sub(o.Created), grace))", "_ = o",
+		"p.Idle = min(p.Idle, o.Idle+lost(at.Sub(o.Created), grace, c.Grace))", "_ = o",
 	},
 	{
 		"./internal/engine TestScenario35MadeAnewUnderTheSameName", "the last backup of a service that was made anew goes", "internal/retention/review.go",
