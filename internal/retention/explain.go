@@ -63,14 +63,20 @@ func (r *Review) Explain(points []backup.Point) []Explanation {
 	return all
 }
 
-// horizons says of each verified point that the service cannot restore any more that no rule counts it. That is no reason to stay.
+// horizons says of each verified point that the service cannot restore it any more. That is no reason to stay.
 func (r *Review) horizons(all []Explanation) {
 	for i, x := range all {
 		p := x.Point
-		_, among := r.minimum(p)
-		if c := r.counted[p.Plan]; p.Live() && r.beyond(p) && !among && (c == nil || !c.Holds(p.ID)) {
-			all[i].Causes = append(x.Causes, Cause{Words: "its service restores no backup older than " + days(r.restorable) + ", so that no count or minimum holds it"})
+		if !p.Live() || !r.beyond(p) {
+			continue
 		}
+		words := "its service restores no backup older than " + days(r.restorable)
+		if c := r.counted[p.Plan]; c == nil || !c.Holds(p.ID) {
+			if _, among := r.minimum(p); !among {
+				words += ", so that no count or minimum holds it"
+			}
+		}
+		all[i].Causes = append(x.Causes, Cause{Words: words})
 	}
 }
 

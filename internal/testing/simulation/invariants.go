@@ -1072,6 +1072,14 @@ func sameRun(w *World, moment any) string {
 	return ""
 }
 
+// numbered returns the end of the ID of an event about a deletion, after as many earlier ones that were taken back.
+func numbered(takenBack int) string {
+	if takenBack == 0 {
+		return ""
+	}
+	return fmt.Sprintf(".%d", takenBack)
+}
+
 func retentionGoesOn(w *World, moment any) string {
 	if _, ok := moment.(over); !ok {
 		return ""
@@ -1111,7 +1119,7 @@ func retentionGoesOn(w *World, moment any) string {
 		case w.heldLately(p):
 		case p.State == backup.Altered && !w.tampered(p) && w.service(p.Target).blob(p.Artifact) != nil:
 			return "the recovery point of " + f.name + " is altered, and its artifact is not"
-		case p.State == backup.Altered && w.ledger.told[p.ID+".altered"] == "":
+		case p.State == backup.Altered && w.ledger.told[p.ID+".altered"+numbered(p.Undeleted.TakenBack)] == "":
 			return "nobody was told that the recovery point of " + f.name + " is altered"
 		case p.State == backup.Deleting:
 			return "the deletion of the recovery point of " + f.name + " is never ended"
