@@ -114,6 +114,37 @@ func (e *Engine) count(ctx context.Context, run backup.Run, rows []backup.Row, p
 	return counting{writes: []backup.Write{is.Write(run.Target)}, out: out, events: events}, nil
 }
 
+// countMade gives the run's point, and the ones that it makes live, to the rows of their plans.
+func (s *step) countMade(ctx context.Context, page backup.Page, p *backup.Point, made []backup.Point) (all counting, err error) {
+	runs, fresh := []backup.Run{s.run}, p
+	for _, m := range made { // the newest first: its run says the rules
+		if slices.ContainsFunc(runs, func(run backup.Run) bool { return run.Plan == m.Plan }) {
+			continue
+		}
+		switch run, _, err := s.load(ctx, m.ID); {
+		case errors.Is(err, backup.ErrNotFound), errors.Is(err, backup.ErrUnreadable):
+			all.out = append(all.out, m.ID) // cleanup adds it to the counts when it looks
+		case err != nil:
+			return counting{}, fmt.Errorf("read the run of a recovery point that becomes live: %w", err)
+		default:
+			runs = append(runs, run)
+		}
+	}
+	for _, run := range runs {
+		settle(run, page.Counted, s.clock(), page.Points, fresh, pointers(made)...)
+		fresh = nil
+	}
+	for _, run := range runs {
+		counted, err := s.count(ctx, run, page.Counted, append([]backup.Point{*p}, made...), s.clock())
+		if err != nil {
+			return counting{}, err
+		}
+		all.writes, all.out = append(all.writes, counted.writes...), append(all.out, counted.out...)
+		all.events = append(all.events, counted.events...)
+	}
+	return all, nil
+}
+
 // countAll judges all points of the plan anew, since its rules have changed. It reads them in pages, and returns the ones past their day,
 // or without one: their entries may be at rest, and the new rules may give them a day.
 func (e *Engine) countAll(

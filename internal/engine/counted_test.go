@@ -298,6 +298,32 @@ func TestCountsOfTwoPlans(t *testing.T) {
 	}
 }
 
+// TestAnotherPlansBackupMakesAPointLive: the suspect point of a plan becomes live by two of another plan like it. The row of its own plan
+// has it from then on, with the minimum of its run.
+func TestAnotherPlansBackupMakesAPointLive(t *testing.T) {
+	s := newThinning(t, backup.Counts{Last: 2})
+	for range 3 {
+		s.night(1000)
+	}
+	s.plan.Name, s.plan.Settings.KeepMinimum = "another", 4
+	s.runSchedule(s.plan)
+	id := s.night(100)
+	s.plan.Name, s.plan.Settings.KeepMinimum = "nightly", 1
+	s.runSchedule(s.plan)
+	s.night(100)
+	s.night(100)
+	if got := s.state(id); got != backup.Live {
+		t.Fatalf("the point is %s", got)
+	}
+	row, _, err := s.storage.catalog.Get(t.Context(), backup.CountedKey(target, "another"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := retention.ReadCounted(row); err != nil || !c.Holds(id) || c.Minimum != 4 || c.Clock.Began.IsZero() {
+		t.Errorf("the row of its plan is %+v, %v", c, err)
+	}
+}
+
 // TestALostRowOfCountsDeletesNothing checks that cleanup deletes no counted point as long as the row is gone, or cannot be read, and that
 // the next backup writes one that is gone anew. A row that cannot be read may also hold points from before the counts.
 func TestALostRowOfCountsDeletesNothing(t *testing.T) {

@@ -36,15 +36,9 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return errConflict // another invocation was faster, and its recovery point must not be compared with itself
 	}
 	p, made := retention.CheckSize(p, page.Points, s.clock())
-	settle(s.run, page.Counted, s.clock(), page.Points, &p, pointers(made)...)
-	counted, err := s.count(ctx, s.run, page.Counted, append([]backup.Point{p}, made...), s.clock())
+	counted, err := s.countMade(ctx, page, &p, made)
 	if err != nil {
 		return err
-	}
-	for _, m := range made {
-		if m.Plan != p.Plan && m.Expires.IsZero() { // the counts of its own plan get it when cleanup looks at it
-			counted.out = append(counted.out, m.ID)
-		}
 	}
 	if err := deletion.PutDue(ctx, s.Catalog, p, counted.out, s.clock()); err != nil {
 		return err

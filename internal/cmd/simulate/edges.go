@@ -1428,6 +1428,10 @@ var edges = []edge{
 		"\tc.Row = c.Row.Remove(p.ID)\n", "",
 	},
 	{
+		"./internal/engine TestAnotherPlansBackupMakesAPointLive", "a point that another plan's backup makes live is in no row", "internal/engine/counted.go",
+		"\t\t\truns = append(runs, run)\n", "",
+	},
+	{
 		"./internal/engine TestAPersonsChangeIsCounted", "a point that is undeleted gets no place in the counts",
 		"internal/engine/counted.go",
 		"\treturn e.countUndeleted(ctx, *p, now)\n", "\treturn counting{}, nil\n",
