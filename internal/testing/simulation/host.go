@@ -239,7 +239,7 @@ func (h *host) invokeTimer() {
 	w := h.w
 	w.figures.TimerRuns++
 	w.choices.track = ofTimers
-	nth, began, stopped, alone := w.figures.TimerRuns, w.now, h.makesNoRuns(), h.running == 0
+	nth, began, stopped, stops, alone := w.figures.TimerRuns, w.now, h.makesNoRuns(), w.ledger.runStops, h.running == 0
 	h.running++
 	var active plans.Active
 	var report engine.ScheduleReport
@@ -265,7 +265,8 @@ func (h *host) invokeTimer() {
 			h.clean = false
 		}
 		alone = alone && w.figures.TimerRuns == nth && v.on.app == w.works() && v.id > w.ledger.owner.before // no other has begun meanwhile: the loser of a race leaves the rest to the winner
-		w.check(timerRan{v: v, began: began, stopped: stopped || h.makesNoRuns(), alone: alone, plans: active.Plans, report: report})
+		stopped = stopped || h.makesNoRuns() || w.ledger.runStops > stops                                    // also if the switch was set for a moment of it
+		w.check(timerRan{v: v, began: began, stopped: stopped, alone: alone, plans: active.Plans, report: report})
 	})
 }
 

@@ -20,8 +20,10 @@ type ledger struct {
 	runs      map[string]*facts
 	// all lists the runs in the order of their creation. open lists the runs that have not ended, or have an unpublished event.
 	// stopped is the time at which the switch was set, zero if it is not set. stopsRuns says that plans make no runs by it.
+	// runStops counts how often it was set so.
 	stopped   time.Time
 	stopsRuns bool
+	runStops  int
 	all, open []*facts
 	// byScheduledTime has the runs by plan, target and scheduled time.
 	byScheduledTime map[string]*facts

@@ -53,7 +53,9 @@ func (l *ledger) wroteStop(w *World, write backup.Write) {
 		l.stopped = w.now
 		w.figures.Stops++
 	}
-	l.stopsRuns = is.On() && is.Backups
+	if l.stopsRuns = is.On() && is.Backups; l.stopsRuns {
+		l.runStops++
+	}
 	w.host.look()
 }
 
