@@ -67,7 +67,7 @@ func (r *Review) Explain(points []backup.Point) []Explanation {
 func (r *Review) horizons(all []Explanation) {
 	for i, x := range all {
 		p := x.Point
-		if !p.Live() || !r.beyond(p) {
+		if !p.Live() || r.restores(p) {
 			continue
 		}
 		words := "its service restores no backup older than " + days(r.restorable)
@@ -80,9 +80,9 @@ func (r *Review) horizons(all []Explanation) {
 	}
 }
 
-// beyond says whether the service cannot restore the point any more.
-func (r *Review) beyond(p backup.Point) bool {
-	return r.restorable > 0 && r.now.Sub(began(p)) > r.restorable
+// restores says whether the service can still restore the point.
+func (r *Review) restores(p backup.Point) bool {
+	return r.restorable == 0 || r.now.Sub(p.Created) <= r.restorable
 }
 
 // goes returns the causes for which a point goes.
@@ -239,7 +239,7 @@ func timeOf(p backup.Point) string {
 // restored: no backup of the later service stands in for it.
 func (r *Review) isFormer(p backup.Point) bool {
 	return !p.ServiceCreated.IsZero() && p.ServiceCreated.Before(r.service) && r.services[p.ServiceCreated].ID == p.ID &&
-		(r.restorable == 0 || r.now.Sub(p.Created) <= r.restorable)
+		r.restores(p)
 }
 
 func ofFormer(p backup.Point) string {

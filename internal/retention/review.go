@@ -120,7 +120,7 @@ func (r *Review) Add(p backup.Point) {
 		if o, there := r.services[p.ServiceCreated]; !there || newestFirst(p, o) < 0 {
 			r.services[p.ServiceCreated] = p
 		}
-		if !p.OnDemand && (r.restorable == 0 || r.now.Sub(p.Created) <= r.restorable) {
+		if !p.OnDemand && r.restores(p) {
 			at, _ := slices.BinarySearchFunc(r.good, p, newestFirst)
 			good := slices.Insert(r.good, at, p)
 			r.good = good[:min(len(good), backup.MostMinimum)]

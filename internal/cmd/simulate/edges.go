@@ -872,7 +872,7 @@ var edges = []edge{
 	{
 		"./internal/retention TestMinimum", "keep.minimum counts what the service cannot restore any more",
 		"internal/retention/review.go",
-		"r.now.Sub(p.Created) <= r.restorable", "r.now.After(p.Created)",
+		"if !p.OnDemand && r.restores(p) {", "if !p.OnDemand {",
 	},
 	{
 		"./internal/engine TestALostRestoreIsNotBegunAgainLate", "a lost restore is begun again after its request expired",

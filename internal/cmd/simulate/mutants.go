@@ -190,7 +190,7 @@ var mutants = []mutant{
 	{"keep.minimum is not heeded", "internal/retention/review.go", "n = r.least()", "n = 1"},
 	{"keep.minimum keeps one point too few", "internal/retention/review.go", "r.good[:min(n, len(r.good))]", "r.good[:min(n, len(r.good))-1]"},
 	{"keep.minimum is not kept in the row", "internal/retention/counted.go", "c.Minimum, c.Ruled = run.Settings.KeepMinimum,", "c.Minimum, c.Ruled = 0,"},
-	{"keep.minimum counts backups by hand", "internal/retention/review.go", "if !p.OnDemand && (", "if ("},
+	{"keep.minimum counts backups by hand", "internal/retention/review.go", "!p.OnDemand && r.restores(p)", "r.restores(p)"},
 	{"a count lets nothing go", "internal/engine/counted.go", "out: out, events: events}, nil", "events: events}, nil"},
 	{"a row of counts is not saved with its point", "internal/engine/suspect.go", "append(p.Insert(files), counted.writes...)", "p.Insert(files)"},
 	{"an edited count sees only the points that counts held", "internal/engine/counted.go", "\tif anew {", "\tif anew && now.IsZero() {"},
