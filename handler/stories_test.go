@@ -2,11 +2,13 @@ package handler
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,6 +59,29 @@ func (s *sometimes) Delete(context.Context, backup.Attempt, string, bool) error 
 	return s.deletions
 }
 
+// anHour is a custody whose statements hold for an hour.
+var anHour = backup.Custody{
+	Title: "key", Asks: func(b backup.Blocks) bool { return b != "" },
+	Add: func(_ json.RawMessage, _ []byte, now time.Time) (json.RawMessage, error) { return json.Marshal(now) },
+	Judge: func(_ backup.Blocks, record json.RawMessage, now time.Time) backup.Proof {
+		var stated time.Time
+		if record == nil || json.Unmarshal(record, &stated) != nil {
+			return backup.Proof{Status: backup.ProofUnknown, Reason: backup.NewReason("KeyUnknown", "nobody has looked", "Look.")}
+		}
+		if until := stated.Add(time.Hour); now.Before(until) {
+			return backup.Proof{Status: backup.Proven, Proven: stated, Holders: 2, Quorum: 2, Of: 3, Until: until}
+		}
+		return backup.Proof{Status: backup.ProofLate, Proven: stated, Quorum: 2, Of: 3, Reason: backup.NewReason("KeyLate", "nobody has looked since", "Look.")}
+	},
+}
+
+// attest stores a statement about each target.
+func (w *teller) attest() {
+	for _, one := range []string{target, second} {
+		w.ask("/api/security-domains", `{"target":"`+one+`","statement":{"signed":1}}`, 200)
+	}
+}
+
 const second = target + "-b"
 
 // tell returns an app after three good hours.
@@ -69,6 +94,10 @@ func tell(t *testing.T) *teller {
 	plan.Restore = backup.RestorePolicy{Into: []string{backup.Itself}, Safety: backup.SafetyNever}
 	change := func(app string) func(c *Config) {
 		return func(c *Config) {
+			c.Engine.Services = slices.Clone(c.Engine.Services)
+			for i := range c.Engine.Services {
+				c.Engine.Services[i].Custody = &anHour
+			}
 			c.Engine.Providers = map[string]backup.Provider{"microsoft.apimanagement/service": w.service}
 			c.Engine.App, c.Plans.App, c.Engine.Left = app, app, c.Plans.Left
 			c.Plans.Read = func(context.Context) ([]byte, error) { return []byte(w.text), nil }
@@ -77,6 +106,8 @@ func tell(t *testing.T) *teller {
 				switch string(text) {
 				case "one":
 					plan.Targets = []string{target}
+				case "proven":
+					plan.Settings.Blocks = `{"safe":{}}`
 				case "wrong":
 					return nil, errors.New("plan.yaml:7: nonsense")
 				}
@@ -238,6 +269,12 @@ var stories = map[string]story{
 	"refused": {200, map[int]func(*teller){
 		60:  func(w *teller) { w.text = "wrong" },
 		120: func(w *teller) { w.text = "both" },
+	}},
+	"proven": {300, map[int]func(*teller){
+		20:  func(w *teller) { w.text = "proven" },
+		40:  (*teller).attest,
+		160: (*teller).attest,
+		200: (*teller).attest,
 	}},
 	"undeliverable": {1700, map[int]func(*teller){60: func(w *teller) { w.scheduleRow(w.t, "lost-events", map[string]int{"Count": 1}) }}},
 	"slots swapped": {240, twoApps(60, 75)},

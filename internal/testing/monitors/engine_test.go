@@ -385,6 +385,8 @@ func TestMistakes(t *testing.T) {
 		{"LifeboatRestoreIncomplete", `86400`, `864000`, "restore of nothing, a day later"},
 		{"LifeboatDeadLetters", `[3d]`, `[31m]`, "dead letter, then killed"},
 		{"LifeboatPlanRefused", `[3d]`, `[31m]`, "plan refused, then killed"},
+		{"LifeboatCustodyLate", `late|conflict`, `conflict`, "security domain not proven"},
+		{"LifeboatCustodyLate", `[3d]`, `[31m]`, "security domain not proven, then killed"},
 		{"LifeboatEventsUndeliverable", `min_over_time(lifeboat_events_undeliverable[1d])`, `min_over_time(lifeboat_events_undeliverable[3d])`, "event undeliverable"},
 		{"LifeboatSecondApp", `for: 90m`, `for: 10m`, "slots swapped"},
 		{"LifeboatRunsMissed", `86400`, `60`, "restart with a gap"},

@@ -207,6 +207,17 @@ var states = []state{
 	dies("dead letter", "dead letter", alert{"LifeboatDeadLetters", job, span{60, 60}, span{}}),
 	{name: "plan refused", story: "refused", minutes: 200, alerts: []alert{{"LifeboatPlanRefused", job, span{65, 65}, span{120, 120}}}},
 	dies("plan refused", "refused", alert{"LifeboatPlanRefused", job, span{65, 65}, span{}}),
+	{name: "security domain not proven", story: "proven", minutes: 300, alerts: []alert{
+		{"LifeboatCustodyLate", hourly, span{100, 101}, span{160, 161}},
+		{"LifeboatCustodyLate", hourly, span{260, 261}, span{}},
+	}},
+	{name: "security domain not proven, then killed", story: "proven", blind: span{100, never}, minutes: 170, alerts: []alert{
+		{"LifeboatCustodyLate", hourly, span{100, 101}, span{}},
+		{"LifeboatDown", job, span{124, 126}, span{}},
+		{"LifeboatScheduleSilent", job, span{111, 111}, span{}},
+		{"LifeboatEvaluationSilent", hourly, span{131, 135}, span{}},
+		{"LifeboatCleanupFailing", job, span{151, 151}, span{}},
+	}},
 	{name: "event undeliverable", story: "undeliverable", minutes: 1700, step: 60, alerts: []alert{
 		{"LifeboatEventsUndeliverable", job, span{60, 60}, span{1490, 1510}},
 	}},
