@@ -34,9 +34,11 @@ func (w *World) healthOf(active []backup.Plan) (told, seen []health.TargetHealth
 	row, _, _ := w.catalog.Get(context.Background(), backup.ActivePlanKey)
 	head, _ := plans.ReadHead(row) // without one the plans are as new as can be
 	of := func(blind bool) []health.TargetHealth {
+		catalog := watched{w.catalog, blind}
+		texts := plans.Store{Catalog: catalog, App: w.ledger.owner.app, Parse: parsePlans}
 		e := engine.Engine{
-			Catalog: watched{w.catalog, blind}, App: w.ledger.owner.app, Services: known, Timings: engine.DefaultTimings(), Parallelism: 1,
-			Now: func() time.Time { return w.now },
+			Catalog: catalog, App: w.ledger.owner.app, Services: known, Timings: engine.DefaultTimings(), Parallelism: 1,
+			Now: func() time.Time { return w.now }, Left: texts.Left,
 		}
 		targets, _, err := e.Health(context.Background(), plans.Active{Plans: active, Hash: head.Hash})
 		if err != nil {
