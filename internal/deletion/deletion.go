@@ -95,7 +95,7 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	switch {
 	case altered:
 		p.State, wait = backup.Altered, LongestKept*d.Recheck // each try reads all of it
-		if former != backup.Altered || p.Undeleted.Unsent {   // the last call may have died in between
+		if former != backup.Altered {
 			noted = event.OutboxWrites(p.Key().Partition, []backup.Event{manifest.Note(p, manifest.Altered, d.Now)})
 		}
 	case f.Kind == backup.Kept:
@@ -109,7 +109,7 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	if f.Kind == backup.Kept {
 		p.Reason = backup.NewReason("KeptByStorage", p.KeptByStorage.String(), f.Hint)
 	}
-	return p, errors.Join(failed, d.publish(ctx, &p, f, altered), d.save(ctx, &p, noted...))
+	return p, errors.Join(failed, d.publish(ctx, &p, f, altered, noted...), d.save(ctx, &p, noted...))
 }
 
 // begin saves that the deletion begins, or goes on, unless nothing may be deleted.
@@ -219,8 +219,9 @@ func (d Deletion) expired(ctx context.Context, p backup.Point, decided retention
 }
 
 // publish tells of the failure, once for a point: at once if storage refuses its deletion, and at the second failure if that may
-// pass. Nothing tells of storage that says until when it protects the artifact: that takes back an earlier event.
-func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault, altered bool) error {
+// pass. Nothing tells of storage that says until when it protects the artifact: that takes back an earlier event. More is written with the
+// point's new state: later calls do not know whether it was.
+func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault, altered bool, more ...backup.Write) error {
 	kind, repeated := event.PointUndeleted, !p.Undeleted.Since.IsZero()
 	if !repeated {
 		p.Undeleted.Since = d.Now
@@ -241,7 +242,7 @@ func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault,
 	// event, the next cleanup tries again, and does not wait as long as after a failure that was told.
 	again := p.KeptByStorage.Again
 	p.Undeleted.Published, p.Undeleted.Unsent, p.KeptByStorage.Again = kind, true, time.Time{}
-	if err := d.save(ctx, p); err != nil {
+	if err := d.save(ctx, p, more...); err != nil {
 		return err
 	}
 	if err := d.Announce(ctx, event.PointNotDeleted(*p, kind, f.Reason(), d.Now)); err != nil {

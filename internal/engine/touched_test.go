@@ -9,6 +9,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/plans"
 )
 
@@ -308,6 +309,36 @@ func TestAnEventAboutADeletionComesSoon(t *testing.T) {
 			s.runSchedule()
 			if s.heard(ids[0]) != "altered" || s.state(ids[0]) != backup.Altered {
 				t.Errorf("call %d (made: %t): it is %s, told %q", k, made, s.state(ids[0]), s.heard(ids[0]))
+			}
+			if over {
+				break
+			}
+		}
+	}
+}
+
+// TestTheManifestOfAnAlteredPointComes: the process dies at each request of the cleanup that finds the content another one, the next try meets
+// another failure, which an event tells, and a later one finds it altered again. The point has a manifest of that.
+func TestTheManifestOfAnAlteredPointComes(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newHarness(t)
+			ids := s.points(2)
+			s.touched(ids[0], 1, "dead")
+			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
+			s.dies(func() { _, _ = s.engine.Cleanup(t.Context()) })
+			over := s.storage.calls < k
+			s.storage.failAt = 0
+			s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Unobservable, "AuthorizationPermissionMismatch") }
+			s.now = s.now.Add(5 * time.Minute)
+			s.cleanup()
+			s.now = s.now.Add(8 * day)
+			s.touched(ids[0], 1, "dead")
+			s.cleanup()
+			s.runSchedule()
+			names := strings.Join(s.manifestNames(), " ")
+			if s.state(ids[0]) != backup.Altered || !strings.Contains(names, ids[0]+"."+string(manifest.Altered)) {
+				t.Errorf("call %d (made: %t): it is %s, with the manifests %s", k, made, s.state(ids[0]), names)
 			}
 			if over {
 				break
