@@ -239,7 +239,7 @@ func (e *Engine) forEach(n int, f func(int) error) error {
 	errs := make([]error, n)
 	var failed atomic.Bool
 	var group sync.WaitGroup
-	places := make(chan struct{}, cmp.Or(e.Parallelism, 16))
+	places := make(chan struct{}, min(cmp.Or(e.Parallelism, 16), max(n, 1)))
 	for i := range n {
 		places <- struct{}{}
 		if failed.Load() {

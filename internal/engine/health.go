@@ -35,12 +35,15 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 	return found.Targets, timers, err
 }
 
-// mark has the next timer run write the facts about the target again: a run was made or has ended, a restore goes on, or a recovery point
-// has changed.
-// Until then health looks at the target itself.
-func (e *Engine) mark(ctx context.Context, target string) error {
-	if err := e.apply(ctx, health.Mark(target)); err != nil {
-		return fmt.Errorf("note that health is to look at %s: %w", target, err)
+// mark has the next timer run write the facts about the targets again, at most [backup.MostWrites]: a run was made or has ended, a restore
+// goes on, or a recovery point has changed. Until then health looks at the targets themselves.
+func (e *Engine) mark(ctx context.Context, targets ...string) error {
+	marks := make([]backup.Write, len(targets))
+	for i, target := range targets {
+		marks[i] = health.Mark(target)
+	}
+	if err := e.apply(ctx, marks...); err != nil {
+		return fmt.Errorf("note that health is to look at %d targets, the first of them %s: %w", len(targets), targets[0], err)
 	}
 	return nil
 }

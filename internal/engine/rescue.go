@@ -18,11 +18,15 @@ type inflight struct {
 
 // index puts an entry for the run into the index of runs in flight.
 func (e *Engine) index(ctx context.Context, entry backup.Key, run string, now time.Time) error {
-	body := backup.Encode(inflight{Run: run, Created: now})
-	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
+	if _, err := e.Catalog.Apply(ctx, indexed(entry, run, now)); err != nil {
 		return fmt.Errorf("index run %s: %w", run, err)
 	}
 	return nil
+}
+
+// indexed returns the write of an entry.
+func indexed(entry backup.Key, run string, now time.Time) backup.Write {
+	return backup.Write{Op: backup.Put, Key: entry, Body: backup.Encode(inflight{Run: run, Created: now})}
 }
 
 // rescue checks the runs that are due for it, and sends a lost step message again: with the row's own sequence number and

@@ -275,20 +275,46 @@ func (e *Engine) makeInProgress(
 	return e.saveCheckpoint(ctx, c, c.Made(), schedule.MissedRuns{}, now, report)
 }
 
+// makeRuns makes the runs of a scheduled time that are not there yet. The entries of as many as fit into a transaction go into the index
+// first, by one request; then the runs are made, Parallelism at a time. A death in between leaves entries without runs: the rescuer drops them.
 func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, now time.Time, marked bool, report *ScheduleReport) error {
-	for _, run := range checkpoint.Runs(plan, scheduledTime, now) {
-		fresh, err := e.create(ctx, &run, now)
-		if fresh {
-			report.Created = append(report.Created, run.ID)
+	for runs := range slices.Chunk(checkpoint.Runs(plan, scheduledTime, now), backup.MostWrites) {
+		entries := make([]backup.Write, len(runs))
+		for i := range runs {
+			entries[i] = e.entry(&runs[i], now)
 		}
+		if _, err := e.Catalog.Apply(ctx, entries...); err != nil {
+			return fmt.Errorf("index %d runs from %s on: %w", len(runs), runs[0].ID, err)
+		}
+		fresh := make([]bool, len(runs))
+		err := e.forEach(len(runs), func(i int) (err error) {
+			fresh[i], err = e.insert(ctx, &runs[i], now)
+			return err
+		})
 		if err == nil && marked {
-			err = e.mark(ctx, run.Target)
+			err = e.mark(ctx, targetsOf(runs)...)
+		}
+		var made []backup.Write // by others
+		for i, run := range runs {
+			if fresh[i] {
+				report.Created = append(report.Created, run.ID)
+			} else {
+				made = append(made, entries[i])
+			}
 		}
 		if err != nil {
-			return err
+			return err // some of the others are perhaps not there yet
 		}
+		e.unindex(ctx, made...)
 	}
 	return nil
+}
+
+func targetsOf(runs []backup.Run) (targets []string) {
+	for _, run := range runs {
+		targets = append(targets, run.Target)
+	}
+	return targets
 }
 
 // saveCheckpoint saves the next checkpoint in place of c, and the missed period with it if there is one: both or none.
@@ -324,22 +350,45 @@ func (e *Engine) saveCheckpoint(
 	return nil
 }
 
-// create claims the run's ID by inserting its row. It returns false if the row was there before: another process made the run,
-// and wakes it. The index entry comes first, so that the rescuer finds the run if the first step message is never sent. Events
-// go into the outbox with the row.
+// create makes the run. The index entry comes first, so that the rescuer finds the run if the first step message is never sent.
 func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, events ...backup.Event) (bool, error) {
+	entry := e.entry(run, now)
+	if _, err := e.Catalog.Apply(ctx, entry); err != nil {
+		return false, fmt.Errorf("index run %s: %w", run.ID, err)
+	}
+	fresh, err := e.insert(ctx, run, now, events...)
+	if !fresh && err == nil {
+		e.unindex(ctx, entry)
+	}
+	return fresh, err
+}
+
+// unindex deletes entries of runs that other processes made. The entries are ours alone, since their keys have our nonces in them. If they
+// stay, the rescuer drops them.
+func (e *Engine) unindex(ctx context.Context, entries ...backup.Write) {
+	var deletes []backup.Write
+	for _, entry := range entries {
+		deletes = append(deletes, backup.Write{Op: backup.Delete, Key: entry.Key, ETag: "*"})
+	}
+	if len(deletes) > 0 {
+		_, _ = e.Catalog.Apply(ctx, deletes...)
+	}
+}
+
+// entry completes a new run, and returns the write of its entry in the index of runs in flight.
+func (e *Engine) entry(run *backup.Run, now time.Time) backup.Write {
 	run.State, run.Created, run.Updated = cmp.Or(run.State, backup.Queued), now, now
 	run.Sequence, run.Nonce, run.Due = 1, e.NewID(), backup.Later(now, run.Start)
-	entry := backup.InflightKey(run.Due.Add(e.Timings.Rescue), run.ID, run.Nonce)
-	if err := e.index(ctx, entry, run.ID, now); err != nil {
-		return false, err
-	}
+	return indexed(backup.InflightKey(run.Due.Add(e.Timings.Rescue), run.ID, run.Nonce), run.ID, now)
+}
+
+// insert claims the run's ID by inserting its row. It returns false if the row was there before: another process made the run, and wakes
+// it. Events go into the outbox with the row.
+func (e *Engine) insert(ctx context.Context, run *backup.Run, now time.Time, events ...backup.Event) (bool, error) {
 	insert := backup.Write{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)}
 	writes := append([]backup.Write{insert}, event.OutboxWrites(run.Key().Partition, events)...)
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	if errors.Is(err, backup.ErrExists) {
-		// The entry is ours alone, since its key has our nonce in it. If it stays, the rescuer drops it.
-		_, _ = e.Catalog.Apply(ctx, backup.Write{Op: backup.Delete, Key: entry, ETag: "*"})
 		return false, nil
 	}
 	if err != nil {

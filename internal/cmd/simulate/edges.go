@@ -1118,7 +1118,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestADeletionThatWasToldIsTakenBack", "an event about a deletion is sent before its row says so",
 		"internal/deletion/deletion.go",
-		"if err := d.save(ctx, p); err != nil {\n\t\treturn err\n\t}\n\tif err := d.Announce", "if err := d.Announce",
+		"if err := d.save(ctx, p, more...); err != nil {\n\t\treturn err\n\t}\n\tif err := d.Announce", "if err := d.Announce",
 	},
 	{
 		"./internal/engine TestAnEventAboutADeletionComesSoon", "a death before an event about a deletion delays it by a week",
@@ -1430,6 +1430,18 @@ var edges = []edge{
 	{
 		"./internal/engine TestAnotherPlansBackupMakesAPointLive", "a point that another plan's backup makes live is in no row", "internal/engine/counted.go",
 		"\t\t\truns = append(runs, run)\n", "",
+	},
+	{
+		"./internal/engine TestTenThousandTargetsAreDueAtOnce", "the runs of a scheduled time are made one after another", "internal/engine/engine.go",
+		"min(cmp.Or(e.Parallelism, 16), max(n, 1))", "1",
+	},
+	{
+		"./internal/engine TestTenThousandTargetsAreDueAtOnce", "each target is marked by a request of its own", "internal/engine/schedule.go",
+		"\t\t\terr = e.mark(ctx, targetsOf(runs)...)\n", "\t\t\terr = e.forEach(len(runs), func(i int) error { return e.mark(ctx, runs[i].Target) })\n",
+	},
+	{
+		"./internal/engine TestTheManifestOfAnAlteredPointComes", "an altered point is saved without the note of its manifest", "internal/deletion/deletion.go",
+		"if err := d.save(ctx, p, more...); err != nil {", "if err := d.save(ctx, p); err != nil {",
 	},
 	{
 		"./internal/engine TestAPersonsChangeIsCounted", "a point that is undeleted gets no place in the counts",

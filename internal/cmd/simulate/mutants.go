@@ -87,7 +87,7 @@ var mutants = []mutant{
 	},
 	{
 		"no index entry before the run", "internal/engine/schedule.go",
-		"if err := e.index(ctx, entry, run.ID, now); err != nil {", "if err := error(nil); err != nil {",
+		"if _, err := e.Catalog.Apply(ctx, entries...); err != nil {", "if err := error(nil); err != nil {",
 	},
 	{
 		"the lock is not taken", "internal/engine/save.go",

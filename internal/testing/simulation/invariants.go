@@ -853,16 +853,22 @@ func saneClock(_ *World, moment any) string {
 	return ""
 }
 
+// mostOf returns the greatest bound of a plan by which runs hold its permits: a run has the bound of the plan as it was when the run was made.
+func (w *World) mostOf(prefix string) (most int) {
+	for row, id := range w.ledger.permits {
+		if f := w.ledger.runs[id]; f != nil && strings.HasPrefix(row, prefix) {
+			most = max(most, f.run.Settings.Concurrency)
+		}
+	}
+	return most
+}
+
 func bounded(w *World, moment any) string {
 	switch m := moment.(type) {
 	case passing:
 		most, held := w.concurrency, w.ledger.held(ofAll)
 		if plan, _, ok := strings.Cut(m.row, "."); ok && m.row[:len(plan)+1] != ofAll {
-			f := w.ledger.runs[w.ledger.permits[m.row]]
-			if f == nil {
-				return "" // released
-			}
-			most, held = f.run.Settings.Concurrency, w.ledger.held(plan+".")
+			most, held = w.mostOf(plan+"."), w.ledger.held(plan+".")
 		}
 		if most > 0 && held > most {
 			return fmt.Sprintf("%d permits like %s are held, and %d may be", held, m.row, most)
