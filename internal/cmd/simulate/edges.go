@@ -1732,6 +1732,12 @@ var edges = []edge{
 		"hex.EncodeToString(root[:]) != \"\"",
 	},
 	{
+		"./internal/services/ledger/ccf TestFewKeysAndMany", "a snapshot may have the former value of a key",
+		"internal/services/ledger/ccf/state.go",
+		"sums[state.place/64] &^= bit",
+		"sums[state.place/64] &^= 0",
+	},
+	{
 		"./internal/services/ledger TestLongLedgerIsReadOnce", "the end of a file is fetched again",
 		"internal/services/ledger/once.go",
 		"	if found := k.end.from(offset); found != nil {",

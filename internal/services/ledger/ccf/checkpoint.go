@@ -11,7 +11,7 @@ import (
 )
 
 // checkpointVersion numbers the form below. A checkpoint of another form is refused: the verification begins again.
-const checkpointVersion = 1
+const checkpointVersion = 2
 
 // mostCheckpoint is more than a checkpoint has before it is packed.
 const mostCheckpoint = 1 << 20

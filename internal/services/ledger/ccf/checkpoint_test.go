@@ -20,7 +20,7 @@ func TestLargestCheckpoint(t *testing.T) {
 		}
 		return b
 	}
-	v := &Verifier{next: math.MaxUint32, nodes: map[string][]byte{}, sums: make([]uint64, mostSums)}
+	v := &Verifier{next: math.MaxUint32, nodes: map[string][]byte{}, sums: make([]uint64, words)}
 	at := time.Unix(math.MaxInt32, 0)
 	v.report.SignedAt = &at
 	v.base.count = math.MaxUint32 // a tree of four thousand million transactions, with each bit

@@ -9,17 +9,22 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of the index of a snapshot's public state: a key takes 40 bytes of memory, and a table 8 bytes of the checkpoint.
+// Bounds of the index of a snapshot's public state: a key takes 40 bytes of memory. If the keys are few, each takes a bit of the
+// checkpoint; else a table takes 8 bytes.
 const (
 	mostKeys = 1 << 18
 	mostSums = 48
+	words    = 64
+	fewKeys  = 64 * words
 )
 
-// stateIndex says at which transaction each key of the newest snapshot was last written. The ledger is held against it by one sum for
-// each table: of the digests of the writes that the snapshot still has. A key that the snapshot lacks is not looked for.
+// stateIndex has the keys of the newest snapshot. The ledger is held against few keys by a bit for each: its last write has the value of
+// the snapshot. It is held against more by one sum for each table: of the digests of the writes that the snapshot still has, by the
+// transactions that it names. A key that the snapshot lacks is not looked for.
 type stateIndex struct {
 	seqno   uint64
 	keys    map[uint64]keyState
+	values  []uint64 // the digests of few keys
 	tables  []string
 	sums    []uint64
 	partial bool // there are too many keys: only CCF's own tables are in here
@@ -27,9 +32,13 @@ type stateIndex struct {
 }
 
 type keyState struct {
-	version int64
-	sum     int
+	version      int64
+	table, place int32
 }
+
+func (s keyState) sum() int { return min(int(s.table), mostSums-1) }
+
+func (x *stateIndex) few() bool { return len(x.keys) <= fewKeys }
 
 func keyOf(table, key []byte) uint64 {
 	h := make([]byte, 0, 128)
@@ -58,12 +67,20 @@ func (x *stateIndex) add(sums []uint64, seqno uint64, w write) {
 	if !ok {
 		return
 	}
+	if x.few() {
+		bit := uint64(1) << (state.place % 64)
+		sums[state.place/64] &^= bit
+		if w.removed == (state.version < 0) && digestOf(key, 0, w.value) == x.values[state.place] {
+			sums[state.place/64] |= bit
+		}
+		return
+	}
 	version := int64(seqno)
 	if w.removed {
 		version = -version
 	}
 	if at := state.version; at == version || int64(seqno) > max(at, -at) {
-		sums[state.sum] += digestOf(key, version, w.value)
+		sums[state.sum()] += digestOf(key, version, w.value)
 	}
 }
 
@@ -84,9 +101,12 @@ func (v *Verifier) indexNewest(ctx context.Context) error {
 			x.partial = true
 			return
 		}
-		id, sum := keyOf([]byte(name), key), min(table, mostSums-1)
-		x.keys[id] = keyState{version, sum}
-		x.sums[sum] += digestOf(id, version, value)
+		id, state := keyOf([]byte(name), key), keyState{version, int32(table), int32(len(x.values))}
+		x.keys[id] = state
+		x.sums[state.sum()] += digestOf(id, version, value)
+		if len(x.values) < fewKeys {
+			x.values = append(x.values, digestOf(id, 0, value))
+		}
 	}
 	s, err := v.readSnapshot(ctx, f, visit)
 	if err != nil {
@@ -105,7 +125,7 @@ func (v *Verifier) indexNewest(ctx context.Context) error {
 	}
 	v.index = x
 	if v.sums == nil {
-		v.sums = make([]uint64, mostSums)
+		v.sums = make([]uint64, words)
 	}
 	return nil
 }
@@ -131,6 +151,9 @@ func (v *Verifier) tellKnown(ctx context.Context) error {
 
 // compare says which tables differ from those of the ledger, and how many are equal.
 func (x *stateIndex) compare(sums []uint64) (equal int, different []string) {
+	if x.few() {
+		return x.compareFew(sums)
+	}
 	for table, name := range x.tables {
 		sum := min(table, mostSums-1)
 		switch {
@@ -139,6 +162,24 @@ func (x *stateIndex) compare(sums []uint64) (equal int, different []string) {
 			equal++
 		default:
 			different = append(different, name)
+		}
+	}
+	return equal, different
+}
+
+// compareFew compares each key.
+func (x *stateIndex) compareFew(bits []uint64) (equal int, different []string) {
+	differs := make([]bool, len(x.tables))
+	for _, state := range x.keys {
+		if bits[state.place/64]>>(state.place%64)&1 == 0 {
+			differs[state.table] = true
+		}
+	}
+	for table, name := range x.tables {
+		if differs[table] {
+			different = append(different, name)
+		} else {
+			equal++
 		}
 	}
 	return equal, different
