@@ -43,8 +43,9 @@ var shapes = []situation{
 	{"the same key twice", nil, "k:alice k:alice", 2, noQuorum, "KeyTwice", "alice.key is the same key as alice.key, and counts once"},
 	{"the same key in two files", nil, "k:alice k:twin", 2, noQuorum, "KeyTwice", "twin.key is the same key as alice.key"},
 	{"the same key twice in a quorum", nil, "k:alice k:twin k:bob", 0, recoverable, "KeyTwice", "opened by alice.key, twin.key"},
-	{"a foreign key", nil, "k:frank", 2, noQuorum, "KeyOpensNothing", "frank.key opens no share: it is no holder's key, or its share is damaged"},
+	{"a foreign key", nil, "k:frank", 2, noQuorum, "KeyOpensNothing", "frank.key opens no share: no share has the thumbprint of its certificate, so that it is no holder's key, or was renewed and its share is damaged"},
 	{"a foreign key beside a quorum", nil, "k:alice k:frank k:bob", 3, recoverable, "KeyOpensNothing", "recoverable, with 1 error"},
+	{"a foreign key without its certificate", nil, "--key foreign", 2, noQuorum, "KeyOpensNothing", "foreign opens no share: it is no holder's key, or its share is damaged; its certificate would tell"},
 	{"a key of another size", nil, "k:grace", 2, noQuorum, "KeyOpensNothing", "no share is wrapped for RSA 3072"},
 	{"three of five", five, "k:erin k:alice k:carol", 0, recoverable, "", "3 of 5 holders, 3 opened"},
 	{"two of five", five, "k:erin k:alice", 2, noQuorum, "", "2 of 5 shares opened, and the quorum is 3"},
@@ -260,6 +261,14 @@ var shareDamage = []situation{
 	{
 		"a share that was taken out", changed(func(_ *world, f *domainwriter.File) { f.SharedKeys.Shares = f.SharedKeys.Shares[:2] }),
 		"k:alice k:bob", 3, recoverable, "ShareMissing", "it lists 2 shares, and each download has 3 to 10",
+	},
+	{
+		"two shares of five that were taken out", ofFive(func(_ *world, f *domainwriter.File) { f.SharedKeys.Shares = slices.Delete(f.SharedKeys.Shares, 2, 4) }),
+		"k:alice k:bob k:erin", 3, recoverable, "ShareMissing", "share 3 is number 5 of its download, and the file lists 3: some were taken out",
+	},
+	{
+		"two shares of five that were taken out, and one holder", ofFive(func(_ *world, f *domainwriter.File) { f.SharedKeys.Shares = slices.Delete(f.SharedKeys.Shares, 2, 4) }),
+		"k:erin --holder", 3, damaged, "ShareMissing", "share 3 is number 5 of its download, and the file lists 3: some were taken out, or it is of another download",
 	},
 	{"one person with two shares", func(w *world) []byte {
 		return domainwriter.New("contoso-hsm", 2, people()["anchor"].Key, holders("alice", "bob", "alice")...).File().JSON()

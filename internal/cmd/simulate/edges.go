@@ -157,6 +157,11 @@ var edges = []edge{
 		"if slices.Contains(by, thumbprint) || ", "if ",
 	},
 	{
+		"./internal/cli/securitydomain TestSituations", "a security domain: shares that were taken out are not missed", "internal/services/managedhsm/securitydomain/check.go",
+		"case p == nil || p.x <= len(c.shares):",
+		"case p == nil || p.x <= maxHolders:",
+	},
+	{
 		"./internal/cli/securitydomain TestSituations", "a security domain: a lost part is recoverable", "internal/services/managedhsm/securitydomain/check.go",
 		"whole := s.parts == len(tags) && len(f.parts) == len(tags)", "whole := s.parts == len(f.parts)",
 	},

@@ -68,6 +68,7 @@ func (f *File) Check(name string, keys []Key, o Options) Report {
 	} else if !o.Alone && len(usable) >= f.quorum && f.quorum >= minQuorum && f.readable() > 0 {
 		c.disagree(usable)
 	}
+	c.comparePositions(s)
 	c.attest(o.Attestation)
 	c.reportHolders(certificates)
 	c.report.sort(f.found)
@@ -153,7 +154,9 @@ func (c *check) sameAs(k int) int {
 
 // opensNothing says why a key opens no share. Only a certificate tells a foreign key from a damaged share.
 func (c *check) opensNothing(key Key, fits bool, certificates []*x509.Certificate) {
+	certified := false
 	for _, cert := range certificates {
+		certified = certified || sameKey(cert, key.Private)
 		for n, s := range c.shares {
 			if sameKey(cert, key.Private) && slices.Equal(s.thumbprint, thumbprintOf(cert)) {
 				if s.err != nil {
@@ -166,6 +169,11 @@ func (c *check) opensNothing(key Key, fits bool, certificates []*x509.Certificat
 	}
 	if !fits {
 		c.wrongKey(KeyOpensNothing, "%s opens no share: no share is wrapped for RSA %d", key.Name, key.Private.N.BitLen())
+		return
+	}
+	if certified {
+		c.wrongKey(KeyOpensNothing, "%s opens no share: no share has the thumbprint of its certificate, so that it is no holder's key, or was "+
+			"renewed and its share is damaged", key.Name)
 		return
 	}
 	c.wrongKey(KeyOpensNothing, "%s opens no share: it is no holder's key, or its share is damaged; its certificate would tell", key.Name)
@@ -271,6 +279,20 @@ func (c *check) compareShares(s solution) {
 	for n, p := range c.points {
 		if p != nil && !p.fits(s.chosen[:s.quorum]) {
 			c.wrong(ShareOfAnother, "share %d opens, and does not fit the others: it is of another download, or was changed", n+1)
+		}
+	}
+}
+
+// comparePositions finds opened shares behind the last place of the file: a download numbers its shares from 1.
+func (c *check) comparePositions(s solution) {
+	for n, p := range c.points {
+		switch {
+		case p == nil || p.x <= len(c.shares):
+		case s.parts == 0:
+			c.wrong(ShareMissing, "share %d is number %d of its download, and the file lists %d: some were taken out, or it is of another download",
+				n+1, p.x, len(c.shares))
+		case p.fits(s.chosen[:s.quorum]):
+			c.wrong(ShareMissing, "share %d is number %d of its download, and the file lists %d: some were taken out", n+1, p.x, len(c.shares))
 		}
 	}
 }
