@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -121,9 +123,24 @@ func parsePKCS1(der []byte) (*rsa.PrivateKey, error) {
 	return sized(key)
 }
 
+// pkcs8 is the frame of a key in PKCS #8; the last member has what may stand behind the key.
+type pkcs8 struct {
+	Version   int
+	Algorithm pkix.AlgorithmIdentifier
+	Key       []byte
+	More      asn1.RawValue `asn1:"optional"`
+}
+
+var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+
 func parsePKCS8(der []byte) (*rsa.PrivateKey, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
+		var frame pkcs8
+		defer func() { clear(frame.Key) }()
+		if _, err := asn1.Unmarshal(der, &frame); err == nil && !frame.Algorithm.Algorithm.Equal(oidRSA) {
+			return nil, fmt.Errorf("%w, or of a kind that is not read: %s", errNotRSA, frame.Algorithm.Algorithm)
+		}
 		return nil, errors.New("its private key cannot be read: it is damaged")
 	}
 	key, ok := parsed.(*rsa.PrivateKey)

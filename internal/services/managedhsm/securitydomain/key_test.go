@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -48,6 +50,7 @@ func keyForms() []keyForm {
 		{"PBES1", pbes2(domainwriter.Protection{Cipher: "AES-256-CBC", Scheme: domainwriter.PBES1}), "PBES1 or PKCS #12"},
 		{"too many iterations", pbes2(domainwriter.Protection{Cipher: "AES-256-CBC", PRF: "SHA256", Claim: 1 << 30}), "at most 10000000 are done"},
 		{"EC", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ec}), "not RSA"},
+		{"RSA-PSS", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: unknownKey()}), "not RSA, or of a kind that is not read: 1.2.840.113549.1.1.10"},
 		{"EC by its name", pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: []byte{0x30, 0}}), "EC PRIVATE KEY"},
 		{"OpenSSH", pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte("openssh")}), "OPENSSH PRIVATE KEY"},
 		{"RSA 1024", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(small)}), "but of 1024"},
@@ -61,6 +64,15 @@ func keyForms() []keyForm {
 		{"too large", bytes.Repeat([]byte(" "), securitydomain.MaxKeySize+1), "more than 65536 bytes"},
 		{"a large key", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: make([]byte, 11<<10)}), "at most 10240 are read"},
 	}
+}
+
+// unknownKey is a key of RSA-PSS in PKCS #8, which the standard library does not read.
+func unknownKey() []byte {
+	return must(asn1.Marshal(struct {
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+	}{0, pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}}, x509.MarshalPKCS1PrivateKey(holders()[0].Key)}))
 }
 
 // damaged is a key one of whose primes is another number.
