@@ -50,8 +50,8 @@ func TestTypedPlans(t *testing.T) {
 		{"a star among the minutes", schedule, `schedule: "* 3 * * *"`, 0, good +
 			"every minute from 03:00 to 03:59 in Europe/Vienna, 60 runs a day, keeps 840 of each target\n" +
 			`plan.yaml:11: warning: "* 3 * * *" comes due 60 times in a row, 1m apart at the least, but a backup of Microsoft.ApiManagement/service may take 30m: a run that still waits when the next scheduled time comes is superseded` + "\n"},
-		{"kept for minutes, or months", "within: 14d", "within: 6m", 1, "plan.yaml:12: within 6m: keep has no unit m, which may be minutes or months: write 180d for months, or 360s for minutes\n"},
-		{"kept for minutes, by hand", "keep: {within: 14d}", "keep: {within: 14d}\n    onDemand: {keep: {within: 90m}}", 1, "plan.yaml:13: within 90m: keep has no unit m, which may be minutes or months: write 2700d for months, or 5400s for minutes\n"},
+		{"kept for minutes, or months", "within: 14d", "within: 6m", 1, "plan.yaml:12: within 6m: keep has no unit m, which may be minutes or months: write 186d for months, or 360s for minutes\n"},
+		{"kept for minutes, by hand", "keep: {within: 14d}", "keep: {within: 14d}\n    onDemand: {keep: {within: 90m}}", 1, "plan.yaml:13: within 90m: keep has no unit m, which may be minutes or months: write 2790d for months, or 5400s for minutes\n"},
 		{"kept for seconds", "within: 14d", "within: 600s", 0, good + strings.Replace(nightly, "14", "1", 1) +
 			"plan.yaml:12: warning: within 600s is in seconds, which are meant for trials: write hours, days or weeks, such as 30d\n" +
 			"plan.yaml:12: warning: within 600s is shorter than the 24 hours between two scheduled times: each target has one recovery point at a time\n"},

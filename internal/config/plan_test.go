@@ -156,9 +156,9 @@ var wrong = map[string]struct{ old, new, want string }{
 	"not YAML":                      {"plans:", "plans: {", "plan.yaml"},
 	"a tab":                         {"  - name: often", "\t- name: often", "plan.yaml:14: a tab stands at the beginning of the line: YAML takes spaces alone there"},
 	"no DNS zone":                   {"container: lifeboat", "container: lifeboat\n    zone: z1", `plan.yaml:7: "z1" is not the DNS zone of a storage account, such as z12`},
-	"m in keep":                     {"within: 90s", "within: 6m", "plan.yaml:18: within 6m: keep has no unit m, which may be minutes or months: write 180d for months, or 360s for minutes"},
+	"m in keep":                     {"within: 90s", "within: 6m", "plan.yaml:18: within 6m: keep has no unit m, which may be minutes or months: write 186d for months, or 360s for minutes"},
 	"m in keep, of many digits":     {"within: 90s", "within: 16681m", "plan.yaml:18: within 16681m: keep has no unit m, which may be minutes or months: write 279h for minutes"},
-	"m in onDemand.keep":            {"timeZone: UTC", "onDemand: {keep: {within: 6m}}", "plan.yaml:17: within 6m: keep has no unit m, which may be minutes or months: write 180d for months, or 360s for minutes"},
+	"m in onDemand.keep":            {"timeZone: UTC", "onDemand: {keep: {within: 6m}}", "plan.yaml:17: within 6m: keep has no unit m, which may be minutes or months: write 186d for months, or 360s for minutes"},
 	"account with a slash too many": {"contosobackups\n", "contosobackups//\n", `plan.yaml:5: storage.account: "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/backups/providers/Microsoft.Storage/storageAccounts/contosobackups/" is not a resource ID: a slash stands at its end`},
 	"no plans, said with nothing":   {good[strings.Index(good, "plans:"):], "plans:\n", "plan.yaml:7: plans has no value, and must be a list, which may be empty: []"},
 }

@@ -16,7 +16,7 @@ var inMinutes = pattern.New(`^[1-9][0-9]{0,5}m$`)
 // other programs that keep backups.
 func months(within string) string {
 	n, _ := strconv.Atoi(strings.TrimSuffix(within, "m"))
-	minutes, days := fmt.Sprintf("%ds", n*60), n*30
+	minutes, days := fmt.Sprintf("%ds", n*60), n*31
 	if n*60 > 999_999 {
 		minutes = fmt.Sprintf("%dh", (n+59)/60)
 	}
