@@ -71,9 +71,9 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	}
 }
 
-// reaches has the least time that a bucket of each count spans. The newest ones of a schedule are its own intervals apart.
+// reaches has the longest time that a bucket of each count spans. The newest ones of a schedule are its own intervals apart.
 var reaches = map[string]time.Duration{
-	"hourly": time.Hour, "daily": day, "weekly": 7 * day, "monthly": 28 * day, "yearly": 365 * day,
+	"hourly": time.Hour, "daily": day, "weekly": 7 * day, "monthly": 31 * day, "yearly": 366 * day,
 }
 
 const day = 24 * time.Hour
