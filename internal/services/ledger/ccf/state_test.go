@@ -1,7 +1,10 @@
 package ccf_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +39,47 @@ func TestASnapshotOfAnotherState(t *testing.T) {
 		if told == 0 || rest != (told < tables) || strings.Contains(text, "…") || strings.Count(text, "public:") != told {
 			t.Errorf("%d tables: %s", tables, text)
 		}
+	}
+}
+
+// TestASnapshotWithAKeyTwice has one key ten thousand times, as only a file that was changed has it.
+func TestASnapshotWithAKeyTwice(t *testing.T) {
+	l := ccfwriter.New(ccfwriter.V6, 5)
+	l.Open()
+	l.Snapshot(0)
+	l.Sign()
+	files := l.Files()
+	shot := &files[slices.IndexFunc(files, func(f ccfwriter.File) bool { return strings.Contains(f.Name, "snapshot_") })]
+	number := binary.LittleEndian.AppendUint64
+	row := number(append(number(nil, 1), "k\x00\x00\x00\x00\x00\x00\x00"...), 8)
+	rows := bytes.Repeat(number(row, 1), 10_000)
+	table := append(number(number(append(number(nil, 1), 't'), 1), uint64(len(rows))), rows...)
+	const sizeAt, publicAt = 0, 8 + 28
+	c := bytes.Clone(shot.Content)
+	header, public := binary.LittleEndian.Uint64(c[sizeAt:]), binary.LittleEndian.Uint64(c[publicAt:])
+	binary.LittleEndian.PutUint64(c[sizeAt:], header+uint64(len(table))<<16)
+	binary.LittleEndian.PutUint64(c[publicAt:], public+uint64(len(table)))
+	shot.Content = slices.Insert(c, publicAt+8+int(public), table...)
+	r := verify(t, files, ccf.Options{})
+	if len(r.Errors) != 1 || r.Errors[0].Code != ccf.SnapshotWrong || !strings.Contains(r.Errors[0].Text, "its table t is not that of the ledger; its receipt: it is for other bytes") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestManyKeysWithoutTransactions has a snapshot that names itself for each of many keys. No service writes one, and nothing is called wrong.
+func TestManyKeysWithoutTransactions(t *testing.T) {
+	l := ccfwriter.New(ccfwriter.V7, 5)
+	l.Open()
+	for i := range 4200 {
+		l.Transact(0, ccfwriter.Write{Table: "public:records", Key: fmt.Sprint(i), Value: []byte("value")})
+	}
+	l.Close()
+	l.Undate()
+	l.Snapshot(0)
+	l.Sign()
+	r := verify(t, l.Files(), ccf.Options{})
+	if got := found(r); !r.Proven() || len(got) != 1 || !strings.HasPrefix(got[0], "note StateNotHeld") {
+		t.Errorf("%v, %+v", got, r)
 	}
 }
 

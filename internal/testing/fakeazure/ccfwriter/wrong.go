@@ -42,3 +42,12 @@ func (l *Ledger) Pretend(w Write) {
 	}
 	l.state[w.Table][w.Key] = value{l.seqno, w.Value}
 }
+
+// Undate has the next snapshot name its own transaction for each key.
+func (l *Ledger) Undate() {
+	for _, table := range l.state {
+		for key, v := range table {
+			table[key] = value{l.seqno, v.bytes}
+		}
+	}
+}
