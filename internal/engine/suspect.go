@@ -70,7 +70,7 @@ func artifactTaken(p backup.Point) backup.Reason {
 }
 
 // ErrPointGone: the recovery point is being deleted, or expired.
-var ErrPointGone = errors.New("there is nothing left to accept")
+var ErrPointGone = errors.New("there is nothing left of it")
 
 // Accept makes a suspect recovery point a live one, because a person vouches for it, and publishes an event. By names the
 // request. A live point stays as it is. It returns ErrNotFound if there is no recovery point with the ID, and ErrPointGone if
