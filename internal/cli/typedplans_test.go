@@ -90,6 +90,11 @@ func TestTypedPlans(t *testing.T) {
 		{"an offset that is the other way round", "Europe/Vienna", "Etc/GMT+1", 0, good +
 			"every day at 03:45 in Etc/GMT+1, 1 run a day, keeps 14 of each target\n" +
 			"plan.yaml:3: warning: Etc/GMT+1 is -01:00, since its sign is the other way round: for +01:00 write Etc/GMT-1, or better a place\n"},
+		{
+			"one holder of a security domain", typed[strings.Index(typed, "Microsoft.ApiManagement"):],
+			"Microsoft.KeyVault/managedHSMs/fabrikam\n    schedule: \"45 3 * * *\"\n    hsm: {securityDomain: {every: 180d, holders: [" + strings.Repeat("a", 64) + "]}}\n", 1,
+			"plan.yaml:12: holders has fewer than two holders\n",
+		},
 		{"no plans", typed[strings.Index(typed, "plans:"):], "plans: []\n", 0, "plan.yaml: good: 0 plans, 0 targets\n"},
 		{"no plans, said with nothing", typed[strings.Index(typed, "plans:"):], "plans:\n", 1, "plan.yaml:7: plans has no value, and must be a list, which may be empty: []\n"},
 		{"UTF-16", "version: 1", "\xff\xfeversion: 1", 1, "plan.yaml: the file is in UTF-16, as PowerShell writes it with >: save it as UTF-8\n"},

@@ -173,8 +173,10 @@ func unquoted(text string) any {
 func words(s *jsonschema.Schema, n *yaml.Node, what string) string {
 	message := s.ErrorMessage
 	switch {
-	case s.Type == "array":
+	case s.Type == "array" && message == "":
 		return what + " must be a list of one or more"
+	case s.Type == "array":
+		return what + " " + message
 	case s.Type == "object":
 		return what + " " + message
 	case n.Value == "":
