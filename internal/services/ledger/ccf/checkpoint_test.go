@@ -2,6 +2,7 @@ package ccf
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -57,5 +58,18 @@ func TestLargestCheckpoint(t *testing.T) {
 	}
 	if bytes.Count(checkpoint, []byte("\n")) > 0 {
 		t.Error("it has more than one line")
+	}
+}
+
+// TestACheckpointWithFewSums would have keys whose bits are nowhere.
+func TestACheckpointWithFewSums(t *testing.T) {
+	for n, good := range map[int]bool{0: true, 8: false, 8 * mostSums: false, 8 * words: true, 8*words + 8: false} {
+		packed, err := pack(fmt.Appendf(nil, `{"Leaf":%q,"Sums":%q}`, base64.StdEncoding.EncodeToString(make([]byte, 32)), base64.StdEncoding.EncodeToString(make([]byte, n))), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(Source{}, Options{}, packed); (err == nil) != good {
+			t.Errorf("%d bytes: %v", n, err)
+		}
 	}
 }
