@@ -235,9 +235,13 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 		if was, is := max(a.KeepMinimum, 1), max(b.KeepMinimum, 1); was != is {
 			say("keep.minimum %d becomes %d, from each target's next recovery point on", was, is)
 		}
-		if was, is := a.KeepCounts.String(), b.KeepCounts.String(); was != is {
+		switch was, is := a.KeepCounts.String(), b.KeepCounts.String(); {
+		case was != is:
 			say("the counts of keep, %s, become %s, from each target's next recovery point on", cmp.Or(was, "none"), cmp.Or(is, "none"))
 			lines = append(lines, lowered(a, b, plan.Name)...)
+		case a.KeepCounts.Any() && a.KeepCounts.Zone != b.KeepCounts.Zone:
+			say("the counts of keep go by the days of %s, not %s, from each target's next recovery point on: where two are of one day by "+
+				"then, one of them expires", b.KeepCounts.Zone, a.KeepCounts.Zone)
 		}
 		becomes("keep.within", a.KeepWithin, b.KeepWithin, "none", ", "+fresh+": recovery points that are there keep their day")
 		becomes("softDelete", a.SoftDelete, b.SoftDelete, "off", ", "+fresh+": recovery points that are there keep their time")
@@ -251,30 +255,6 @@ func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 	}
 	becomes("onChange.quiet", old.Quiet, plan.Quiet, "none: changes make no backups", "")
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
-}
-
-// endless says whether no recovery point of the schedule ever expires.
-func endless(s backup.Settings) bool { return s.KeepWithin == 0 && !s.KeepCounts.Any() }
-
-// lowered warns of counts that hold fewer recovery points than before.
-func lowered(old, settings backup.Settings, plan string) []string {
-	switch {
-	case endless(settings):
-		return nil
-	case endless(old):
-		return []string{"! plan " + plan + ": until now no recovery point of its schedule expired; then each one does that no rule of keep holds"}
-	}
-	var lower []string
-	is := settings.KeepCounts.Each()
-	for i, was := range old.KeepCounts.Each() {
-		if is[i].N < was.N {
-			lower = append(lower, fmt.Sprintf("%s %d, not %d", was.Name, is[i].N, was.N))
-		}
-	}
-	if lower == nil {
-		return nil
-	}
-	return []string{"! plan " + plan + ": lower counts (" + strings.Join(lower, ", ") + "): recovery points that nothing else holds expire"}
 }
 
 // place returns the container as a person knows it.

@@ -46,3 +46,34 @@ func TestLowerCounts(t *testing.T) {
 		})
 	}
 }
+
+// TestTheZoneOfCounts tells of an edit of the zone alone, since another zone has other days.
+func TestTheZoneOfCounts(t *testing.T) {
+	daily, err := schedule.Parse("30 2 * * *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	zoned := func(counts backup.Counts, zone string) []backup.Plan {
+		if counts.Any() {
+			counts.Zone = zone
+		}
+		return []backup.Plan{{Name: "p", Expression: "30 2 * * *", Schedule: daily.In(time.UTC), Settings: backup.Settings{KeepCounts: counts}}}
+	}
+	for name, c := range map[string]struct {
+		old, edited []backup.Plan
+		want        bool
+	}{
+		"the zone":             {zoned(backup.Counts{Daily: 7}, "UTC"), zoned(backup.Counts{Daily: 7}, "Europe/Zurich"), true},
+		"nothing":              {zoned(backup.Counts{Daily: 7}, "UTC"), zoned(backup.Counts{Daily: 7}, "UTC"), false},
+		"the counts too":       {zoned(backup.Counts{Daily: 7}, "UTC"), zoned(backup.Counts{Daily: 8}, "Europe/Zurich"), false},
+		"the zone, and no day": {zoned(backup.Counts{}, "UTC"), zoned(backup.Counts{}, "Europe/Zurich"), false},
+	} {
+		lines := diff.Edit{Old: c.old, New: c.edited}.Lines(diff.Basis{})
+		told := slices.ContainsFunc(lines, func(line string) bool {
+			return strings.HasPrefix(line, "~ plan p: the counts of keep go by the days of Europe/Zurich, not UTC")
+		})
+		if told != c.want {
+			t.Errorf("%s: %q", name, lines)
+		}
+	}
+}
