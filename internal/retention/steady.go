@@ -8,9 +8,9 @@ import (
 
 const (
 	// mostCounted bounds the scheduled times at which Steady counts, mostBefore the ones just before them, and mostYears the history
-	// before.
+	// before: it has more than 400 leap days, and begins in a year of the calendar.
 	mostCounted, mostBefore = 10_000, 100_000
-	mostYears               = 20
+	mostYears               = 1900
 )
 
 // steadyFrom is the time from which on points are counted.
@@ -180,7 +180,8 @@ func (r Rules) before(s schedule.Schedule, end time.Time) (times []time.Time) {
 			days = max(days, (n+1)*max(unit, widest))
 		}
 	}
-	days = min(max(days, (r.Minimum+1)*widest), mostYears*366)
+	days = max(days, (r.Minimum+1)*widest)
+	days = min(days+days/16, mostYears*366) // a century may be without its leap day
 	// The last second, minute and hour of a day are the same in each.
 	s.Second, s.Minute = highest(s.Second), highest(s.Minute)
 	s.Hour = highest(s.Hour)

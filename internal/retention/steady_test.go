@@ -24,6 +24,13 @@ func TestSteady(t *testing.T) {
 		{daily, retention.Policy{Daily: 14, Weekly: 8, Monthly: 12, Yearly: 7}, "33-37"},
 		// A table of a few years had 50: it is 49 on two Mondays of April in 2021, 2027 and 2038, and on no other day of 30 years.
 		{daily, retention.Policy{Daily: 30, Weekly: 12, Monthly: 12, Yearly: 7}, "49-54"},
+		{daily, retention.Policy{Daily: 7, Weekly: 5, Monthly: 12, Yearly: 75}, "93-96"},
+		{daily, retention.Policy{Yearly: 399}, "399-399"},
+		{daily, retention.Policy{Monthly: 300}, "300-300"},
+		{"* * * * *", retention.Policy{Yearly: 100}, "100-100"},
+		{"0 3 31 * *", retention.Policy{Monthly: 399}, "399-399"},
+		{"0 3 * * MON#5", retention.Policy{Weekly: 399}, "399-399"},
+		{"0 3 29 2 *", retention.Policy{Daily: 399}, "399-399"},
 		{daily, retention.Policy{Weekly: 52}, "52-52"},
 		{daily, retention.Policy{Weekly: 52, Monthly: 12}, "60-63"},
 		{fourADay, retention.Policy{Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3}, "20-23"},

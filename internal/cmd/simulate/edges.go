@@ -157,6 +157,11 @@ var edges = []edge{
 		"if slices.Contains(by, thumbprint) || ", "if ",
 	},
 	{
+		"./internal/retention TestSteady", "the check of a plan takes counts for full after 20 years", "internal/retention/steady.go",
+		"days = min(days+days/16, mostYears*366)",
+		"days = min(days+days/16, 20*366)",
+	},
+	{
 		"./internal/cli/securitydomain TestSituations", "a security domain: shares that were taken out are not missed", "internal/services/managedhsm/securitydomain/check.go",
 		"case p == nil || p.x <= len(c.shares):",
 		"case p == nil || p.x <= maxHolders:",
