@@ -10,7 +10,7 @@ const (
 	// mostCounted bounds the scheduled times at which Steady counts, mostBefore the ones just before them, and mostYears the history
 	// before: it has more than 400 leap days, and begins in a year of the calendar.
 	mostCounted, mostBefore = 10_000, 100_000
-	mostYears               = 1900
+	mostYears               = 1800
 )
 
 // steadyFrom is the time from which on points are counted.
@@ -42,12 +42,16 @@ func (r Rules) Steady(s schedule.Schedule) (least, most int) {
 	if n := t.window / interval; n > mostBefore {
 		return int(n), int(n)
 	}
-	lead := max(t.window, time.Duration(max(r.Last, r.Hourly, r.Minimum)+1)*interval)
+	lead := max(t.window, time.Duration(max(r.Last, r.Minimum)+1)*interval+s.Widest())
 	if lead/interval > mostBefore {
 		lead = mostBefore * interval
 	}
 	begin := start.Add(-lead)
-	for _, at := range r.before(s, begin) {
+	hours := begin
+	if r.Hourly > 0 {
+		hours = begin.AddDate(0, 0, -min((r.Hourly+1)*widest(s), 100*366))
+	}
+	for _, at := range append(r.before(s, hours), lastOfHours(s, hours, begin)...) {
 		t.pass(at)
 		t.add(at)
 	}
@@ -173,8 +177,7 @@ func interval(s schedule.Schedule, start time.Time) (mean time.Duration) {
 // before returns the last scheduled time of each day, for as many years before as the rules can look back: no rule but last, hourly
 // and minimum sees the others.
 func (r Rules) before(s schedule.Schedule, end time.Time) (times []time.Time) {
-	widest := 1 + int(s.Widest()/(24*time.Hour))
-	days := 0
+	widest, days := widest(s), 0
 	for i, unit := range []int{1, 1, 1, 7, 31, 366} {
 		if n := counts[i].count(r.Policy); n > 0 {
 			days = max(days, (n+1)*max(unit, widest))
@@ -182,10 +185,14 @@ func (r Rules) before(s schedule.Schedule, end time.Time) (times []time.Time) {
 	}
 	days = max(days, (r.Minimum+1)*widest)
 	days = min(days+days/16, mostYears*366) // a century may be without its leap day
-	// The last second, minute and hour of a day are the same in each.
+	s.Hour = highest(s.Hour)                // the last hour of a day is the same in each
+	return lastOfHours(s, end.AddDate(0, 0, -days), end)
+}
+
+// lastOfHours returns the last scheduled time of each hour. Its second and minute are the same in each.
+func lastOfHours(s schedule.Schedule, begin, end time.Time) (times []time.Time) {
 	s.Second, s.Minute = highest(s.Second), highest(s.Minute)
-	s.Hour = highest(s.Hour)
-	for t := range s.After(end.AddDate(0, 0, -days)) {
+	for t := range s.After(begin) {
 		if !t.Before(end) {
 			break
 		}
@@ -193,6 +200,9 @@ func (r Rules) before(s schedule.Schedule, end time.Time) (times []time.Time) {
 	}
 	return times
 }
+
+// widest returns the days in which at least one time is scheduled.
+func widest(s schedule.Schedule) int { return 1 + int(s.Widest()/(24*time.Hour)) }
 
 // highest returns the set with its highest bit alone.
 func highest(set uint64) uint64 {
