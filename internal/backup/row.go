@@ -35,10 +35,21 @@ func Encode(v any) json.RawMessage {
 // Decode reads a row's body into a T, and says which row is broken if it cannot. A T that is written back carries along the
 // members that it does not know.
 func Decode[T any](row Row) (T, error) {
-	var v T
 	if row.Err != nil {
-		return v, row.Err
+		return *new(T), row.Err
 	}
+	if v, known := recall[T](row); known {
+		return v, nil
+	}
+	v, err := parse[T](row)
+	if err == nil {
+		remember(row, v)
+	}
+	return v, err
+}
+
+func parse[T any](row Row) (T, error) {
+	var v T
 	c, carries := any(&v).(interface{ carry(body string) })
 	if carries {
 		strict := json.NewDecoder(bytes.NewReader(row.Body))

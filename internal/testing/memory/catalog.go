@@ -37,7 +37,8 @@ type partition struct {
 type version struct {
 	number int
 	body   json.RawMessage // never changed in place
-	err    error           // the reason if it cannot be read, or nil
+	parsed *backup.Parsed
+	err    error // the reason if it cannot be read, or nil
 }
 
 func (v version) etag() string { return `W/"` + strconv.Itoa(v.number) + `"` }
@@ -98,7 +99,7 @@ func (c *Catalog) PutEntity(text []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writes++
-	c.put(r.Key, version{number: c.writes, body: r.Body, err: err})
+	c.put(r.Key, version{number: c.writes, body: r.Body, parsed: backup.NewParsed(r.Body), err: err})
 	return nil
 }
 
@@ -153,7 +154,7 @@ func (c *Catalog) Apply(ctx context.Context, writes ...backup.Write) ([]string, 
 			continue
 		}
 		c.writes++
-		v := version{number: c.writes, body: bodies[i]}
+		v := version{number: c.writes, body: bodies[i], parsed: backup.NewParsed(bodies[i])}
 		c.put(w.Key, v)
 		etags[i] = v.etag()
 	}
@@ -214,7 +215,7 @@ func (c *Catalog) conflict(w backup.Write) error {
 // clock returns the time in whole seconds, like a Date header.
 func (c *Catalog) clock() time.Time { return c.now().UTC().Truncate(time.Second) }
 
-// row returns a row with a copy of the body, which the caller may change.
+// row returns a row. Its body is the catalog's own: nobody may change it.
 func row(k backup.Key, v version) backup.Row {
-	return backup.Row{Key: k, ETag: v.etag(), Body: slices.Clone(v.body), Err: v.err}
+	return backup.Row{Key: k, ETag: v.etag(), Body: slices.Clip(v.body), Err: v.err, Parsed: v.parsed}
 }
