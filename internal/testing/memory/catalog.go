@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,38 +24,24 @@ type Catalog struct {
 	now func() time.Time
 	mu  sync.Mutex
 	// writes counts all writes ever made, so that no ETag is used twice, and two rows never share one.
-	writes     int
-	partitions map[string]*partition
+	writes int
+	// partitions has the rows of each partition in the order of their keys, so that the cost of a listing depends only on its own
+	// rows. A body is never changed in place, by nobody.
+	partitions map[string][]backup.Row
 }
-
-// partition keeps the keys of its rows in order, so that the cost of a listing depends only on its own rows.
-type partition struct {
-	keys []string
-	rows map[string]version
-}
-
-// version is the last version of a row.
-type version struct {
-	number int
-	body   json.RawMessage // never changed in place
-	parsed *backup.Parsed
-	err    error // the reason if it cannot be read, or nil
-}
-
-func (v version) etag() string { return `W/"` + strconv.Itoa(v.number) + `"` }
 
 // NewCatalog returns an empty catalog on the clock.
 func NewCatalog(now func() time.Time) *Catalog {
-	return &Catalog{now: now, partitions: map[string]*partition{}}
+	return &Catalog{now: now, partitions: map[string][]backup.Row{}}
 }
 
 // Clone returns a separate catalog with the same rows, on the clock.
 func (c *Catalog) Clone(now func() time.Time) *Catalog {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clone := &Catalog{now: now, writes: c.writes, partitions: map[string]*partition{}}
-	for name, p := range c.partitions {
-		clone.partitions[name] = &partition{keys: slices.Clone(p.keys), rows: maps.Clone(p.rows)}
+	clone := &Catalog{now: now, writes: c.writes, partitions: maps.Clone(c.partitions)}
+	for name, rows := range clone.partitions {
+		clone.partitions[name] = slices.Clone(rows)
 	}
 	return clone
 }
@@ -65,10 +52,7 @@ func (c *Catalog) Rows() []backup.Row {
 	defer c.mu.Unlock()
 	var rows []backup.Row
 	for _, name := range slices.Sorted(maps.Keys(c.partitions)) {
-		p := c.partitions[name]
-		for _, key := range p.keys {
-			rows = append(rows, row(backup.Key{Partition: name, Row: key}, p.rows[key]))
-		}
+		rows = append(rows, c.partitions[name]...)
 	}
 	return rows
 }
@@ -80,14 +64,14 @@ func (c *Catalog) Get(ctx context.Context, key backup.Key) (backup.Row, time.Tim
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v, ok := c.version(key)
+	row, ok := c.row(key)
 	if !ok {
 		return backup.Row{}, c.clock(), fmt.Errorf("get row %s/%s: %w", key.Partition, key.Row, backup.ErrNotFound)
 	}
-	if v.err != nil {
-		return backup.Row{}, c.clock(), fmt.Errorf("get row %s/%s: %w", key.Partition, key.Row, v.err)
+	if row.Err != nil {
+		return backup.Row{}, c.clock(), fmt.Errorf("get row %s/%s: %w", key.Partition, key.Row, row.Err)
 	}
-	return row(key, v), c.clock(), nil
+	return row, c.clock(), nil
 }
 
 // PutEntity writes a row as another program may have put it into the table: an entity as JSON with minimal metadata.
@@ -98,8 +82,7 @@ func (c *Catalog) PutEntity(text []byte) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.writes++
-	c.put(r.Key, version{number: c.writes, body: r.Body, parsed: backup.NewParsed(r.Body), err: err})
+	c.put(r.Key, r.Body, err)
 	return nil
 }
 
@@ -112,16 +95,10 @@ func (c *Catalog) List(
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var rows []backup.Row
-	if p := c.partitions[partition]; p != nil {
-		first, _ := slices.BinarySearch(p.keys, from)
-		for _, key := range p.keys[first:] {
-			if key >= to || len(rows) == limit {
-				break
-			}
-			rows = append(rows, row(backup.Key{Partition: partition, Row: key}, p.rows[key]))
-		}
-	}
+	all := c.partitions[partition]
+	first, _ := find(all, from)
+	end, _ := find(all[first:], to)
+	rows := append([]backup.Row(nil), all[first:first+min(end, limit)]...)
 	return rows, c.clock(), nil
 }
 
@@ -153,52 +130,52 @@ func (c *Catalog) Apply(ctx context.Context, writes ...backup.Write) ([]string, 
 			c.remove(w.Key)
 			continue
 		}
-		c.writes++
-		v := version{number: c.writes, body: bodies[i], parsed: backup.NewParsed(bodies[i])}
-		c.put(w.Key, v)
-		etags[i] = v.etag()
+		etags[i] = c.put(w.Key, bodies[i], nil)
 	}
 	return etags, nil
 }
 
-func (c *Catalog) version(key backup.Key) (version, bool) {
-	p := c.partitions[key.Partition]
-	if p == nil {
-		return version{}, false
-	}
-	v, ok := p.rows[key.Row]
-	return v, ok
+// find returns the index of the first row whose key is not before the key, and whether it is that row.
+func find(rows []backup.Row, key string) (int, bool) {
+	return slices.BinarySearchFunc(rows, key, func(r backup.Row, key string) int { return strings.Compare(r.Row, key) })
 }
 
-func (c *Catalog) put(key backup.Key, v version) {
-	p := c.partitions[key.Partition]
-	if p == nil {
-		p = &partition{rows: map[string]version{}}
-		c.partitions[key.Partition] = p
+func (c *Catalog) row(key backup.Key) (backup.Row, bool) {
+	rows := c.partitions[key.Partition]
+	i, found := find(rows, key.Row)
+	if !found {
+		return backup.Row{}, false
 	}
-	if i, found := slices.BinarySearch(p.keys, key.Row); !found {
-		p.keys = slices.Insert(p.keys, i, key.Row)
+	return rows[i], true
+}
+
+// put writes a row, and returns its ETag.
+func (c *Catalog) put(key backup.Key, body json.RawMessage, err error) string {
+	c.writes++
+	body = slices.Clip(body)
+	row := backup.Row{Key: key, ETag: `W/"` + strconv.Itoa(c.writes) + `"`, Body: body, Err: err, Parsed: backup.NewParsed(body)}
+	rows := c.partitions[key.Partition]
+	if i, found := find(rows, key.Row); found {
+		rows[i] = row
+	} else {
+		c.partitions[key.Partition] = slices.Insert(rows, i, row)
 	}
-	p.rows[key.Row] = v
+	return row.ETag
 }
 
 func (c *Catalog) remove(key backup.Key) {
-	p := c.partitions[key.Partition]
-	if p == nil {
-		return
+	rows := c.partitions[key.Partition]
+	if i, found := find(rows, key.Row); found {
+		c.partitions[key.Partition] = slices.Delete(rows, i, i+1)
 	}
-	if i, found := slices.BinarySearch(p.keys, key.Row); found {
-		p.keys = slices.Delete(p.keys, i, i+1)
-		delete(p.rows, key.Row)
-	}
-	if len(p.keys) == 0 {
+	if len(c.partitions[key.Partition]) == 0 {
 		delete(c.partitions, key.Partition)
 	}
 }
 
 // conflict returns the reason why the write must fail, or nil.
 func (c *Catalog) conflict(w backup.Write) error {
-	v, exists := c.version(w.Key)
+	row, exists := c.row(w.Key)
 	switch {
 	case w.Op == backup.Insert && exists:
 		return backup.ErrExists
@@ -206,7 +183,7 @@ func (c *Catalog) conflict(w backup.Write) error {
 		return nil
 	case !exists:
 		return backup.ErrNotFound
-	case w.ETag != v.etag() && (w.Op != backup.Delete || w.ETag != "*"):
+	case w.ETag != row.ETag && (w.Op != backup.Delete || w.ETag != "*"):
 		return backup.ErrChanged
 	}
 	return nil
@@ -214,8 +191,3 @@ func (c *Catalog) conflict(w backup.Write) error {
 
 // clock returns the time in whole seconds, like a Date header.
 func (c *Catalog) clock() time.Time { return c.now().UTC().Truncate(time.Second) }
-
-// row returns a row. Its body is the catalog's own: nobody may change it.
-func row(k backup.Key, v version) backup.Row {
-	return backup.Row{Key: k, ETag: v.etag(), Body: slices.Clip(v.body), Err: v.err, Parsed: v.parsed}
-}

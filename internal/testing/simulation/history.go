@@ -46,7 +46,7 @@ func (h *host) nextPruning() time.Time {
 	}
 	var last struct{ At time.Time }
 	if row, _, err := h.w.catalog.Get(context.Background(), backup.ScheduleKey("last-history")); err == nil {
-		if err := json.Unmarshal(row.Body, &last); err != nil {
+		if last, err = backup.Decode[struct{ At time.Time }](row); err != nil {
 			panic(err)
 		}
 	}
