@@ -216,14 +216,14 @@ func (r *replay) Get(_ context.Context, key backup.Key) (backup.Row, time.Time, 
 			body = backup.Encode(changed)
 		}
 	}
-	return backup.Row{Key: key, ETag: a.row.etag, Body: body}, r.m.instant(a.clock), nil
+	return backup.Row{Key: key, ETag: a.row.etag, Body: body, Parsed: a.row.parsed}, r.m.instant(a.clock), nil
 }
 
 func (r *replay) List(_ context.Context, partition, from, to string, _ int) ([]backup.Row, time.Time, error) {
 	a := r.ask(call{op: "list", partition: partition, from: from, to: to})
 	rows := make([]backup.Row, 0, len(a.rows))
 	for _, row := range a.rows {
-		rows = append(rows, backup.Row{Key: row.key, ETag: row.etag, Body: row.body})
+		rows = append(rows, backup.Row{Key: row.key, ETag: row.etag, Body: row.body, Parsed: row.parsed})
 	}
 	return rows, r.m.instant(a.clock), a.err
 }

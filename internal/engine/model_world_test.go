@@ -36,6 +36,8 @@ type row struct {
 	key  backup.Key
 	etag string
 	body json.RawMessage
+	// parsed is what the engine reads.
+	parsed *backup.Parsed
 	// One of these is the body, taken apart.
 	run   *backup.Run
 	lock  *lock
@@ -188,7 +190,7 @@ type rowContent struct {
 }
 
 func readRow(key backup.Key, body json.RawMessage) *row {
-	r := &row{key: key, body: body}
+	r := &row{key: key, body: body, parsed: backup.NewParsed(body)}
 	switch {
 	case strings.HasPrefix(key.Row, "run-"):
 		r.run = read[backup.Run](body)
