@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -118,24 +119,30 @@ var (
 	fleetNow   = now
 )
 
-// newFleet returns the API over the fleet: each target was backed up daily, with some failures, and two restores were asked for.
-func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
-	t.Helper()
-	clock := func() time.Time { return fleetNow }
-	catalog, queue := memory.NewCatalog(clock), memory.NewQueue(clock)
-	put := func(key backup.Key, body []byte) {
-		if _, err := catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
-			t.Fatal(err)
-		}
+// stock is the storage of the fleet before anybody changes it. It is filled once: each test has a copy.
+type stock struct {
+	catalog *memory.Catalog
+	queue   *memory.Queue
+	plans   []backup.Plan
+	ids     int // used so far
+	err     error
+}
+
+func fleetClock() time.Time { return fleetNow }
+
+func (s *stock) put(key backup.Key, body []byte) {
+	_, err := s.catalog.Apply(context.Background(), backup.Write{Op: backup.Insert, Key: key, Body: body})
+	s.err = cmp.Or(s.err, err)
+}
+
+// fleetStock has the backups of each target, daily, with some failures, and two restores that were asked for.
+var fleetStock = sync.OnceValue(func() *stock {
+	s := &stock{catalog: memory.NewCatalog(fleetClock), queue: memory.NewQueue(fleetClock)}
+	all, _, err := reader.Parse("plan.yaml", []byte(fleetPlan()))
+	if s.err = err; err != nil {
+		return s
 	}
-	parse := func([]byte) ([]backup.Plan, error) {
-		all, _, err := reader.Parse("plan.yaml", []byte(fleetPlan()))
-		return all, err
-	}
-	all, err := parse(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.plans = all
 	settings := map[string]backup.Settings{}
 	for _, p := range all {
 		settings[p.Name] = p.Settings
@@ -179,9 +186,9 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 			if i == ledgerTarget {
 				ledgerFacts(&point, day)
 			}
-			put(run.Key(), backup.Encode(run))
+			s.put(run.Key(), backup.Encode(run))
 			if run.State == backup.Succeeded {
-				put(point.Key(), backup.Encode(point))
+				s.put(point.Key(), backup.Encode(point))
 			}
 		}
 	}
@@ -201,25 +208,21 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 				Size: artifactSize, SHA256: artifactHash, Created: run.Updated, Expires: fleetNow.Add(28 * time.Hour),
 				Held: backup.Hold{Until: fleetNow.Add(7 * 24 * time.Hour), Reason: "a restore"},
 			}
-			put(p.Key(), backup.Encode(p))
+			s.put(p.Key(), backup.Encode(p))
 		}
-		put(run.Key(), backup.Encode(run))
+		s.put(run.Key(), backup.Encode(run))
 	}
 	tagged := backup.Select{Subscriptions: []string{"0c0ffee0-0000-4000-8000-000000000001"}, Tags: map[string]string{"backup": "lifeboat"}}
 	pick := backup.Pick{Plan: "nightly", Key: tagged.Key(), Targets: []string{eu, eu + "-new", eu + "-old"}}
-	picks, err := plans.KeepPicks(t.Context(), catalog, []backup.Pick{pick})
-	if err != nil {
-		t.Fatal(err)
-	}
+	picks, err := plans.KeepPicks(context.Background(), s.catalog, []backup.Pick{pick})
+	s.err = cmp.Or(s.err, err)
 	pick.Targets, pick.Gone = pick.Targets[:1], pick.Targets[1:]
-	waiting, err := plans.KeepPicks(t.Context(), catalog, []backup.Pick{pick})
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(backup.SelectionKey, backup.Encode(plans.Selection{
+	waiting, err := plans.KeepPicks(context.Background(), s.catalog, []backup.Pick{pick})
+	s.err = cmp.Or(s.err, err)
+	s.put(backup.SelectionKey, backup.Encode(plans.Selection{
 		Looked: fleetNow.Add(-20 * time.Minute), Tried: fleetNow.Add(-20 * time.Minute), Picks: picks, Waiting: waiting, Since: fleetNow.Add(-80 * time.Minute),
 	}))
-	put(backup.CoverageKey, backup.Encode(health.Coverage{
+	s.put(backup.CoverageKey, backup.Encode(health.Coverage{
 		At: fleetNow.Add(-20 * time.Minute), Tried: fleetNow.Add(-20 * time.Minute),
 		Looked:   []health.Seen{{Subscription: "0c0ffee0-0000-4000-8000-000000000001", Uncovered: map[string]int{"Microsoft.ApiManagement/service": 1}}},
 		NotShown: []string{"1dea5000-0000-4000-8000-000000000002"},
@@ -227,25 +230,42 @@ func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
 			{ID: eu + "-new", Location: "westeurope"}, {ID: eu + "-small", Location: "westeurope", Unfit: "its tier Consumption has no backup"},
 		},
 	}))
-	var ids int
+	_, _, err = s.engine(s.catalog, s.queue, &s.ids).Backup(context.Background(), request.Backup{ID: "batch-1", Plan: "nightly"}, all)
+	s.err = cmp.Or(s.err, err)
+	return s
+})
+
+func (s *stock) engine(catalog *memory.Catalog, queue *memory.Queue, ids *int) *engine.Engine {
 	var counting sync.Mutex
-	e := &engine.Engine{
-		Zone: config.Zone, Catalog: catalog, Queue: queue, Manifests: &memory.Manifests{}, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock, Services: services.All().Known(), Providers: settledProviders(),
+	return &engine.Engine{
+		Zone: config.Zone, Catalog: catalog, Queue: queue, Manifests: &memory.Manifests{}, App: "contoso-app", Timings: engine.DefaultTimings(),
+		Now: fleetClock, Services: services.All().Known(), Providers: settledProviders(),
 		NewID: func() string {
 			counting.Lock()
 			defer counting.Unlock()
-			ids++
-			return fmt.Sprintf("id%d", ids)
+			*ids++
+			return fmt.Sprintf("id%d", *ids)
 		},
 	}
+}
+
+// newFleet returns the API over the fleet.
+func newFleet(t *testing.T, change ...func(*engine.Engine)) *app {
+	t.Helper()
+	s := fleetStock()
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	catalog, queue, ids := s.catalog.Clone(fleetClock), s.queue.Clone(fleetClock), s.ids
+	e := s.engine(catalog, queue, &ids)
 	for _, f := range change {
 		f(e)
 	}
-	store := &plans.Store{Catalog: catalog, Read: func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil }, Parse: parse}
-	api := handler.New(handler.Config{Engine: e, Plans: store, Log: zerolog.Nop(), Now: clock})
-	if _, _, err := e.Backup(t.Context(), request.Backup{ID: "batch-1", Plan: "nightly"}, all); err != nil {
-		t.Fatal(err)
+	store := &plans.Store{
+		Catalog: catalog, Read: func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil },
+		Parse: func([]byte) ([]backup.Plan, error) { return slices.Clone(s.plans), nil },
 	}
+	api := handler.New(handler.Config{Engine: e, Plans: store, Log: zerolog.Nop(), Now: fleetClock})
 	return listen(t, &app{catalog: catalog, queue: queue}, api, "contoso.azurewebsites.net", nil)
 }
 
