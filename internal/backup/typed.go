@@ -52,6 +52,9 @@ var (
 
 // pasted says how a resource ID within the text got its surroundings, "" if it has none.
 func pasted(text string) string {
+	if strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "//") && !strings.Contains(text, "://") && !strings.Contains(text, `\`) {
+		return "" // the most are IDs, and read often
+	}
 	isURL, isPath := strings.Contains(text, "://"), folder().MatchString(text)
 	plain := strings.ReplaceAll(text, `\`, "/")
 	if isURL { // some pages of the portal have the ID in their address with %2F for each slash
@@ -99,6 +102,10 @@ var called = map[int]string{2: "subscription", 4: "resource group", 6: "namespac
 func strangeIn(parts []string) string {
 	at := 0 // characters before the part
 	for i, part := range parts {
+		if strings.IndexFunc(part, func(r rune) bool { return !isName(r) }) < 0 {
+			at += len(part) + 1
+			continue
+		}
 		group := i == 4 && len(parts) >= 9
 		letters := []rune(part)
 		for j, r := range letters {

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
-	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,9 +70,8 @@ func (m *model) key(w *world) [16]byte {
 		b = m.appendHandler(b, w, h, place)
 	}
 	m.buffer = b
-	hash := fnv.New128a()
-	hash.Write(b)
-	return [16]byte(hash.Sum(nil))
+	hash := sha256.Sum256(b)
+	return [16]byte(hash[:16])
 }
 
 // prune takes step messages away that every handler would drop after its read, because the sequence number is lower than the

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -304,6 +305,19 @@ func (l *ledger) nextDrain(silent time.Time) (next time.Time) {
 	return next
 }
 
+// stored reads a row as it was just written. Its next reader in the world need not parse it again.
+func stored[T any](w *World, write backup.Write) *T {
+	row, _, err := w.catalog.Get(context.Background(), write.Key)
+	if err != nil {
+		panic(err) // it is there
+	}
+	v, err := backup.Decode[T](row)
+	if err != nil {
+		panic(err) // the engine has just written it
+	}
+	return &v
+}
+
 func read[T any](write backup.Write) *T {
 	var v T
 	if err := json.Unmarshal(write.Body, &v); err != nil {
@@ -313,7 +327,7 @@ func read[T any](write backup.Write) *T {
 }
 
 func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) saved {
-	is := read[backup.Run](write)
+	is := stored[backup.Run](w, write)
 	f := l.runs[is.ID]
 	if f == nil {
 		f = &facts{name: fmt.Sprintf("r%d", len(l.runs)+1), asked: map[string]bool{}}
@@ -349,7 +363,7 @@ func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) saved {
 }
 
 func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
-	is := read[backup.Point](write)
+	is := stored[backup.Point](w, write)
 	was := l.points[is.ID]
 	l.points[is.ID] = is
 	if was == nil {
