@@ -40,7 +40,7 @@ func decoded(t *testing.T, row backup.Row) content {
 	return c
 }
 
-// TestParsed: a row that is remembered reads as one that is parsed, whatever the earlier readers do with what they got.
+// TestParsed: a remembered row reads as a row without a memory, whatever earlier readers do with their values.
 func TestParsed(t *testing.T) {
 	body := json.RawMessage(remembered)
 	row, want := backup.Row{Body: body, Parsed: backup.NewParsed(body)}, decoded(t, backup.Row{Body: body})

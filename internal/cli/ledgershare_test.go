@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,6 +59,9 @@ func fleetLedger() *ccfwriter.Ledger {
 	l.Transact(0)
 	return l
 }
+
+// fleetFiles has the files of the fleet's ledger, which nobody changes: to sign them takes long under the race detector.
+var fleetFiles = sync.OnceValue(func() []ccfwriter.File { return fleetLedger().Files() })
 
 // ledgerFacts makes the recovery point of the day the one of the fleet's ledger.
 func ledgerFacts(p *backup.Point, day int) {
@@ -131,7 +135,7 @@ func fill(t *testing.T, owner *service.Client, name, value string) {
 	must(err)
 	to := owner.NewShareClient(name)
 	made := map[string]bool{}
-	for _, f := range fleetLedger().Files() {
+	for _, f := range fleetFiles() {
 		if in := path.Dir(f.Name); !made[in] {
 			made[in] = true
 			_, err := to.NewDirectoryClient(in).Create(t.Context(), nil)

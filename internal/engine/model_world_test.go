@@ -36,7 +36,7 @@ type row struct {
 	key  backup.Key
 	etag string
 	body json.RawMessage
-	// parsed is what the engine reads.
+	// parsed remembers the body for the engine.
 	parsed *backup.Parsed
 	// One of these is the body, taken apart.
 	run   *backup.Run

@@ -26,7 +26,7 @@ type Catalog struct {
 	// writes counts all writes ever made, so that no ETag is used twice, and two rows never share one.
 	writes int
 	// partitions has the rows of each partition in the order of their keys, so that the cost of a listing depends only on its own
-	// rows. A body is never changed in place, by nobody.
+	// rows. No body is ever changed in place.
 	partitions map[string][]backup.Row
 }
 
