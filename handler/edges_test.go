@@ -522,7 +522,7 @@ func TestOnlyBadNewsAlarms(t *testing.T) {
 		"plan.accepted": "info", "plan.refused": "warn", "target.unprotected": "warn", "schedule.missed": "warn", "clock.skewed": "warn",
 		"message.deadlettered": "warn", "restore.accepted": "info", "restore.waiting": "info", "restore.started": "info",
 		"restore.succeeded": "info", "restore.previewed": "info", "restore.canceled": "info", "restore.refused": "warn",
-		"restore.failed": "warn", "restore.unknown": "warn", "recovery-point.held": "info", "recovery-point.released": "info", "recovery-point.softdeleted": "info", "recovery-point.recovered": "info",
+		"restore.failed": "warn", "restore.unknown": "warn", "recovery-point.held": "info", "recovery-point.changed": "info", "recovery-point.released": "info", "recovery-point.softdeleted": "info", "recovery-point.recovered": "info",
 	} {
 		d := newApp(nil)
 		q := logged{d.queue, zerolog.New(&d.log)}
@@ -551,7 +551,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	s := engine.Status{
 		Run: backup.Run{
 			ID: "id", State: backup.Failed, Target: target, Plan: "plan", ScheduledTime: at(1), Request: "request", Created: at(2), Updated: at(3),
-			Ended: at(4), Progress: backup.Progress{Attempt: 5, Polls: 6}, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
+			Ended: at(4), Looked: at(6), Progress: backup.Progress{Attempt: 5, Polls: 6}, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
 			Restore: &backup.Restoring{
 				Point: "point", Source: "source", Kind: backup.RestoreKey, Key: "key", Region: "region", Expires: at(7), RequestedBy: "who",
 				Reason: "why", Preview: "hash", Safety: true, Warning: "warning",
@@ -580,7 +580,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	}
 	want := `{"id":"id","status":"Failed","state":"failed","kind":"restore","plan":"plan","target":"` + target + `",` +
 		`"scheduledTime":"2026-03-01T01:00:00Z","requestId":"request","createdDateTime":"2026-03-01T02:00:00Z",` +
-		`"lastUpdatedDateTime":"2026-03-01T03:00:00Z","endedDateTime":"2026-03-01T04:00:00Z","attempts":5,"polls":6,` +
+		`"lastUpdatedDateTime":"2026-03-01T03:00:00Z","endedDateTime":"2026-03-01T04:00:00Z","attempts":5,"polls":6,"changesLookedDateTime":"2026-03-01T06:00:00Z",` +
 		`"restore":{"recoveryPoint":"point","source":"source","kind":"selective","key":"key","restoreRegion":"region",` +
 		`"expires":"2026-03-01T07:00:00Z","requestedBy":"who","reason":"why","previewHash":"hash","safetyBackup":true,"warning":"warning"},` +
 		`"error":{"code":"Code","message":"words","target":"` + target + `","details":[{"code":"Hint","message":"do it"}]},` +

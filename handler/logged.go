@@ -23,7 +23,7 @@ var good = map[string]bool{
 	"lifeboat.run.succeeded": true, "lifeboat.run.canceled": true, "lifeboat.plan.accepted": true, "lifeboat.plan.changed": true, "lifeboat.plan.checked": true,
 	"lifeboat.custody.changed":  true,
 	"lifeboat.target.protected": true, "lifeboat.target.left": true, "lifeboat.app.replaced": true, "lifeboat.resumed": true, "lifeboat.catalog.complete": true, "lifeboat.recovery-point.accepted": true, "lifeboat.recovery-point.deleted": true, "lifeboat.recovery-point.kept": true,
-	"lifeboat.recovery-point.held": true, "lifeboat.recovery-point.released": true,
+	"lifeboat.recovery-point.held": true, "lifeboat.recovery-point.released": true, "lifeboat.recovery-point.changed": true,
 	"lifeboat.target.forgotten": true, "lifeboat.recovery-point.softdeleted": true, "lifeboat.recovery-point.recovered": true,
 	"lifeboat.backup.accepted": true, "lifeboat.restore.accepted": true, "lifeboat.restore.waiting": true, "lifeboat.restore.started": true,
 	"lifeboat.restore.succeeded": true, "lifeboat.restore.previewed": true, "lifeboat.restore.canceled": true,

@@ -239,7 +239,8 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	}
 	well := health.TargetHealth{Target: target, Plan: "nightly", Status: health.Protected}
 	for _, e := range []backup.Event{
-		event.CatalogIncomplete(lost), event.CatalogComplete(lost, time.Now()), event.PointKept(backup.Point{}, backup.Reason{Code: "KeptByVault", Message: "words"}, time.Now()), event.TargetProtected(well, "1", time.Now()),
+		event.CatalogIncomplete(lost), event.CatalogComplete(lost, time.Now()), event.PointKept(backup.Point{}, backup.Reason{Code: "KeptByVault", Message: "words"}, time.Now()),
+		event.PointChanged(backup.Point{ID: id, Target: target, Changed: backup.Change{Time: time.Now(), Found: time.Now(), Resource: target, Operation: "write"}}), event.TargetProtected(well, "1", time.Now()),
 		event.TargetForgotten(target, backup.SoftDeletion{Reason: "words"}, 1, 0, time.Now()),
 		event.ManyExpire(backup.Run{Target: target, Plan: "p"}, []backup.Point{{ID: "p"}}, 1, time.Now()),
 		event.DeletionsWait(target, retention.Waiting{Points: []backup.Point{{ID: "p"}}, Limit: 1, Until: time.Now()}, 1, time.Now()),

@@ -21,7 +21,7 @@ func (h *handler) view(s engine.Status) api.Run {
 	r := s.Run
 	v := api.Run{
 		ID: r.ID, Status: statuses[r.State], State: r.State, Kind: "backup", Plan: r.Plan, Target: r.Target, ScheduledTime: r.ScheduledTime,
-		Request: r.Request, Created: r.Created, LastUpdated: r.Updated, Ended: r.Ended, Attempts: r.Attempt, Polls: r.Polls,
+		Request: r.Request, Created: r.Created, LastUpdated: r.Updated, Ended: r.Ended, Attempts: r.Attempt, Polls: r.Polls, Looked: r.Looked,
 	}
 	if !r.State.Final() {
 		v.RetryAt = r.RetryAt

@@ -70,6 +70,8 @@ type Run struct {
 	// attempts.
 	RetryAt time.Time       `json:"retryDateTime,omitzero"`
 	Failed  []FailedAttempt `json:"failedAttempts,omitempty"`
+	// Looked is the time of Azure's newest answer about changes of the service during the backup; missing if there was none.
+	Looked time.Time `json:"changesLookedDateTime,omitzero"`
 	// Waiting says why a run under way makes no progress; Error says why a run ended without a recovery point.
 	Waiting *Problem `json:"waiting,omitempty"`
 	// Restore describes a restore; then the recovery point is its safety backup.

@@ -122,7 +122,7 @@ func (a App) inherit(ctx context.Context, id string) (taken bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if run.App == a.Name || run.State.Final() && !run.Unpublished {
+		if run.App == a.Name || run.State.Final() && !run.Unpublished && run.Look == (backup.Window{}) {
 			return true, nil
 		}
 		if run.LeaseUntil.After(now) {

@@ -228,9 +228,9 @@ func UnreadableRow(err error) Reason {
 // Live says that the point can be restored, counts as verified, and is to stay.
 func (p Point) Live() bool { return p.State == Live && !p.Safety && !p.IsSoftDeleted() }
 
-// LastChange returns the time of the newest change by a person; zero if there was none.
+// LastChange returns the time of the newest change by a person, or by a look at the changes of its resource; zero if there was none.
 func (p Point) LastChange() time.Time {
-	newest := Later(Later(p.Accepted.Time, p.Released.Time), p.Undone.Time)
+	newest := Later(Later(p.Accepted.Time, p.Released.Time), Later(p.Undone.Time, p.Changed.Found))
 	if p.SoftDeletion.Person() {
 		newest = Later(newest, p.SoftDeletion.Since)
 	}

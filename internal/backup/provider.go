@@ -40,8 +40,7 @@ type Provider interface {
 	Hash(ctx context.Context, a Attempt, done Hashing) (Verification, error)
 	// Prove has the service itself check whether it could restore the artifact that was hashed, if the service offers that. Unless
 	// it is Done it is called again with its token, after RetryAfter; the token is "" at first, and after an error the one
-	// before. The Warning says what could not be checked, and why. Refused: the service could not restore it. If Azure shows changes
-	// of the resource, Prove looks once for one in a.Ran: a look that fails is no error.
+	// before. The Warning says what could not be checked, and why. Refused: the service could not restore it.
 	Prove(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is gone
 	// already is no error. Kept: storage protects it, and all of a.Artifact is still there. Touched: it has another ETag, and this
@@ -78,7 +77,7 @@ type Attempt struct {
 	// Files are the files that a recovery point was verified with. Any other file in its folder is a person's: a provider neither
 	// reads nor deletes it. Nil if they are not known, or the artifact is one file.
 	Files []File
-	// Ran is the time in which the operation was under way that made the artifact; zero if it is not known. Only Prove gets it.
+	// Ran is the time in which the operation was under way that made the artifact; zero if it is not known. Only ReadChange gets it.
 	Ran Window
 	// SHA256 is the hash that the artifact was verified with: Hash only reads it again. "" if it was not verified yet.
 	SHA256 string
@@ -184,8 +183,6 @@ type Operation struct {
 	Partly bool
 	// Asked says, once Done, that the service itself was asked whether it could restore the artifact, and answered that it could.
 	Asked bool
-	// Changed is the first change of the resource in a.Ran, once Prove is Done; zero if none is known.
-	Changed Change
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.
 	RetryAfter time.Duration
 }

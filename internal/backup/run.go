@@ -59,6 +59,10 @@ type Run struct {
 	ServiceCreated time.Time `json:"ServiceCreated,omitzero"`
 	// Changed is a change of the resource while the backup was made; zero if none is known.
 	Changed Change `json:"ChangedDuringBackup,omitzero"`
+	// Look is the time of the backup for which Azure is to be asked once more for a change, after the end of the run: it shows changes
+	// late. It is zero if that is not to be done, or done. Looked is the time of the last answer; zero if there was none.
+	Look   Window    `json:"LookForChanges,omitzero"`
+	Looked time.Time `json:"LookedForChanges,omitzero"`
 
 	// Reason says why the run waits, or how it ended, in the service's own words if it has some. A run that succeeded has a
 	// reason if it left a suspect recovery point.

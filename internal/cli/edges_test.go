@@ -345,7 +345,7 @@ func TestARunIsShownWithAllThatIsKnown(t *testing.T) {
 	t.Parallel()
 	body := `{"id":"r","kind":"backup","target":"T","plan":"P","status":"Succeeded","state":"succeeded","scheduledTime":"2026-01-01T00:00:00Z",` +
 		`"requestId":"Q","createdDateTime":"2026-01-02T00:00:00Z","lastUpdatedDateTime":"2026-01-03T00:00:00Z","endedDateTime":"2026-01-04T00:00:00Z",` +
-		`"attempts":2,"polls":3,"retryDateTime":"2026-01-01T00:05:00Z","failedAttempts":[{"attempt":1,"endedDateTime":"2026-01-01T00:01:00Z",` +
+		`"attempts":2,"polls":3,"changesLookedDateTime":"2026-01-04T00:30:00Z","retryDateTime":"2026-01-01T00:05:00Z","failedAttempts":[{"attempt":1,"endedDateTime":"2026-01-01T00:01:00Z",` +
 		`"error":{"code":"InternalServerError","message":"Oops"}}],"recoveryPoint":{"state":"suspect","changedDuringBackup":` +
 		`{"dateTime":"2026-01-01T00:03:00Z","resource":"T/apis/echo","operation":"apis/write"},"storageAccount":"S","blob":"B","sizeInBytes":1024,"sha256":"H",` +
 		`"expiresDateTime":"2026-01-05T00:00:00Z","note":"N","facts":[{"name":"lastTransaction","value":"2.20"},{"name":"root","value":"R"}],"decision":"D","acceptedDateTime":"2026-01-06T00:00:00Z","acceptedBy":"who",` +
@@ -359,7 +359,7 @@ func TestARunIsShownWithAllThatIsKnown(t *testing.T) {
 		"run r", "target T", "plan P", "scheduled 2026-01-01T00:00:00Z", "request Q", "state succeeded", "created 2026-01-02T00:00:00Z, 85d12h ago",
 		"updated 2026-01-03T00:00:00Z, 84d12h ago", "ended 2026-01-04T00:00:00Z, 83d12h ago", "attempts 2", "polls 3",
 		"next attempt 2026-01-01T00:05:00Z, 86d11h ago", "failed attempt 1, 2026-01-01T00:01:00Z, InternalServerError: Oops", "recovery point suspect, kept until 2026-01-05T00:00:00Z",
-		"note N", "last transaction 2.20", "root R", "changed during backup, 2026-01-01T00:03:00Z: apis/write of T/apis/echo", "suspicion C: M", "hint look", "accepted 2026-01-06T00:00:00Z who why", "decision D", "account S", "blob B", "size 1.0 KiB", "sha256 H",
+		"note N", "last transaction 2.20", "root R", "changed during backup, 2026-01-01T00:03:00Z: apis/write of T/apis/echo", "looked for changes 2026-01-04T00:30:00Z, 83d11h ago", "suspicion C: M", "hint look", "accepted 2026-01-06T00:00:00Z who why", "decision D", "account S", "blob B", "size 1.0 KiB", "sha256 H",
 		"not included one", "not included two",
 	} {
 		first, rest, ok := strings.Cut(out, "\n")

@@ -156,6 +156,7 @@ func (r remote) runTable(_ context.Context, v run) error {
 		if c := p.Changed; c != nil {
 			row("changed", "during backup,", r.clock.At(c.Time)+":", c.Operation, "of", c.Resource)
 		}
+		row("looked for changes", r.clock.Ago(v.Looked))
 		explain("suspicion", p.Suspicion)
 		row("accepted", r.clock.At(p.Accepted), p.AcceptedBy, p.AcceptReason)
 		row("decision", p.Decision)

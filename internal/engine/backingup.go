@@ -260,7 +260,7 @@ func (s backingUp) verify(ctx context.Context) error {
 	if !v.Done {
 		return s.advance(ctx, 0)
 	}
-	a = r.Verified(v)
+	a = r.ProviderAttempt(r.Artifact)
 	proof, err := within(ctx, func(ctx context.Context) (backup.Operation, error) { return s.provider.Prove(ctx, a, r.Check) })
 	switch {
 	case err != nil:
@@ -273,7 +273,8 @@ func (s backingUp) verify(ctx context.Context) error {
 	if !proof.Done {
 		return s.advance(ctx, s.pollDelay(r.Finished, proof.RetryAfter))
 	}
-	v.Note, r.Changed = strings.TrimSpace(v.Note+" "+proof.Warning), proof.Changed
+	v.Note = strings.TrimSpace(v.Note + " " + proof.Warning)
+	s.readChange(ctx, r.Ran(v.Modified))
 	if r.Attempt > 1 && s.Ownership().MayBegin(ctx) == nil {
 		// These are extra copies of lost attempts. One that stays since the app is stopped, cannot be deleted, or comes later, goes with the point.
 		_ = remove(ctx, s.provider, r.ProviderAttempt(r.Artifact), "", true)

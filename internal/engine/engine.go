@@ -84,6 +84,9 @@ type Timings struct {
 	Busy time.Duration
 	// Retry is the wait before a further attempt if the service has failed the first; each further wait is three times as long.
 	Retry time.Duration
+	// LateLook is the time after an artifact was written at which Azure is asked once more for changes made meanwhile. Its activity log
+	// shows them 3 to 20 minutes late, as documented; the rest is for a slow day.
+	LateLook time.Duration
 	// Rescue is the time after a step message was due at which the rescuer checks its run. A step message that is late by
 	// Overdue is sent again.
 	Rescue, Overdue time.Duration
@@ -103,6 +106,7 @@ func DefaultTimings() Timings {
 		PutBack:     30 * time.Second,
 		Busy:        time.Minute,
 		Retry:       5 * time.Minute,
+		LateLook:    30 * time.Minute,
 		Rescue:      5 * time.Minute, Overdue: 2 * time.Minute,
 		Operation: 24 * time.Hour,
 		Recheck:   6 * time.Hour,
@@ -113,7 +117,7 @@ func DefaultTimings() Timings {
 // over the network may take.
 func (w Timings) Scaled(factor float64) Timings {
 	for _, d := range []*time.Duration{
-		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.RetryWindow, &w.QuietPeriod, &w.PutBack, &w.Busy,
+		&w.LateLook, &w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.RetryWindow, &w.QuietPeriod, &w.PutBack, &w.Busy,
 		&w.Retry, &w.Rescue, &w.Overdue, &w.Operation, &w.Recheck,
 	} {
 		*d = time.Duration(float64(*d) * factor)
@@ -290,7 +294,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrUnreadable) || err == nil && run.App != e.App {
 		others, _, standing := e.Ownership().Enter(ctx, backup.Behind(backup.AppsPrefix))
 		if no, ok := errors.AsType[*apps.NotOwner](standing); ok {
-			if bad == nil && err == nil && (run.State.Final() && !run.Unpublished || w.Sequence < run.Sequence) {
+			if bad == nil && err == nil && (run.State.Final() && !run.Unpublished && lookDue(run, e.Timings).IsZero() || w.Sequence < run.Sequence) {
 				return Outcome{Run: w.Run, Note: "no app expects the step message"}, nil
 			}
 			return Outcome{Run: w.Run, Note: no.Error() + ": put back"}, e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.putBackDelay(run, now))
@@ -319,7 +323,6 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	switch {
 	case run.State.Final():
 		out.Note = "the run has ended"
-		return out, s.releaseAndPublish(ctx)
 	case w.Sequence > run.Sequence:
 		out.Note = "too early: put back"
 		return out, e.Queue.SendStep(ctx, w, e.putBackDelay(run, now))
@@ -330,7 +333,11 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		out.Note = "another invocation is starting the operation: put back"
 		return out, e.Queue.SendStep(ctx, w, run.LeaseUntil.Sub(now))
 	}
-	err = s.makeStep(ctx)
+	if run.State.Final() {
+		err = s.makeLastStep(ctx)
+	} else {
+		err = s.makeStep(ctx)
+	}
 	if errors.Is(err, errConflict) {
 		out.Note = "another invocation was faster: put back"
 		return out, e.Queue.SendStep(ctx, w, e.Timings.PutBack)

@@ -10,7 +10,7 @@ import (
 )
 
 // inflight is an entry of the index of runs that have not ended, sorted by the time of the next check. It is written before the
-// run, and dropped after the run has ended and its events were sent or left to timer runs.
+// run, and dropped after the run has ended, its events were sent or left to timer runs, and its late look was made.
 type inflight struct {
 	Run     string    `json:"Run"`
 	Created time.Time `json:"Created"`
@@ -57,6 +57,7 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 	drop := backup.Write{Op: backup.Delete, Key: row.Key, ETag: row.ETag}
 	read := e.Now()
 	run, at, err := e.load(ctx, entry.Run)
+	due := run.Due
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		if now.Sub(entry.Created) < orphanAge {
@@ -66,12 +67,14 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 	case err != nil:
 		return err
 	case run.State.Final():
-		if err := e.newStep(run, at, read).releaseAndPublish(ctx); err != nil {
+		s := e.newStep(run, at, read)
+		if err := s.releaseAndPublish(ctx); err != nil {
 			return err
 		}
-		return e.apply(ctx, drop)
+		if run, due = s.run, lookDue(run, e.Timings); due.IsZero() {
+			return e.apply(ctx, drop)
+		}
 	}
-	due := run.Due
 	if run.QueueRow != "" {
 		// A run leaves the wait queue before its row is saved. If the process dies in between, only the rescuer finds it.
 		_, _, err := e.Catalog.Get(ctx, backup.ScheduleKey(run.QueueRow))

@@ -379,23 +379,3 @@ func TestACanceledRestoreIsNotSecuredAgain(t *testing.T) {
 		t.Errorf("the restore is %s after %d safety backups: %+v", run.State, len(*began), run.Reason)
 	}
 }
-
-// TestAChangeDuringTheBackupIsKept: the recovery point and the event of the run have what the service's provider found.
-func TestAChangeDuringTheBackupIsKept(t *testing.T) {
-	for _, c := range []backup.Change{{}, {Time: begin.Add(time.Minute), Resource: target + "/apis/echo", Operation: "apis/write"}} {
-		s := newHarness(t)
-		s.provider.prove = func(string) (backup.Operation, error) { return backup.Operation{Done: true, Changed: c}, nil }
-		run := s.ask("request-1")
-		s.finish()
-		s.ended(run.ID, backup.Succeeded, "")
-		if p := s.status(run.ID).Point; p == nil || p.Changed != c {
-			t.Errorf("the recovery point is %+v, want the change %+v", p, c)
-		}
-		for _, e := range s.storage.queue.Events() {
-			told := strings.Contains(string(e.Data), `"changedDuringBackup":{"dateTime":"2026-01-15T02:31:00Z","resource":"`+target+`/apis/echo","operation":"apis/write"}`)
-			if e.ID == run.ID+".succeeded" && told == c.Time.IsZero() {
-				t.Errorf("told %s", e.Data)
-			}
-		}
-	}
-}

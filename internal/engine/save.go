@@ -105,7 +105,11 @@ func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...back
 	if err := s.save(ctx, more...); err != nil {
 		return err
 	}
-	return s.releaseAndPublish(ctx)
+	if err := s.releaseAndPublish(ctx); err != nil {
+		return err
+	}
+	s.awaitLook(ctx)
+	return nil
 }
 
 // releaseAndPublish releases everything that an ended run holds, and only then sends its unpublished events: no run has to wait because an

@@ -124,7 +124,7 @@ func RunEnded(r backup.Run, copyOnly bool) []backup.Event {
 	}{
 		r.ID, r.State, r.Plan, r.Target, r.ScheduledTime.UTC(), r.Request, r.Created.UTC(), r.Ended.UTC(), point, state,
 		point != "" && copyOnly,
-		change{r.Changed.Time.UTC(), r.Changed.Resource, r.Changed.Operation},
+		changeOf(r.Changed),
 		failedAttempts(r), r.Reason,
 	})
 	return backup.Event{
@@ -138,6 +138,8 @@ type change struct {
 	Resource  string    `json:"resource,omitempty"`
 	Operation string    `json:"operation,omitempty"`
 }
+
+func changeOf(c backup.Change) change { return change{c.Time.UTC(), c.Resource, c.Operation} }
 
 // IsZero tells whether no change is known.
 func (c change) IsZero() bool { return c.Time.IsZero() && c.Resource == "" && c.Operation == "" }
@@ -243,6 +245,18 @@ func PointAccepted(p backup.Point) backup.Event {
 	return backup.Event{
 		ID: p.ID + ".accepted", Type: "lifeboat.recovery-point.accepted", Subject: p.Target, Time: p.Accepted.Time, Data: data,
 	}
+}
+
+// PointChanged makes the event that Azure has shown late, after the end of the run, that the resource was changed during the backup. Its ID
+// is stable: that is told of a point once at most.
+func PointChanged(p backup.Point) backup.Event {
+	data := encode(struct {
+		Point   string `json:"recoveryPoint,omitempty"`
+		Plan    string `json:"plan,omitempty"`
+		Target  string `json:"target,omitempty"`
+		Changed change `json:"changedDuringBackup,omitzero"`
+	}{p.ID, p.Plan, p.Target, changeOf(p.Changed)})
+	return backup.Event{ID: p.ID + ".changed", Type: "lifeboat.recovery-point.changed", Subject: p.Target, Time: p.Changed.Found, Data: data}
 }
 
 // PointHeld makes the event about a hold of a recovery point by a person. Its ID is stable: a request holds once at most.

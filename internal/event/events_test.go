@@ -41,6 +41,8 @@ func TestEvents(t *testing.T) {
 	point := backup.Point{ID: "point", Plan: "nightly", Target: "service", Size: 7, Accepted: backup.Acceptance{Time: at, By: "invocation one"}}
 	copied := point
 	copied.CopyOnly, copied.Size, copied.Accepted.Reason = true, 1<<62, "looked at it"
+	changed := point
+	changed.Changed = backup.Change{Time: at, Resource: "service/apis/echo", Operation: "apis/write", Found: at.Add(time.Hour)}
 	for name, c := range map[string]struct {
 		event backup.Event
 		want  string
@@ -104,6 +106,10 @@ func TestEvents(t *testing.T) {
 		"an accepted point": {
 			event.PointAccepted(point),
 			`point.accepted lifeboat.recovery-point.accepted service 2026-01-15T02:30:00Z {"recoveryPoint":"point","plan":"nightly","target":"service","sizeInBytes":7,"acceptedDateTime":"2026-01-15T02:30:00Z","by":"invocation one"}`,
+		},
+		"a change that Azure shows late": {
+			event.PointChanged(changed),
+			`point.changed lifeboat.recovery-point.changed service 2026-01-15T03:30:00Z {"recoveryPoint":"point","plan":"nightly","target":"service","changedDuringBackup":{"dateTime":"2026-01-15T02:30:00Z","resource":"service/apis/echo","operation":"apis/write"}}`,
 		},
 		"an accepted copy": {
 			event.PointAccepted(copied),

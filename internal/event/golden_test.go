@@ -122,6 +122,9 @@ func samples(zone *time.Location) (events []backup.Event) {
 
 	add(event.PointAccepted(point), event.PointNotDeleted(point, event.PointUndeleted, why, now), event.PointNotDeleted(point, event.PointAltered, why, now),
 		event.PointDeleted(point), event.PointKept(point, why, now))
+	changed := point
+	changed.Changed, changed.Changed.Found = run.Changed, now
+	add(event.PointChanged(changed))
 	hold := backup.PersonHold{ID: "fe05bcdcdc49", Since: ago(1), By: "invocation 6c0b", Reason: "case 4711"}
 	add(event.PointHeld(point, hold))
 	hold.ID, hold.Until = "5e1a0c7d3b92", ago(-24)

@@ -44,7 +44,7 @@ func (w world) ask(t *testing.T, method, path, body string) {
 }
 
 // TestAChangeDuringTheBackup: the activity log tells of the first change of the service, or of anything in it, and of no other. Whatever
-// the look answers, and whether there is an answer, it is one request, and no backup fails by it.
+// the look answers, it is one request.
 func TestAChangeDuringTheBackup(t *testing.T) {
 	w := newWorld(t)
 	subscription, _, _ := strings.Cut(groups, "/resourceGroups")
@@ -89,31 +89,42 @@ func TestAChangeDuringTheBackup(t *testing.T) {
 			a := w.attempt(service, "changed")
 			asked := w.ActivityLogRequests()
 			a.Ran = backup.Window{From: from, To: to}
-			o, err := w.provider().Prove(t.Context(), a, "")
-			if err != nil || !o.Done {
-				t.Fatalf("%+v, %v", o, err)
+			c, err := w.provider().ReadChange(t.Context(), a)
+			if refused := strings.Contains(test.name, "role") && test.want == ""; refused != (backup.AsFault(err) != nil && backup.AsFault(err).Kind == backup.Refused) {
+				t.Fatalf("%+v, %v", c, err)
 			}
 			if n := w.ActivityLogRequests() - asked; n != 1 {
 				t.Errorf("it asked %d times", n)
 			}
-			c := o.Changed
 			if got := strings.TrimPrefix(c.Resource, service); got != test.want || (test.want != "") != (c.Operation == "Microsoft.ApiManagement/service/apis/write") ||
 				(test.want != "") != (!c.Time.Before(from.Truncate(time.Microsecond)) && !c.Time.After(to)) {
 				t.Errorf("it tells of %+v, want %q", c, test.want)
 			}
 		})
 	}
-	t.Run("unknown when the backup ran", func(t *testing.T) {
-		asked := w.ActivityLogRequests()
-		o, err := w.provider().Prove(t.Context(), w.attempt(w.service(t, "unknown", nil), "changed"), "")
-		if err != nil || !o.Done || o.Changed != (backup.Change{}) || w.ActivityLogRequests() != asked {
-			t.Errorf("%+v, %v after %d requests", o, err, w.ActivityLogRequests()-asked)
-		}
-	})
 }
 
-// TestALookForChangesNeverFailsABackup: whatever the activity log answers.
-func TestALookForChangesNeverFailsABackup(t *testing.T) {
+// TestAChangeIsShownLater: the log shows nothing of a change at first, and the same question finds it later.
+func TestAChangeIsShownLater(t *testing.T) {
+	w := newWorld(t)
+	service := w.service(t, "later", nil)
+	subscription, _, _ := strings.Cut(groups, "/resourceGroups")
+	w.Assign(w.ObjectID(app), subscription, fakeazure.Reader)
+	w.Assign(w.ObjectID(owner), service, fakeazure.APIManagementServiceContributor)
+	a := w.attempt(service, "later")
+	a.Ran = backup.Window{From: time.Now(), To: time.Now().Add(time.Minute)}
+	w.changeAPI(t, service, "echo")
+	if c, err := w.provider().ReadChange(t.Context(), a); err != nil || c != (backup.Change{}) {
+		t.Errorf("at first: %+v, %v", c, err)
+	}
+	w.TuneActivityLog(func(o *fakeazure.ActivityLogOptions) { o.Late = time.Nanosecond })
+	if c, err := w.provider().ReadChange(t.Context(), a); err != nil || c.Resource != service+"/apis/echo" {
+		t.Errorf("later: %+v, %v", c, err)
+	}
+}
+
+// TestReadChange: each answer is a change, none, a refusal for good, or no answer that counts.
+func TestReadChange(t *testing.T) {
 	event := func(at, operation, of, status string) string {
 		return `{"eventTimestamp":"` + at + `","operationName":{"value":"` + operation + `"},"resourceId":"` + of + `","status":{"value":"` + status + `"}}`
 	}
@@ -121,31 +132,37 @@ func TestALookForChangesNeverFailsABackup(t *testing.T) {
 	for name, test := range map[string]struct {
 		reply reply
 		want  bool
+		fault backup.FaultKind
 	}{
-		"403":            {armSays(403, "AuthorizationFailed", "No."), false},
-		"429":            {answers(429, ""), false},
-		"500":            {answers(500, ""), false},
-		"cut":            {cut, false},
-		"no connection":  {unknown, false},
-		"nonsense":       {answers(200, "<html>"), false},
-		"nothing":        {answers(200, `{"value":[]}`), false},
-		"no time":        {answers(200, `{"value":[{}]}`), false},
-		"a failed write": {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", write, target+"/apis/a", "Failed")+`]}`), false},
-		"a started one":  {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", write, target+"/apis/a", "Started")+`]}`), false},
-		"its tags":       {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", "Microsoft.Resources/tags/write", target, "Succeeded")+`]}`), false},
-		"a longer name":  {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", write, target+"2/apis/a", "Succeeded")+`]}`), false},
-		"out of time":    {answers(200, `{"value":[`+event("2026-01-02T04:05:00Z", write, target+"/apis/a", "Succeeded")+`]}`), false},
+		"403":            {armSays(403, "AuthorizationFailed", "No."), false, backup.Refused},
+		"404":            {armSays(404, "SubscriptionNotFound", "No."), false, backup.Refused},
+		"429":            {answers(429, ""), false, backup.Throttled},
+		"500":            {answers(500, ""), false, backup.Retryable},
+		"cut":            {cut, false, backup.Retryable},
+		"no connection":  {unknown, false, backup.Retryable},
+		"nonsense":       {answers(200, "<html>"), false, backup.Retryable},
+		"nothing":        {answers(200, `{"value":[]}`), false, ""},
+		"no time":        {answers(200, `{"value":[{}]}`), false, ""},
+		"a failed write": {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", write, target+"/apis/a", "Failed")+`]}`), false, ""},
+		"a started one":  {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", write, target+"/apis/a", "Started")+`]}`), false, ""},
+		"its tags":       {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", "Microsoft.Resources/tags/write", target, "Succeeded")+`]}`), false, ""},
+		"a longer name":  {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", write, target+"2/apis/a", "Succeeded")+`]}`), false, ""},
+		"out of time":    {answers(200, `{"value":[`+event("2026-01-02T04:05:00Z", write, target+"/apis/a", "Succeeded")+`]}`), false, ""},
 		"a deletion, in capitals": {answers(200, `{"value":[`+
-			event("2026-01-02T03:05:00.5Z", "MICROSOFT.APIMANAGEMENT/SERVICE/APIS/DELETE", strings.ToUpper(target)+"/APIS/A", "Succeeded")+`]}`), true},
-		"the service itself": {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", "Microsoft.ApiManagement/service/write", target, "Succeeded")+`]}`), true},
+			event("2026-01-02T03:05:00.5Z", "MICROSOFT.APIMANAGEMENT/SERVICE/APIS/DELETE", strings.ToUpper(target)+"/APIS/A", "Succeeded")+`]}`), true, ""},
+		"the service itself": {answers(200, `{"value":[`+event("2026-01-02T03:05:00Z", "Microsoft.ApiManagement/service/write", target, "Succeeded")+`]}`), true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{look: test.reply}}
 			a := attempt()
 			a.Ran = backup.Window{From: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC), To: time.Date(2026, 1, 2, 3, 30, 0, 0, time.UTC)}
-			o, err := w.provider().Prove(t.Context(), a, "")
-			if err != nil || !o.Done || (o.Changed != backup.Change{}) != test.want {
-				t.Errorf("%+v, %v", o, err)
+			c, err := w.provider().ReadChange(t.Context(), a)
+			kind := backup.FaultKind("")
+			if f := backup.AsFault(err); f != nil {
+				kind = f.Kind
+			}
+			if kind != test.fault || (c != backup.Change{}) != test.want {
+				t.Errorf("%+v, %v", c, err)
 			}
 			w.expect(t, look)
 		})

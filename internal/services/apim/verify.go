@@ -55,10 +55,14 @@ func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashi
 	return v, err
 }
 
-// Prove is done: API Management has no check whether it could restore a blob. It looks whether the service was changed during the backup,
-// since changes made then may be missing from it.
-func (p *Provider) Prove(ctx context.Context, a backup.Attempt, _ string) (backup.Operation, error) {
-	return backup.Operation{Done: true, Changed: p.azure.Changed(ctx, a.Target, a.Ran)}, nil
+// Prove is done: API Management has no check whether it could restore a blob.
+func (p *Provider) Prove(context.Context, backup.Attempt, string) (backup.Operation, error) {
+	return backup.Operation{Done: true}, nil
+}
+
+// ReadChange reads whether the service was changed during the backup, since changes made then may be missing from it.
+func (p *Provider) ReadChange(ctx context.Context, a backup.Attempt) (backup.Change, error) {
+	return p.azure.Changed(ctx, a.Target, a.Ran)
 }
 
 // resume continues a saved hash, or starts a new hash.
