@@ -50,8 +50,8 @@ func (p *showing) ReadChange(ctx context.Context, a backup.Attempt) (backup.Chan
 }
 
 var (
-	editedAPI  = shown{change: backup.Change{Time: begin.Add(30 * time.Second), Resource: target + "/apis/echo", Operation: "apis/write"}}
-	nothing = shown{}
+	editedAPI = shown{change: backup.Change{Time: begin.Add(30 * time.Second), Resource: target + "/apis/echo", Operation: "apis/write"}}
+	nothing   = shown{}
 )
 
 // withChanges makes a stage whose service has these answers.
@@ -362,7 +362,13 @@ func (s *harness) newestManifest(id string) (p backup.Point) {
 		if err := json.Unmarshal(s.manifests.Read(inFolder, name), &m); err != nil {
 			s.t.Fatal(err)
 		}
-		if strings.Contains(name, id) && m.Written.After(newest.Written) {
+		if !strings.Contains(name, id) {
+			continue
+		}
+		if m.Written.Equal(newest.Written) {
+			s.t.Errorf("%s and the manifest %q have one time", name, newest.Change)
+		}
+		if m.Written.After(newest.Written) {
 			newest = m
 		}
 	}

@@ -39,7 +39,7 @@ const (
 	Accepted  Change = "accepted"
 	Confirmed Change = "confirmed" // it is held no longer
 	Altered   Change = "altered"
-	Changed   Change = "changed" // Azure has shown late that its resource was changed during the backup
+	Changed   Change = "changed"  // Azure has shown late that its resource was changed during the backup
 	Held      Change = "held"     // by a person; like Released it can happen again, and then has another name
 	Released  Change = "released" // it is no longer held by that person
 	// SoftDeleted: a person deletes it, and it is there until its time for that is over. Recovered: a person has undone that or the decision
