@@ -58,7 +58,7 @@ func (s *step) makeLastStep(ctx context.Context) error {
 		return err
 	}
 	due := lookDue(s.run, s.Timings)
-	if due.IsZero() || s.now.Before(due) {
+	if due.IsZero() || s.stepMessage != s.run.StepMessage() || s.now.Before(due) {
 		return nil
 	}
 	return s.lookLate(ctx, s.now.Sub(due) >= s.Timings.Operation)

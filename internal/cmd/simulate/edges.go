@@ -34,7 +34,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestALateChangeIsTold", "a repeat of the last message makes the late look too soon", "internal/engine/changed.go",
-		"if due.IsZero() || s.now.Before(due) {", "if due.IsZero() {",
+		"s.run.StepMessage() || s.now.Before(due) {", "s.run.StepMessage() {",
 	},
 	{
 		"./internal/engine TestLooksForAChange", "a late look without an answer is the last one", "internal/engine/changed.go",

@@ -30,6 +30,9 @@ type Figures struct {
 
 	Visits, PutBack, Takeovers int
 
+	// Changes counts the looks that found a change during a backup.
+	Changes int
+
 	// CanceledLater counts restores that were canceled behind their safety backups.
 	Stops, CanceledLater int
 
@@ -104,6 +107,7 @@ func (f *Figures) Add(o Figures) {
 		{&f.Visits, o.Visits},
 		{&f.PutBack, o.PutBack},
 		{&f.Takeovers, o.Takeovers},
+		{&f.Changes, o.Changes},
 	} {
 		*n.to += n.from
 	}
@@ -139,7 +143,7 @@ func (f *Figures) Print(out io.Writer) {
 	line("suspect points", f.Suspects, grouped(f.Acceptances)+" accepted")
 	line("holds", f.Holds, fmt.Sprintf("of recovery points by people; %s deletions by people, %s undone deletions", grouped(f.SoftDeletions),
 		grouped(f.Undeletes)))
-	line("events", f.Events, "")
+	line("events", f.Events, grouped(f.Changes)+" looks found a change during a backup")
 	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s timer runs, %s cleanups", grouped(f.Interleaved),
 		grouped(f.TimerRuns), grouped(f.Cleanups)))
 	line("outside calls", f.Calls, grouped(f.Writes)+" writes made")

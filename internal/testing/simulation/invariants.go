@@ -922,6 +922,9 @@ func toldTruly(w *World, moment any) string {
 			}
 			return ""
 		}
+		if m.event.Type == "lifeboat.recovery-point.changed" {
+			return w.toldOfChange(m.event)
+		}
 		if id, hold, ok := strings.Cut(m.event.ID, ".held."); ok {
 			if !slices.Contains(w.ledger.holds[id], hold) {
 				return "told that the recovery point of " + w.ledger.runName(id) + " is held, which nobody did"
@@ -944,8 +947,13 @@ func toldTruly(w *World, moment any) string {
 			}
 			break
 		}
+	case worked:
+		return w.missedChange(w.ledger.runs[m.run])
 	case over:
 		for _, f := range w.ledger.all {
+			if why := w.untoldChange(f); why != "" {
+				return why
+			}
 			for _, hold := range w.ledger.holds[f.run.ID] {
 				if w.ledger.told[f.run.ID+".held."+hold] == "" {
 					return "nobody was told that the recovery point of " + f.name + " is held"

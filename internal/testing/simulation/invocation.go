@@ -181,6 +181,9 @@ func (v *invocation) engine() *engine.Engine {
 	providers := map[string]backup.Provider{}
 	for _, s := range v.w.services {
 		providers[strings.ToLower(s.behaviour.Type)] = v
+		if s.shows {
+			providers[strings.ToLower(s.behaviour.Type)] = showing{v}
+		}
 	}
 	stopped := v.w.host.stopped
 	if v.on.app != v.w.works() {

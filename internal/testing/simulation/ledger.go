@@ -151,6 +151,8 @@ type facts struct {
 	restoreOpen, restoreBefore bool
 	// refused says that a guard refused the restore at once.
 	refused bool
+	// shown is the time of the newest look for a change of the service; zero if it had no answer.
+	shown time.Time
 	// touched is the time at which the step message that the run expects was last delivered.
 	touched time.Time
 	// lost says that the expected step message was taken away, so that only the rescuer can send it.

@@ -101,6 +101,9 @@ type service struct {
 	backedUp time.Time
 	// starts counts the accepted starts of each artifact.
 	starts map[string]int
+	// shows says that Azure shows its changes, and edits are the changes during its backups.
+	shows bool
+	edits []edit
 }
 
 // operation is a backup or a restore that the service accepted.
@@ -448,6 +451,7 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	s.starts[a.Artifact]++
 	w.check(began{service: s, operation: o, attempt: a})
 	s.ops = append(s.ops, o)
+	s.edit(o)
 }
 
 // stranger lets another person back the service up into the same container, perhaps in the Azure portal.

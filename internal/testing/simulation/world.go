@@ -145,6 +145,10 @@ func newWorld(seed uint64, o Options) *World {
 	w.file = newPlanFile(w)
 	w.host = host{w: w}
 	newApps(w)
+	shows := oneOf(c, false, false, true) // the last choice: the other worlds stay as they were
+	for _, s := range w.services {
+		s.shows = shows && s.behaviour.Type == "Microsoft.ApiManagement/service"
+	}
 	w.at(w.start, w.dayStart)
 	return w
 }
