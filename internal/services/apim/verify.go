@@ -60,6 +60,8 @@ func (p *Provider) Prove(context.Context, backup.Attempt, string) (backup.Operat
 	return backup.Operation{Done: true}, nil
 }
 
+var _ backup.ChangeReader = (*Provider)(nil)
+
 // ReadChange reads whether the service was changed during the backup, since changes made then may be missing from it.
 func (p *Provider) ReadChange(ctx context.Context, a backup.Attempt) (backup.Change, error) {
 	return p.azure.Changed(ctx, a.Target, a.Ran)
