@@ -114,6 +114,7 @@ func TestAChangeIsShownLater(t *testing.T) {
 	a := w.attempt(service, "later")
 	a.Ran = backup.Window{From: time.Now(), To: time.Now().Add(time.Minute)}
 	w.changeAPI(t, service, "echo")
+	w.TuneActivityLog(func(o *fakeazure.ActivityLogOptions) { o.Late = 1000 * time.Hour })
 	if c, err := w.provider().ReadChange(t.Context(), a); err != nil || c != (backup.Change{}) {
 		t.Errorf("at first: %+v, %v", c, err)
 	}

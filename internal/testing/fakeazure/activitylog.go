@@ -16,7 +16,7 @@ import (
 // ActivityLogOptions are options of the activity log. Every zero value is the reading that is worse for the client, where Azure's
 // documentation does not decide.
 type ActivityLogOptions struct {
-	// Late is the time after which the log shows an event, before the time scale. 0 means 5 min: 3 to 20 are documented.
+	// Late is the time after which the log shows an event, before the time scale. 0 means 20 min: 3 to 20 are documented.
 	Late time.Duration
 	// AtGroup lets a role at a resource group read the events of that group. By default it takes a role at the subscription, to
 	// which the address belongs.
@@ -108,7 +108,7 @@ func (f *frontEnd) answerActivity(r *http.Request, caller claims) (resp *http.Re
 			"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s'.",
 			caller.AppID, caller.ObjectID, readActivity, scope)), true
 	}
-	shown := time.Now().Add(-l.pace.scale(cmp.Or(l.options.Late, 5*time.Minute)))
+	shown := time.Now().Add(-l.pace.scale(cmp.Or(l.options.Late, 20*time.Minute)))
 	value := []any{}
 	more := false
 	for _, e := range slices.Backward(l.events) { // the newest come first
