@@ -3,6 +3,7 @@ package retention_test
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -122,17 +123,17 @@ func (a *aging) backup(at time.Time) {
 	id := fmt.Sprintf("%03d", len(a.made))
 	p := backup.Point{ID: id, Artifact: id, Plan: "nightly", State: backup.Live, Created: at, Expires: at.Add(a.Within)}
 	s := retention.Point{ID: id, Began: at, Worked: a.clock.At(at, a.Grace)}
-	kind := a.rand.IntN(8)
-	if len(a.made) == 0 {
-		kind = 7 // a clock begins with the first success
+	if a.clock.Began.IsZero() { // no time was lost yet
+		s.Worked = at.Sub(time.Unix(0, 0))
 	}
-	switch kind {
+	s.Worked = max(s.Worked, a.until(s))
+	switch a.rand.IntN(8) {
 	case 0, 1:
 		p.State, p.Suspicion, s.Unverified = backup.Suspect, backup.NewReason("FarSmaller", "", ""), "suspect"
 	case 2:
 		p.OnDemand, p.Expires, s.Class = true, at.Add(a.OnDemand), retention.OnDemand
 	}
-	a.row.Settle(a.Grace, a.now, nil, &p)
+	a.row.Settle(a.Grace, a.now, a.made, &p)
 	a.made, a.points = append(a.made, p), append(a.points, s)
 	a.works(len(a.made) - 1)
 }
@@ -170,8 +171,20 @@ func (a *aging) accept() {
 	if older && !before.Began.IsZero() {
 		s.Worked = max(s.Worked, before.Worked+min(s.Began.Sub(before.Began), cmp.Or(a.Grace, 1<<62)))
 	}
+	s.Worked = max(s.Worked, a.until(*s))
 	s.Unverified = ""
 	a.works(i)
+}
+
+// until returns the sum at a point by the success after it, whose sum counts what worked between them; the least number without one.
+func (a *aging) until(p retention.Point) time.Duration {
+	worked, next := time.Duration(math.MinInt64), time.Time{}
+	for _, o := range a.points {
+		if o.Unverified == "" && o.Began.After(p.Began) && (next.IsZero() || o.Began.Before(next)) {
+			worked, next = o.Worked-min(o.Began.Sub(p.Began), cmp.Or(a.Grace, 1<<62)), o.Began
+		}
+	}
+	return worked
 }
 
 // check compares the answers about the verified points.

@@ -2,6 +2,7 @@ package retention
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 var epoch = time.Unix(0, 0).UTC()
 
 // Settle gives a new point of the plan its Idle, and lowers the one of accepted points: the time between them worked after all. The clock
-// goes on with the ones behind the newest success. For an older one it is the time lost since the success before it, which is one of the
-// known points. The grace is the one of the schedule as it is now.
+// goes on with the ones behind the newest success. For an older one it is the time lost since the success before it, and none of the time
+// counts that was lost until the success after it: both are among the known points. The grace is the one of the schedule as it is now.
 func (c Counted) Settle(grace time.Duration, now time.Time, known []backup.Point, fresh *backup.Point, accepted ...*backup.Point) {
 	known = slices.Clip(known)
 	slices.SortFunc(accepted, func(a, b *backup.Point) int { return a.Created.Compare(b.Created) })
@@ -26,11 +27,28 @@ func (c Counted) Settle(grace time.Duration, now time.Time, known []backup.Point
 		if o, ok := before(known, *p); ok && !at.After(c.Clock.Began) {
 			p.Idle = min(p.Idle, o.Idle+lost(at.Sub(o.Created), grace, c.Grace))
 		}
+		p.Idle = min(p.Idle, until(known, *p, at, grace))
 		c, known = c.Advance(grace, now, *p), append(known, *p)
 	}
 	if fresh != nil {
-		fresh.Idle = c.idle(success(*fresh, now))
+		at := success(*fresh, now)
+		fresh.Idle = min(c.idle(at), until(known, *fresh, at, grace))
 	}
+}
+
+// until returns the Idle of a point by the one of the success after it: less by the time that was lost between them, also below zero where
+// the clock began with the later one. It is the greatest number if there is none.
+func until(known []backup.Point, p backup.Point, at time.Time, grace time.Duration) time.Duration {
+	var next backup.Point
+	for _, o := range known {
+		if o.Plan == p.Plan && o.InBaseline() && o.Created.After(p.Created) && (next.ID == "" || o.Created.Before(next.Created)) {
+			next = o
+		}
+	}
+	if next.ID == "" {
+		return math.MaxInt64
+	}
+	return next.Idle - lost(next.Created.Sub(at), grace, grace)
 }
 
 // before returns the newest success of the point's plan before it.

@@ -851,7 +851,7 @@ var edges = []edge{
 		`(id == of || strings.HasPrefix(id, of+"/"))`, "id == of",
 	},
 	{
-		"./internal/services/apim TestALookForChangesNeverFailsABackup", "a change that failed is one",
+		"./internal/services/apim TestReadChange", "a change that failed is one",
 		"internal/azure/activity.go",
 		"End(a.Status.Value) == Succeeded", `a.Status.Value != ""`,
 	},

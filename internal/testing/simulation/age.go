@@ -62,7 +62,8 @@ func (w *World) firstDay(p *backup.Point, day time.Time) time.Time {
 func (w *World) finalDay(p *backup.Point, day time.Time) time.Time {
 	is := w.ledger.successes[clockOf(p)]
 	began := is.all[:min(len(is.all), 1)] // the clock begins with any success, also with one that became live later
-	return w.limited(p, day, day.Add(w.idle(p, slices.Concat(began, is.clock))))
+	idle := max(w.idle(p, slices.Concat(began, is.clock)), w.idle(p, is.all))
+	return w.limited(p, day, day.Add(idle))
 }
 
 func (w *World) limited(p *backup.Point, day, aged time.Time) time.Time {
