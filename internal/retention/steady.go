@@ -28,11 +28,12 @@ func SteadySoftDeleted(s schedule.Schedule, soft time.Duration) (least, most int
 }
 
 // Steady returns how many points of a schedule that never fails the rules keep once they are full: the least and the most. It counts
-// around 10,000 scheduled times, from a December on, on clocks that never change: 27 years of a daily schedule, a year of an hourly
-// one. A rule that never gets full, because it reaches past the horizon, may keep one more. It gives the mean number for a
-// keep.within of more than 100,000 scheduled times.
+// around 10,000 scheduled times that the rules tell apart, from a December on, on clocks that never change: 27 years of a daily schedule,
+// a year of an hourly one. A rule that never gets full, because it reaches past the horizon, may keep one more. It gives the mean number
+// for a keep.within of more than 100,000 scheduled times.
 func (r Rules) Steady(s schedule.Schedule) (least, most int) {
 	s.Zone = time.UTC
+	s = r.seen(s)
 	start := steadyFrom
 	interval := interval(s, start)
 	if interval == 0 {
@@ -72,6 +73,19 @@ func (r Rules) Steady(s schedule.Schedule) (least, most int) {
 		}
 	}
 	return least, most
+}
+
+// seen returns the times that the rules tell apart: counts see the last one of each hour or day alone. So a dense schedule is counted over
+// as many years as a daily one.
+func (r Rules) seen(s schedule.Schedule) schedule.Schedule {
+	if r.Within > 0 || r.Last > 0 || r.Minimum > DefaultMinimum {
+		return s
+	}
+	s.Second, s.Minute = highest(s.Second), highest(s.Minute)
+	if r.Hourly == 0 {
+		s.Hour = highest(s.Hour)
+	}
+	return s
 }
 
 // tally counts the points that full rules keep. A point that comes is the newest.

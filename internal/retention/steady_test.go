@@ -41,6 +41,8 @@ func TestSteady(t *testing.T) {
 		{"*/10 * * * *", retention.Policy{Hourly: 24, Daily: 7}, "29-30"},
 		{"*/10 * * * *", retention.Policy{Hourly: 24, Daily: 7, Weekly: 4, Monthly: 12}, "41-44"},
 		{"* * * * *", retention.Policy{Hourly: 24, Daily: 7}, "29-30"},
+		{"* * * * *", retention.Policy{Daily: 7, Weekly: 4, Monthly: 12, Yearly: 3}, "20-23"},
+		{hourly, retention.Policy{Weekly: 52, Monthly: 12}, "60-63"},
 		{"*/10 8-10 * * *", retention.Policy{Hourly: 24, Daily: 7}, "24-24"},
 		{"*/10 8-10 * * *", retention.Policy{Hourly: 5, Daily: 7}, "9-10"},
 		{hourly, retention.Policy{Hourly: 48, Daily: 14, Weekly: 8, Monthly: 12}, "73-77"},
