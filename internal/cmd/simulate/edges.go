@@ -1510,6 +1510,10 @@ var edges = []edge{
 		"if err := d.save(ctx, p, more...); err != nil {", "if err := d.save(ctx, p); err != nil {",
 	},
 	{
+		"./internal/retention TestAgeEqualsTheSpecification", "an accepted point older than the clock loses the time until the next success", "internal/retention/worked.go",
+		"\t\tp.Idle = min(p.Idle, until(known, *p, at, grace))\n", "",
+	},
+	{
 		"./internal/engine TestAPersonsChangeIsCounted", "a point that is undeleted gets no place in the counts",
 		"internal/engine/counted.go",
 		"\treturn e.countUndeleted(ctx, *p, now)\n", "\treturn counting{}, nil\n",
