@@ -131,9 +131,7 @@ ready: ## Clone HEAD into a new folder, run .ci/run there, and write the commit 
 
 SEEDS ?= 1000
 DAYS ?= 60
-# Half of a simulation is reading JSON. The decoder that Go is about to take up gives the same worlds, to the digest of
-# what they leave in storage, in two thirds of the time.
-simulate := GOEXPERIMENT=jsonv2 go run ./internal/cmd/simulate
+simulate := go run ./internal/cmd/simulate
 
 .PHONY: simulate
 simulate: ## Simulate SEEDS worlds of DAYS days each; with SEED=n replay that one, and shrink what breaks
