@@ -43,7 +43,7 @@ func (s *slow) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time, 
 }
 
 func (s *slow) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
-	s.wait(writes[0].Key.Partition)
+	s.wait(writes[0].Partition)
 	return s.storage.Apply(ctx, writes...)
 }
 

@@ -282,7 +282,7 @@ func (w *World) softChange(m kept) string {
 			return name + " is soft-deleted before its time"
 		case len(m.is.HeldBy(w.now.Add(clockTolerance))) > 0:
 			return name + " is soft-deleted while a person holds it"
-		case is.ID == "" && !w.stoppedSince().IsZero() && m.v != nil && m.v.begun.After(w.stoppedSince()):
+		case is.ID == "" && m.v != nil && !w.stoppedSince(m.v).IsZero() && m.v.begun.After(w.stoppedSince(m.v)):
 			return name + " is soft-deleted while the app is stopped"
 		}
 	case !was.Since.IsZero() && !is.Since.IsZero() && !was.Until.Equal(is.Until):

@@ -74,10 +74,11 @@ func (w *World) atDusk(plans []backup.Plan) []backup.Plan {
 	return plans
 }
 
-// stoppedSince returns the time since which the app is stopped, for certain; zero if it is not.
-func (w *World) stoppedSince() time.Time {
+// stoppedSince returns the time since which the app of the invocation is stopped, for certain; zero if it is not. The setting is the one of the
+// app that works: a former app has none, and goes on with its own runs until they are the other app's.
+func (w *World) stoppedSince(v *invocation) time.Time {
 	since := w.ledger.stopped
-	if w.host.stopped != "" && (since.IsZero() || w.host.stoppedAt.Before(since)) {
+	if v.on.app == w.works() && w.host.stopped != "" && (since.IsZero() || w.host.stoppedAt.Before(since)) {
 		since = w.host.stoppedAt
 	}
 	return since
@@ -99,7 +100,7 @@ func stops(w *World, moment any) string {
 	default:
 		return ""
 	}
-	since := w.stoppedSince()
+	since := w.stoppedSince(v)
 	switch {
 	case v.looked.IsZero():
 		return what + " without a look at the switch"
