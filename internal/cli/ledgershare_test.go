@@ -59,8 +59,8 @@ func fleetLedger() *ccfwriter.Ledger {
 	l.Transact(0)
 	return l
 }
+
 // fleetFiles has the files of the fleet's ledger, and stays as it is: to sign them takes long under the race detector.
-// fleetFiles has the files of the fleet's ledger, which nobody changes: to sign them takes long under the race detector.
 var fleetFiles = sync.OnceValue(func() []ccfwriter.File { return fleetLedger().Files() })
 
 // ledgerFacts makes the recovery point of the day the one of the fleet's ledger.
