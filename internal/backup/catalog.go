@@ -57,7 +57,7 @@ type Row struct {
 	// Err is an ErrUnreadable that names the row and says why it cannot be read; nil if it can.
 	Err error
 	// Parsed remembers what was read from the body. It is nil for a row that came over the network.
-	Parsed *Parsed
+	Parsed Parsed
 }
 
 // Op says what a Write does.

@@ -35,37 +35,47 @@ func Encode(v any) json.RawMessage {
 // Decode reads a row's body into a T, and says which row is broken if it cannot. A T that is written back carries along the
 // members that it does not know.
 func Decode[T any](row Row) (T, error) {
-	if row.Err != nil {
-		return *new(T), row.Err
-	}
-	if v, known := recall[T](row); known {
+	var v T
+	switch {
+	case row.Err != nil:
+		return v, row.Err
+	case row.Parsed != nil && row.Parsed.Recall(row.Body, &v):
 		return v, nil
 	}
-	v, err := parse[T](row)
-	if err == nil {
-		remember(row, v)
+	err := row.decode(&v)
+	if err == nil && row.Parsed != nil {
+		row.Parsed.Remember(row.Body, &v)
 	}
 	return v, err
 }
 
-func parse[T any](row Row) (T, error) {
-	var v T
-	c, carries := any(&v).(interface{ carry(body string) })
+// Parsed remembers what [Decode] read from one version of a row, so that a catalog in memory need not have it parsed again. A catalog behind a
+// network has none.
+type Parsed interface {
+	// Recall puts a copy of the value that was read from the body before into the one that into points to; false if there is none.
+	Recall(body []byte, into any) bool
+	// Remember keeps a copy of the value that the pointer leads to.
+	Remember(body []byte, value any)
+}
+
+// decode reads the body into the value that v points to.
+func (row Row) decode(v any) error {
+	c, carries := v.(interface{ carry(body string) })
 	if carries {
 		strict := json.NewDecoder(bytes.NewReader(row.Body))
 		strict.DisallowUnknownFields()
-		if strict.Decode(&v) == nil {
-			return v, nil
+		if strict.Decode(v) == nil {
+			return nil
 		}
-		v = *new(T)
+		reflect.ValueOf(v).Elem().SetZero()
 	}
-	if err := json.Unmarshal(row.Body, &v); err != nil {
-		return v, fmt.Errorf("%w: row %s/%s of the catalog cannot be read: %w", ErrUnreadable, row.Partition, row.Row, err)
+	if err := json.Unmarshal(row.Body, v); err != nil {
+		return fmt.Errorf("%w: row %s/%s of the catalog cannot be read: %w", ErrUnreadable, row.Partition, row.Row, err)
 	}
 	if carries {
 		c.carry(string(row.Body))
 	}
-	return v, nil
+	return nil
 }
 
 // merge adds to an object of the type the members that it had before and the type does not know. A member that points to a struct

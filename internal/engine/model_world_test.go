@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/testing/memory"
 )
 
 // seconds is an instant of the model, or a span: whole seconds since the model began.
@@ -37,7 +38,7 @@ type row struct {
 	etag string
 	body json.RawMessage
 	// parsed remembers the body for the engine.
-	parsed *backup.Parsed
+	parsed *memory.Parsed
 	// One of these is the body, taken apart.
 	run   *backup.Run
 	lock  *lock
@@ -190,7 +191,7 @@ type rowContent struct {
 }
 
 func readRow(key backup.Key, body json.RawMessage) *row {
-	r := &row{key: key, body: body, parsed: backup.NewParsed(body)}
+	r := &row{key: key, body: body, parsed: memory.NewParsed(body)}
 	switch {
 	case strings.HasPrefix(key.Row, "run-"):
 		r.run = read[backup.Run](body)

@@ -153,7 +153,7 @@ func (c *Catalog) row(key backup.Key) (backup.Row, bool) {
 func (c *Catalog) put(key backup.Key, body json.RawMessage, err error) string {
 	c.writes++
 	body = slices.Clip(body)
-	row := backup.Row{Key: key, ETag: `W/"` + strconv.Itoa(c.writes) + `"`, Body: body, Err: err, Parsed: backup.NewParsed(body)}
+	row := backup.Row{Key: key, ETag: `W/"` + strconv.Itoa(c.writes) + `"`, Body: body, Err: err, Parsed: NewParsed(body)}
 	rows := c.partitions[key.Partition]
 	if i, found := find(rows, key.Row); found {
 		rows[i] = row

@@ -1,17 +1,17 @@
-package backup
+package memory
 
 import (
 	"reflect"
 	"sync"
 )
 
-// Parsed remembers the values that [Decode] read from one version of a row. A catalog in memory gives it with the row: simulated worlds
-// read each version many times, and would spend half of their time parsing.
+// Parsed remembers the values that [backup.Decode] read from one version of a row: simulated worlds read each version many times, and would
+// spend half of their time parsing.
 type Parsed struct {
 	mu   sync.Mutex
 	body *byte // the first one of the text that was parsed
 	// values has a pointer to one value of each type.
-	values []any
+	values []reflect.Value
 }
 
 // NewParsed returns the memory of a body, which must not change any more.
@@ -25,41 +25,40 @@ func NewParsed(body []byte) *Parsed {
 // Equal says yes: memories are no part of a row's content.
 func (*Parsed) Equal(*Parsed) bool { return true }
 
-// recall returns a value that was read before. The caller owns all of it.
-func recall[T any](row Row) (v T, known bool) {
-	if row.Parsed == nil || len(row.Body) == 0 || &row.Body[0] != row.Parsed.body {
-		return v, false
+// Recall implements [backup.Parsed].
+func (p *Parsed) Recall(body []byte, into any) bool {
+	if p == nil || len(body) == 0 || &body[0] != p.body {
+		return false
 	}
-	row.Parsed.mu.Lock()
-	defer row.Parsed.mu.Unlock()
-	for _, value := range row.Parsed.values {
-		if kept, ok := value.(*T); ok {
-			return owned(*kept), true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := reflect.ValueOf(into)
+	for _, kept := range p.values {
+		if kept.Type() == v.Type() {
+			own(kept.Elem(), v.Elem())
+			return true
 		}
 	}
-	return v, false
+	return false
 }
 
-// remember keeps a value for recall.
-func remember[T any](row Row, v T) {
-	if row.Parsed == nil || len(row.Body) == 0 || &row.Body[0] != row.Parsed.body {
+// Remember implements [backup.Parsed].
+func (p *Parsed) Remember(body []byte, value any) {
+	if p == nil || len(body) == 0 || &body[0] != p.body {
 		return
 	}
-	kept := owned(v)
-	row.Parsed.mu.Lock()
-	defer row.Parsed.mu.Unlock()
-	row.Parsed.values = append(row.Parsed.values, &kept)
+	v := reflect.ValueOf(value)
+	kept := reflect.New(v.Type().Elem())
+	own(v.Elem(), kept.Elem())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.values = append(p.values, kept)
 }
 
-// owned returns a copy of a value that was read from JSON. It shares nothing with the value that could be changed.
-func owned[T any](v T) T {
-	own := detacherOf(reflect.TypeFor[T]())
-	if own == nil {
-		return v
-	}
-	made := v
-	own(reflect.ValueOf(&made).Elem())
-	return made
+// own makes a copy of a value that was read from JSON. It shares nothing with the value that could be changed.
+func own(from, into reflect.Value) {
+	into.Set(from)
+	detacherOf(into.Type()).detach(into)
 }
 
 // detacher replaces what a value refers to by copies.

@@ -1,4 +1,4 @@
-package backup_test
+package memory_test
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/testing/memory"
 )
 
 // content has a member of each kind that rows have, and a field that is in no row.
@@ -43,7 +44,7 @@ func decoded(t *testing.T, row backup.Row) content {
 // TestParsed: a remembered row reads as a row without a memory, whatever earlier readers do with their values.
 func TestParsed(t *testing.T) {
 	body := json.RawMessage(remembered)
-	row, want := backup.Row{Body: body, Parsed: backup.NewParsed(body)}, decoded(t, backup.Row{Body: body})
+	row, want := backup.Row{Body: body, Parsed: memory.NewParsed(body)}, decoded(t, backup.Row{Body: body})
 	if want.Inner == nil || len(want.All) == 0 || len(want.Depth) == 0 {
 		t.Fatalf("not all of it is read: %+v", want)
 	}
@@ -68,14 +69,14 @@ func TestParsed(t *testing.T) {
 // TestParsedKeepsWhatIsUnknown: a row of a newer version, or one that is broken, is remembered as such.
 func TestParsedKeepsWhatIsUnknown(t *testing.T) {
 	body := json.RawMessage(`{"Name":"a","New":1}`)
-	row := backup.Row{Body: body, Parsed: backup.NewParsed(body)}
+	row := backup.Row{Body: body, Parsed: memory.NewParsed(body)}
 	for range 2 {
 		if again := string(backup.Encode(decoded(t, row))); again != `{"Name":"a","New":1}` {
 			t.Errorf("it is written back as %s", again)
 		}
 	}
 	body = json.RawMessage(`{"Name":1}`)
-	row = backup.Row{Body: body, Parsed: backup.NewParsed(body)}
+	row = backup.Row{Body: body, Parsed: memory.NewParsed(body)}
 	for range 2 {
 		if c, err := backup.Decode[content](row); err == nil {
 			t.Errorf("a broken row is read as %+v", c)
