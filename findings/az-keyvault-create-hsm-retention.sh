@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# "az keyvault create --hsm-name" sends the retention days of a Managed HSM as text, "softDeleteRetentionInDays": "90", where the
+# "az keyvault create" sends the retention days of a Managed HSM as text, "softDeleteRetentionInDays": "90", where the
 # specification of Azure's API has an integer. A service or a policy that wants a number may refuse the command that makes the HSM.
 # Seen with azure-cli 2.91.0.
 # This runs the command with a token from this machine, and prints the body that the client hands to its transport, which sends nothing.

@@ -42,8 +42,11 @@ func MoveDue(ctx context.Context, catalog backup.Catalog, p backup.Point, from, 
 	own := backup.DueKey(from, p.ID)
 	row, _, err := catalog.Get(ctx, own)
 	if err == nil {
-		_, err = catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: backup.DueKey(at, p.ID), Body: dueOf(p, p.Created)},
-			backup.Write{Op: backup.Delete, Key: own, ETag: row.ETag})
+		writes := []backup.Write{{Op: backup.Put, Key: backup.DueKey(at, p.ID), Body: dueOf(p, p.Created)}}
+		if writes[0].Key != own { // else it stands at that second already
+			writes = append(writes, backup.Write{Op: backup.Delete, Key: own, ETag: row.ETag})
+		}
+		_, err = catalog.Apply(ctx, writes...)
 	}
 	if _, raced := errors.AsType[*backup.WriteError](err); raced || errors.Is(err, backup.ErrNotFound) {
 		if p.Counted || p.Expires.IsZero() { // its own entry may be at rest

@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/deletion"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/retention"
 	"lifeboat/internal/health"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
@@ -222,6 +223,47 @@ func TestAnAcceptedPointIsLiveAgain(t *testing.T) {
 	s.now = s.now.Add(8 * day)
 	if s.cleanup(); s.called(ids...) != "expired expired live" {
 		t.Errorf("in the end they are %s", s.called(ids...))
+	}
+}
+
+// TestAnAcceptedPointBeginsTheClock: the only backup of a plan is suspect, soft-deleted, and accepted then. Time counts from it on.
+func TestAnAcceptedPointBeginsTheClock(t *testing.T) {
+	s := newThinning(t, backup.Counts{})
+	s.plan.Settings.KeepWithin, s.plan.Settings.KeepGrace, s.plan.Settings.SoftDelete = 5*day, 2*day, week
+	other := s.night(1000)
+	id := s.night(1000)
+	s.change(id, func(p *backup.Point) {
+		p.Plan, p.State, p.Suspicion = "another", backup.Suspect, backup.NewReason("SizeSuspect", "it is small", "")
+	})
+	s.now = s.now.Add(6 * day)
+	if s.cleanup(); s.called(id) != "softDeleted" {
+		t.Fatalf("%s and %s", s.called(id), s.called(other))
+	}
+	run := s.run(id)
+	run.Plan = "another"
+	if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: run.Key(), Body: backup.Encode(run)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.engine.Accept(t.Context(), id, "me", ""); err != nil {
+		t.Fatal(err)
+	}
+	row, _, err := s.storage.catalog.Get(t.Context(), backup.CountedKey(target, "another"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := retention.ReadCounted(row); err != nil || !c.Clock.Began.Equal(s.point(id).Created) {
+		t.Errorf("the clock of its plan is %+v, %v", c.Clock, err)
+	}
+}
+
+// TestAnUndoAsTheTimeEnds: a person undoes a soft deletion so late that cleanup is to look at the same second as it would without.
+func TestAnUndoAsTheTimeEnds(t *testing.T) {
+	s := newHarness(t)
+	id := s.softPoints(2)[0]
+	s.cleanup()
+	s.now = s.point(id).SoftDeletion.Until.Add(-10 * time.Minute)
+	if err := s.undelete(id, wish("one", "we need it", time.Time{})); err != nil || s.called(id) != "live" {
+		t.Errorf("%s: %v", s.called(id), err)
 	}
 }
 

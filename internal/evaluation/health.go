@@ -62,7 +62,9 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found
 			}
 			of.Know(f)
 			of.Proof = e.proof(of.Plan, seat.target, stated)
-			of.Returns = back.of(of.Plan.Name, seat.target)
+			if was := e.last(of.Plan); !was.Alarmed(here) { // an alarm holds until a backup ends it
+				of.Returns = back.of(of.Plan.Name, seat.target)
+			}
 			of.Unread = cmp.Or(unread, of.Unread)
 			found.Targets[seat.at] = of.Evaluate(e.Now)
 		}

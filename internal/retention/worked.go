@@ -91,8 +91,10 @@ func success(p backup.Point, now time.Time) time.Time {
 	return p.Created
 }
 
-// Works says whether the point is a success of the plan: a verified backup, by its schedule or by hand.
-func Works(p backup.Point, plan string) bool { return p.Plan == plan && p.Live() }
+// Works says whether the point is a success of the plan: a verified backup, by its schedule or by hand, whatever became of it since.
+func Works(p backup.Point, plan string) bool {
+	return p.Plan == plan && p.State == backup.Live && !p.Safety
+}
 
 // Advance has the plan's clock go on with successes, each with its Idle. The grace is the one behind the newest of them: the time before has
 // the one that held then, so that no point gets older or younger at once.

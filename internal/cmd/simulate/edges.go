@@ -1514,6 +1514,14 @@ var edges = []edge{
 		"\t\tp.Idle = min(p.Idle, until(known, *p, at, grace))\n", "",
 	},
 	{
+		"./internal/engine TestAnUndoAsTheTimeEnds", "an index entry that stays in its second is moved", "internal/deletion/softdelete.go",
+		"if writes[0].Key != own {", "if true {",
+	},
+	{
+		"./internal/engine TestAnAcceptedPointBeginsTheClock", "age: a soft-deleted point is no success", "internal/retention/worked.go",
+		"p.State == backup.Live && !p.Safety", "p.Live()",
+	},
+	{
 		"./internal/engine TestAPersonsChangeIsCounted", "a point that is undeleted gets no place in the counts",
 		"internal/engine/counted.go",
 		"\treturn e.countUndeleted(ctx, *p, now)\n", "\treturn counting{}, nil\n",

@@ -209,7 +209,7 @@ var mutants = []mutant{
 	{"age: a pause makes points older", "internal/retention/worked.go", "aged := day.Add(lost)", "aged := day.Add(0 * lost)"},
 	{"age: the first success after a pause makes points older", "internal/retention/worked.go", "c.Grace, now); c.Clock == was", "0, now); c.Clock == was"},
 	{"age: a point does not keep the idle time before it", "internal/retention/worked.go", "fresh.Idle = min(c.idle(at), until(known, *fresh, at, grace))", "fresh.Idle = at.Sub(at)"},
-	{"age: a suspect backup is a success", "internal/retention/worked.go", "p.Plan == plan && p.Live()", "p.Plan == plan"},
+	{"age: a suspect backup is a success", "internal/retention/worked.go", "p.Plan == plan && p.State == backup.Live", "p.Plan == plan"},
 	{"age: the clock is not saved with its point", "internal/engine/counted.go", "writes: []backup.Write{was.Write(run.Target)}}, nil", "}, nil"},
 	{"age: what a service cannot restore any more stays", "internal/retention/worked.go", "r.restorable > 0 && aged.After(limit)", "r.restorable > 0 && day.After(limit)"},
 	{"forget: a point goes that a person holds", "internal/engine/undelete.go", "if hold, held := p.LongestHold(now); held {", "if hold, held := p.LongestHold(now); held && planned {"},

@@ -84,7 +84,7 @@ func alarmsEnd(w *World, moment any) string {
 			switch ill := h.Status == health.Unprotected; {
 			case ill && id == "" && w.evaluatedSince(h.Plan, h.Deadline):
 				return fmt.Sprintf("%s is unprotected since %s, and no alarm holds", w.service(h.Target).name, h.Deadline.Format(time.RFC3339))
-			case !ill && id != "":
+			case !ill && id != "" && w.evaluatedSince(h.Plan, time.Time{}):
 				return fmt.Sprintf("%s is %s, and the alarm %s holds", w.service(h.Target).name, h.Status, id)
 			}
 		}
