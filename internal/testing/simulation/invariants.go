@@ -1027,11 +1027,22 @@ func eventsLeave(w *World, moment any) string {
 	}
 	for key, since := range w.ledger.outbox {
 		f := w.ledger.runs[key.Partition]
-		if f == nil && key.Partition == "schedule" && w.undisturbed(since) {
+		if f == nil && key.Partition == "schedule" && w.undisturbed(since) && !w.deletes(strings.TrimPrefix(key.Row, "pending-")) {
 			return fmt.Sprintf("%s is not sent since %s", key.Row, since.Format(time.RFC3339))
 		}
 	}
 	return ""
+}
+
+// deletes says whether the deletion of a point of the target with the partition has begun, and not ended: until then the manifest of a change
+// of it waits.
+func (w *World) deletes(partition string) bool {
+	for _, id := range w.ledger.byTarget[partition] {
+		if p := w.ledger.points[id]; p != nil && p.State == backup.Deleting {
+			return true
+		}
+	}
+	return false
 }
 
 func eventsGateNothing(w *World, moment any) string {
