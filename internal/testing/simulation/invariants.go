@@ -1037,7 +1037,7 @@ func eventsLeave(w *World, moment any) string {
 // deletes says whether the deletion of a point of the target with the partition has begun, and not ended: until then the manifest of a change
 // of it waits.
 func (w *World) deletes(partition string) bool {
-	for _, id := range w.ledger.byTarget[partition] {
+	for _, id := range w.ledger.history[partition] {
 		if p := w.ledger.points[id]; p != nil && p.State == backup.Deleting {
 			return true
 		}
