@@ -12,10 +12,10 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/deletion"
 	"lifeboat/internal/engine"
-	"lifeboat/internal/retention"
 	"lifeboat/internal/health"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
+	"lifeboat/internal/retention"
 	"lifeboat/internal/stop"
 )
 

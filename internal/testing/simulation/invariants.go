@@ -1027,7 +1027,9 @@ func eventsLeave(w *World, moment any) string {
 	}
 	for key, since := range w.ledger.outbox {
 		f := w.ledger.runs[key.Partition]
-		if f == nil && key.Partition == "schedule" && w.undisturbed(since) && !w.deletes(strings.TrimPrefix(key.Row, "pending-")) {
+		if w.deletes(strings.TrimPrefix(key.Row, "pending-")) {
+			w.ledger.outbox[key] = w.now
+		} else if f == nil && key.Partition == "schedule" && w.undisturbed(since) {
 			return fmt.Sprintf("%s is not sent since %s", key.Row, since.Format(time.RFC3339))
 		}
 	}
