@@ -128,7 +128,7 @@ func countsHold(w *World, moment any) string {
 func (w *World) stays(p *backup.Point, live []*backup.Point) bool {
 	c := w.counted(p, live, false)
 	switch {
-	case c.held[p.ID], w.counted(p, live, true).held[p.ID], w.now.Sub(c.since) < 7*time.Hour:
+	case c.held[p.ID], w.counted(p, live, true).held[p.ID], w.now.Sub(c.since) < 7*time.Hour, w.leftPlace(p, live):
 		return true
 	case !p.Expires.IsZero():
 		return false
@@ -136,6 +136,22 @@ func (w *World) stays(p *backup.Point, live []*backup.Point) bool {
 		return w.now.Sub(w.finalDay(p, p.Created.Add(c.settings.KeepWithin))) < 7*time.Hour
 	}
 	return p.State == backup.Suspect || p.OnDemand || !c.settings.KeepCounts.Any()
+}
+
+// leftPlace says whether a person has deleted a point of the plan since its newest backup. The next backup gives the place to another one.
+func (w *World) leftPlace(p *backup.Point, live []*backup.Point) bool {
+	var newest, deleted time.Time
+	for _, o := range live {
+		if o.Plan == p.Plan && !o.SoftDeletion.Person() {
+			newest = backup.Later(newest, o.Created)
+		}
+	}
+	for _, id := range w.ledger.history[backup.Partition(p.Target)] {
+		if o := w.ledger.points[id]; o != nil && o.Plan == p.Plan && o.SoftDeletion.Person() {
+			deleted = backup.Later(deleted, o.SoftDeletion.Since)
+		}
+	}
+	return deleted.After(newest)
 }
 
 // lastDay returns the day on which the point expires, or some days after it was made if it has none.
