@@ -68,7 +68,7 @@ slow := ^(TestRun|TestCleanupOfALargeCatalog|TestCrashAtEveryRequestOfATakeover|
 slowly := ./internal/cmd/dev ./internal/testing/e2e ./internal/testing/templates
 
 .PHONY: test
-test: ## Run every test, and print the figures that the documents quote (11 minutes)
+test: ## Run every test, and print the figures that the documents quote (9 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	@echo "three runs at once: the tests of the whole, the tests under the race detector, and the explorations, which get the processor time that these leave"
