@@ -1495,11 +1495,11 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAnotherPlansBackupMakesAPointLive", "a point that another plan's backup makes live is in no row", "internal/engine/counted.go",
-		"\t\t\truns = append(runs, run)\n", "",
+		"\t\t\truns = append(runs, run)\n", "\t\t\t_ = run\n",
 	},
 	{
 		"./internal/engine TestTenThousandTargetsAreDueAtOnce", "the runs of a scheduled time are made one after another", "internal/engine/engine.go",
-		"min(cmp.Or(e.Parallelism, 16), max(n, 1))", "1",
+		"min(cmp.Or(e.Parallelism, 16), max(n, 1))", "cmp.Or(1, n)",
 	},
 	{
 		"./internal/engine TestTenThousandTargetsAreDueAtOnce", "each target is marked by a request of its own", "internal/engine/schedule.go",
