@@ -62,9 +62,7 @@ func (e Evaluator) Health(ctx context.Context, active plans.Active) (found Found
 			}
 			of.Know(f)
 			of.Proof = e.proof(of.Plan, seat.target, stated)
-			if was := e.last(of.Plan); !was.Alarmed(here) { // an alarm holds until a backup ends it
-				of.Returns = back.of(of.Plan.Name, seat.target)
-			}
+			of.Returns = back.of(of.Plan.Name, seat.target)
 			of.Unread = cmp.Or(unread, of.Unread)
 			found.Targets[seat.at] = of.Evaluate(e.Now)
 		}

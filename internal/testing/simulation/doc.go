@@ -1,5 +1,5 @@
 // Package simulation runs the real engine, its schedule and its retention against storage and services that do their
-// worst. Its clock jumps from one instant at which something can happen to the next: sixty days in a fifth of a second.
+// worst. Its clock jumps from one instant at which something can happen to the next: sixty days in a third of a second.
 // One seed decides everything. After every step the invariants check the engine's promises (invariants.go). A seed that
 // breaks a promise replays exactly, and is shrunk to a short trace.
 //
